@@ -1,0 +1,1 @@
+"""Tra: official documents, sealed, numbered, archived, delivered."""

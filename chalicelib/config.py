@@ -1,0 +1,128 @@
+"""Settings, frozen, from the environment; a missing one is named.
+
+Read once per container by `bootstrap`, never at import time. Nothing here is
+secret: keys live in KMS, tokens come with requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.retention import LockMode
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Stage(StrEnum):
+    """Where the stack runs. `local` is the embedded AWS; only `prod` is binding."""
+
+    LOCAL = "local"
+    DEV = "dev"
+    PROD = "prod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a function may need. One set for all functions: each uses its part,
+    and its policy, not its settings, decides what it can reach."""
+
+    stage: Stage
+    documents_table: str
+    registers_table: str
+    directory_table: str
+    archive_bucket: str
+    number_queue_url: str
+    seal_queue_url: str
+    deliver_queue_url: str
+    evidence_key_id: str
+    preview_function: str
+    public_url: str
+    oidc_issuer: str
+    oidc_audience: str
+    timestamp_urls: tuple[str, ...]
+    lock_mode: LockMode
+    sweep_after_seconds: int
+
+    @property
+    def is_production(self) -> bool:
+        return self.stage is Stage.PROD
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Raises ConfigurationError naming every variable that is missing or unusable."""
+        reader = _Reader(environment)
+        stage = reader.one_of("TRA_STAGE", Stage)
+        settings = cls(
+            stage=stage,
+            documents_table=reader.text("TRA_DOCUMENTS_TABLE"),
+            registers_table=reader.text("TRA_REGISTERS_TABLE"),
+            directory_table=reader.text("TRA_DIRECTORY_TABLE"),
+            archive_bucket=reader.text("TRA_ARCHIVE_BUCKET"),
+            number_queue_url=reader.text("TRA_NUMBER_QUEUE_URL"),
+            seal_queue_url=reader.text("TRA_SEAL_QUEUE_URL"),
+            deliver_queue_url=reader.text("TRA_DELIVER_QUEUE_URL"),
+            evidence_key_id=reader.text("TRA_EVIDENCE_KEY_ID"),
+            preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
+            public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
+            oidc_issuer=reader.text("TRA_OIDC_ISSUER"),
+            oidc_audience=reader.text("TRA_OIDC_AUDIENCE"),
+            timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
+            lock_mode=reader.one_of("TRA_LOCK_MODE", LockMode),
+            sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
+        )
+        reader.raise_faults()
+        if settings.is_production:
+            _refuse_in_production(settings)
+        return settings
+
+
+def _refuse_in_production(settings: Settings) -> None:
+    """What is handy in development is refused where documents bind (README, stages)."""
+    faults = []
+    if settings.lock_mode is not LockMode.COMPLIANCE:
+        faults.append("TRA_LOCK_MODE must be COMPLIANCE")
+    if not settings.public_url.startswith("https://"):
+        faults.append("TRA_PUBLIC_URL must use https")
+    if not settings.oidc_issuer.startswith("https://"):
+        faults.append("TRA_OIDC_ISSUER must use https")
+    if faults:
+        raise ConfigurationError("In production: " + "; ".join(faults) + ".")
+
+
+class _Reader:
+    """Reads variables and gathers all faults, so that one deployment shows them all."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._faults: list[str] = []
+
+    def text(self, name: str) -> str:
+        value = self._environment.get(name, "").strip()
+        if not value:
+            self._faults.append(f"{name} is missing")
+        return value
+
+    def number(self, name: str) -> int:
+        value = self.text(name)
+        if value and not (value.isascii() and value.isdigit()):
+            self._faults.append(f"{name} is not a whole number")
+            return 0
+        return int(value or 0)
+
+    def one_of(self, name: str, kind: type[_Choice]) -> _Choice:
+        value = self.text(name)
+        try:
+            return kind(value)
+        except ValueError:
+            if value:
+                allowed = ", ".join(kind)
+                self._faults.append(f"{name} must be one of {allowed}")
+            return next(iter(kind))
+
+    def raise_faults(self) -> None:
+        if self._faults:
+            raise ConfigurationError("Settings: " + "; ".join(self._faults) + ".")

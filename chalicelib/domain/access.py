@@ -1,0 +1,91 @@
+"""Who may do what: the one place that decides (P6). Deny by default.
+
+An `Actor` comes from a verified token; a `Resource` says whose the thing is.
+Things of other agencies look non-existent: the decision says so, and the
+handler answers 404, never 403.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.domain.documents import Document
+
+
+class Action(StrEnum):
+    """What a route or a message asks for; also the name of the OAuth scope it needs."""
+
+    SUBMIT_DOCUMENT = "documents:submit"
+    READ_DOCUMENT = "documents:read"
+    SEARCH_DOCUMENTS = "documents:search"
+    READ_FILE = "files:read"
+
+
+class Role(StrEnum):
+    """Roles an officer or an agency application can have."""
+
+    APPLICATION = "application"
+    CLERK = "clerk"
+    APPROVER = "approver"
+    REGISTRAR = "registrar"
+    SUPERVISOR = "supervisor"
+    AUDITOR = "auditor"
+
+
+_READERS = frozenset(Role)
+_ROLES_FOR: dict[Action, frozenset[Role]] = {
+    Action.SUBMIT_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    Action.READ_DOCUMENT: _READERS,
+    Action.SEARCH_DOCUMENTS: _READERS,
+    Action.READ_FILE: _READERS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asks, as the token says. `roles` keeps only roles Tra knows."""
+
+    agency_id: str
+    subject: str
+    roles: frozenset[Role]
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """Whose the thing is, and which agencies were named its recipients."""
+
+    agency_id: str
+    recipients: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, document: Document) -> Resource:
+        return cls(agency_id=document.agency_id, recipients=frozenset(document.recipients))
+
+
+class Verdict(StrEnum):
+    ALLOW = "allow"
+    FORBID = "forbid"
+    HIDE = "hide"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`reason` is a stable word; `FORBID` may be told, `HIDE` must look like absence."""
+
+    verdict: Verdict
+    reason: str
+
+
+def decide(actor: Actor, action: Action, resource: Resource | None = None) -> Decision:
+    """Decide one question. Without `resource` only role and scope are looked at."""
+    if action.value not in actor.scopes:
+        return Decision(Verdict.FORBID, "scope_missing")
+    if not actor.roles & _ROLES_FOR[action]:
+        return Decision(Verdict.FORBID, "role_missing")
+    if resource is None or resource.agency_id == actor.agency_id:
+        return Decision(Verdict.ALLOW, "own_agency")
+    if action is Action.READ_FILE and actor.agency_id in resource.recipients:
+        return Decision(Verdict.ALLOW, "recipient")
+    return Decision(Verdict.HIDE, "other_agency")

@@ -1,0 +1,48 @@
+"""Agencies and document types: what the directory knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealCredential:
+    """An agency's seal: a key in KMS and the certificates that speak for it.
+
+    `chain_pem` starts with the seal certificate and ends below the root.
+    """
+
+    key_id: str
+    chain_pem: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    """A juristic-person agency. `inbox_url` is its own SQS queue; without one it is
+    listed but cannot be told anything, so it cannot be a recipient."""
+
+    agency_id: str
+    name_th: str
+    name_en: str
+    letter_prefix: str | None = None
+    signatory_position_th: str | None = None
+    inbox_url: str | None = None
+    seal: SealCredential | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentType:
+    """A template, a JSON Schema (2020-12), a book and a retention rule under one
+    name and version."""
+
+    name: str
+    version: int
+    title_th: str
+    title_en: str
+    book: str
+    retention_years: int
+    max_pages: int
+    content_schema: Mapping[str, Any]
+    example: Mapping[str, Any]

@@ -1,0 +1,211 @@
+"""Every error Tra raises on purpose.
+
+One root, `TraError`. Each class has a stable `code` (part of the public
+interface, see `handlers/problems.py` for the HTTP side), says whether the same
+call can succeed later without change (`retryable`), and explains itself to a
+person in English and Thai. No message carries content of a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class TraError(Exception):
+    """Root of all errors raised on purpose.
+
+    `code` is stable over versions; `retryable` says whether waiting can help.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, detail_th: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.detail_th = detail_th or detail
+
+
+# -- what the caller sent ----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One bad field: RFC 6901 JSON Pointer, stable code, and what to do about it."""
+
+    pointer: str
+    code: str
+    detail: str
+    detail_th: str
+
+
+class InvalidRequestError(TraError):
+    """The request was understood but breaks the rules; `faults` lists all of them."""
+
+    code = "invalid_request"
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__(
+            f"{len(faults)} field(s) need correction; see errors.",
+            f"มี {len(faults)} รายการที่ต้องแก้ไข โปรดดู errors",
+        )
+        self.faults = tuple(faults)
+
+
+class MalformedRequestError(TraError):
+    """The body is not JSON (RFC 8259), or not a JSON object."""
+
+    code = "malformed_request"
+
+
+class RequestTooLargeError(TraError):
+    """The body is larger than the interface accepts."""
+
+    code = "request_too_large"
+
+
+class UnknownDocumentTypeError(InvalidRequestError):
+    """No document type of that name is published."""
+
+    code = "unknown_document_type"
+
+
+class TopSecretRefusedError(InvalidRequestError):
+    """ลับที่สุด may never travel electronically (A24)."""
+
+    code = "top_secret_refused"
+
+
+class IdempotencyKeyReusedError(TraError):
+    """The same Idempotency-Key came with another body."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used before with a different body. Use a new key for a new request.",
+            "Idempotency-Key นี้เคยใช้กับคำขอที่มีเนื้อหาต่างกัน โปรดใช้ค่าใหม่สำหรับคำขอใหม่",
+        )
+
+
+class NotFoundError(TraError):
+    """Nothing of that name that the caller may know of."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing here that you may see.", "ไม่พบรายการที่ท่านมีสิทธิเข้าถึง")
+
+
+class NotReadyError(TraError):
+    """The document has no file yet; it can be asked for again."""
+
+    code = "not_ready"
+    retryable = True
+
+
+class EndedWithoutFileError(TraError):
+    """The document ended as rejected or void, so there will never be a file."""
+
+    code = "ended_without_file"
+
+
+# -- who asked ---------------------------------------------------------------
+
+
+class UnauthenticatedError(TraError):
+    """The token is missing or cannot be trusted; `reason` is a stable word."""
+
+    code = "unauthenticated"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class ForbiddenError(TraError):
+    """The caller is known but may not do this; `reason` is a stable word."""
+
+    code = "forbidden"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+# -- the register ------------------------------------------------------------
+
+
+class RegisterConflictError(TraError):
+    """Somebody else wrote to the same register at the same moment; read again and retry."""
+
+    code = "register_conflict"
+    retryable = True
+
+
+class DocumentMovedError(TraError):
+    """A document is no longer in the state this write expects; read it again."""
+
+    code = "document_moved"
+    retryable = True
+
+
+# -- rendering, sealing, archiving -------------------------------------------
+
+
+class RenderError(TraError):
+    """The template cannot make a page of this content; the same content fails again."""
+
+    code = "render_failed"
+
+
+class LintError(TraError):
+    """The rendered file breaks a rule of the house, so it must not be sealed."""
+
+    code = "lint_failed"
+
+
+class SealError(TraError):
+    """The seal cannot be made with this credential; somebody has to act."""
+
+    code = "seal_failed"
+    retryable = True
+
+
+class SealVerificationError(TraError):
+    """A seal does not verify. Carries the ETSI EN 319 102-1 sub-indication where known."""
+
+    code = "seal_invalid"
+    retryable = True
+
+    def __init__(self, detail: str, sub_indication: str | None = None) -> None:
+        super().__init__(detail)
+        self.sub_indication = sub_indication
+
+
+class TimestampError(TraError):
+    """No time-stamp authority gave a token that can be trusted (RFC 3161)."""
+
+    code = "timestamp_failed"
+    retryable = True
+
+
+class ArchiveError(TraError):
+    """The archive holds something that contradicts the register."""
+
+    code = "archive_contradiction"
+
+
+class UnavailableError(TraError):
+    """A service Tra depends on did not answer or throttled; wait and repeat."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class ConfigurationError(TraError):
+    """A setting is missing or cannot be used in this stage."""
+
+    code = "configuration"

@@ -1,0 +1,255 @@
+"""What is printed on a document, and what is attached to it for machines.
+
+Stored values are ISO dates, decimal strings and integers; a person reads long
+Thai dates, Buddhist years and Thai digits. This module makes the one from the
+other, so templates only place texts. Pure: same document, same output (P2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from chalicelib.domain.documents import Classification, Document, Urgency, canonical_json
+from chalicelib.domain.thai import baht_text, in_bangkok, long_date, money, to_thai_digits
+
+if TYPE_CHECKING:
+    from chalicelib.domain.directory import Agency, DocumentType
+
+PREVIEW_MARK = "ตัวอย่าง – ไม่ใช่เอกสารจริง"
+"""`watermark` of previews; the template adds SPECIMEN."""
+
+_NUMBER_TO_COME = "........../.........."
+_DATE_TO_COME = "...................."
+_ANY_SIGNATORY = "ผู้มีอำนาจออกเอกสาร"
+
+_URGENCY = {
+    Urgency.ROUTINE: None,
+    Urgency.EXPRESS: "ด่วน",
+    Urgency.VERY_EXPRESS: "ด่วนมาก",
+    Urgency.MOST_EXPRESS: "ด่วนที่สุด",
+}
+_CLASSIFICATION = {
+    Classification.NORMAL: None,
+    Classification.CONFIDENTIAL: "ลับ",
+    Classification.SECRET: "ลับมาก",
+    Classification.TOP_SECRET: "ลับที่สุด",
+}
+
+_ZERO_WIDTH_SPACE = "\u200b"
+_NO_BREAK_SPACE = "\u00a0"
+
+# A number belongs to the word before it (`พ.ศ. ๒๕๓๕`, `หมู่ที่ ๓`).
+_SPACE_BEFORE_NUMBER = re.compile(r"(?<=[ก-ฮะ-ฺเ-๎A-Za-z.]) (?=[0-9๐-๙])")
+# and so does a short word after it (`๑๕ วัน`, `๙ มีนาคม`).
+_SPACE_AFTER_NUMBER = re.compile(r"(?<=[0-9๐-๙]) (?=[ก-ฺเ-๎]{1,10}(?: |$))")
+
+# Letters of Thai words carry their own break points (a dictionary finds them);
+# anything else without a space is one word to the line breaker, however long.
+_LONG_RUN = re.compile("[^\\s\u0e01-\u0e3a\u0e40-\u0e45\u0e47-\u0e4e\u200b]{21,}")
+
+# One cell of Thai: a spacing character and the marks over and under it, with the
+# vowel written before it and those written after it.
+_CLUSTER = re.compile("[เ-ไ]?[^ัิ-ฺ็-๎][ัิ-ฺ็-๎]*[ะาำๅ]?|.", re.DOTALL)
+
+
+def present(
+    document: Document,
+    agency: Agency,
+    document_type: DocumentType,
+    *,
+    verify_url: str,
+    watermark: str | None = None,
+) -> dict[str, Any]:
+    """The JSON-able `data` of a template.
+
+    `content` is what was submitted; `display` is the same tree as strings for
+    people (see `display_of`). `created_at` is the creation time of the file, Unix
+    seconds: fixed by the numbering, so that rendering again gives the same bytes.
+    Only a preview (`watermark`) may lack a number; raises ValueError otherwise.
+    """
+    if document.numbering is None and watermark is None:
+        raise ValueError("only a preview is printed without a number")
+    schema = document_type.content_schema
+    return {
+        "document_type": document_type.name,
+        "type_version": document.type_version,
+        "type_title_th": document_type.title_th,
+        "agency": {"name_th": agency.name_th, "name_en": agency.name_en},
+        "number": _printed_number(document),
+        "date": _printed_date(document),
+        "created_at": _created_at(document),
+        "valid_from": _long_date_or_none(document.valid_from),
+        "valid_until": _long_date_or_none(document.valid_until),
+        "urgency": _URGENCY[document.urgency],
+        "classification": _CLASSIFICATION[document.classification],
+        "signatory": _signatory(document.content, agency),
+        "verify_url": verify_url,
+        "verify_url_display": _breakable(verify_url.removeprefix("https://")),
+        "watermark": watermark,
+        "content": document.content,
+        "display": display_of(document.content, schema),
+    }
+
+
+def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> bytes:
+    """Canonical JSON attached to the PDF as `content.json`: the text of record for
+    machines, because text extracted from shaped Thai is imperfect (ขมธอ. 11-2560).
+
+    Times are UTC ISO 8601, dates and years CE, the number an integer.
+    """
+    numbering = document.numbering
+    return canonical_json(
+        {
+            "document_id": document.document_id,
+            "document_type": document.document_type,
+            "type_version": document.type_version,
+            "agency_id": agency.agency_id,
+            "agency_name_th": agency.name_th,
+            "agency_name_en": agency.name_en,
+            "book": document.book.name,
+            "year": numbering.year if numbering else None,
+            "number": numbering.number if numbering else None,
+            "printed_number": numbering.printed if numbering else None,
+            "numbered_at": numbering.numbered_at.isoformat() if numbering else None,
+            "valid_from": document.valid_from.isoformat() if document.valid_from else None,
+            "valid_until": document.valid_until.isoformat() if document.valid_until else None,
+            "classification": str(document.classification),
+            "urgency": str(document.urgency),
+            "content": document.content,
+            "content_digest": document.content_digest,
+            "verify_url": verify_url,
+        }
+    )
+
+
+def display_of(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`content` as a person reads it: the same tree with every value a string.
+
+    `format` in the schema decides: `date` → `๒๑ พฤศจิกายน ๒๕๖๙`; `thb` → `๓,๐๐๐.๐๐`,
+    with `<name>_text` beside it in words; `digits` → Thai digits. Integers get Thai
+    digits and separators. `content` must have passed the schema.
+    """
+    return cast("dict[str, Any]", _display(content, schema, schema))
+
+
+def break_anywhere(display: Any, longest: int) -> Any:
+    """`display` with a break point between all cells of each run without spaces longer
+    than `longest` characters: the last resort where a line would leave the page.
+
+    Real words never need it; strings that are no language have no break points.
+    """
+    match display:
+        case str():
+            runs = re.compile(rf"[^ {_ZERO_WIDTH_SPACE}]{{{longest},}}")
+            return runs.sub(lambda run: _between_cells(run[0]), display)
+        case Mapping():
+            return {name: break_anywhere(value, longest) for name, value in display.items()}
+        case list():
+            return [break_anywhere(value, longest) for value in display]
+    return display
+
+
+# -- heads -------------------------------------------------------------------
+
+
+def _printed_number(document: Document) -> str:
+    return document.numbering.printed if document.numbering else _NUMBER_TO_COME
+
+
+def _printed_date(document: Document) -> str:
+    """A document is dated in Asia/Bangkok at numbering."""
+    if document.numbering is None:
+        return _DATE_TO_COME
+    return _tied(long_date(in_bangkok(document.numbering.numbered_at).date()))
+
+
+def _created_at(document: Document) -> int:
+    numbering = document.numbering
+    instant = numbering.numbered_at if numbering else document.submitted_at
+    return int(instant.timestamp())
+
+
+def _long_date_or_none(day: date | None) -> str | None:
+    return None if day is None else _tied(long_date(day))
+
+
+def _signatory(content: Mapping[str, Any], agency: Agency) -> dict[str, str | None]:
+    named = content.get("signatory", {})
+    position = named.get("position") or agency.signatory_position_th or _ANY_SIGNATORY
+    name = named.get("name")
+    return {"name": None if name is None else _text(name), "position": _text(position)}
+
+
+# -- the tree ----------------------------------------------------------------
+
+
+def _display(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    schema = _resolved(schema, root)
+    match value:
+        case Mapping():
+            return _display_object(value, schema, root)
+        case list() | tuple():
+            return [_display(member, schema.get("items", {}), root) for member in value]
+        case bool() | None:
+            return value
+        case int():
+            return to_thai_digits(f"{value:,}")
+    return _display_string(str(value), schema.get("format"))
+
+
+def _display_object(
+    value: Mapping[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any]
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for name, member in value.items():
+        member_schema = _resolved(schema.get("properties", {}).get(name, {}), root)
+        shown[name] = _display(member, member_schema, root)
+        if member_schema.get("format") == "thb":
+            shown[f"{name}_text"] = baht_text(Decimal(member))
+    return shown
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with a local `$ref` (`#/$defs/name`) laid under its own keywords."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    target = root["$defs"][reference.removeprefix("#/$defs/")]
+    return {**_resolved(target, root), **schema, "$ref": None}
+
+
+def _display_string(value: str, form: str | None) -> str:
+    match form:
+        case "date":
+            return _tied(long_date(date.fromisoformat(value)))
+        case "thb":
+            return money(Decimal(value))
+        case "digits":
+            return _breakable(to_thai_digits(value))
+    return _text(value)
+
+
+# -- lines -------------------------------------------------------------------
+
+
+def _text(value: str) -> str:
+    tied = _SPACE_BEFORE_NUMBER.sub(_NO_BREAK_SPACE, value)
+    return _breakable(_SPACE_AFTER_NUMBER.sub(_NO_BREAK_SPACE, tied))
+
+
+def _tied(value: str) -> str:
+    """A date stays on one line."""
+    return value.replace(" ", _NO_BREAK_SPACE)
+
+
+def _breakable(value: str) -> str:
+    """Break points in runs that have none of their own, such as links and codes."""
+    return _LONG_RUN.sub(lambda run: _ZERO_WIDTH_SPACE.join(run[0]), value)
+
+
+def _between_cells(run: str) -> str:
+    return _ZERO_WIDTH_SPACE.join(_CLUSTER.findall(run))

@@ -1,0 +1,134 @@
+"""Thai numerals, Buddhist years, dates and money: the only module that knows them.
+
+Stored values are ISO 8601 (CE, UTC) and decimal strings; only what a person
+reads uses Thai digits and BE years (glossary: BE year = CE + 543).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+# Thailand has had no daylight saving since 1920 and the register year is law
+# (A18), so a fixed offset is exact and needs no time zone database.
+BANGKOK = timezone(timedelta(hours=7), "Asia/Bangkok")
+
+BE_OFFSET = 543
+
+_TO_THAI = str.maketrans("0123456789", "๐๑๒๓๔๕๖๗๘๙")
+_TO_ARABIC = str.maketrans("๐๑๒๓๔๕๖๗๘๙", "0123456789")
+
+MONTHS = (
+    "มกราคม",
+    "กุมภาพันธ์",
+    "มีนาคม",
+    "เมษายน",
+    "พฤษภาคม",
+    "มิถุนายน",
+    "กรกฎาคม",
+    "สิงหาคม",
+    "กันยายน",
+    "ตุลาคม",
+    "พฤศจิกายน",
+    "ธันวาคม",
+)
+
+_DIGIT_WORDS = ("ศูนย์", "หนึ่ง", "สอง", "สาม", "สี่", "ห้า", "หก", "เจ็ด", "แปด", "เก้า")
+_PLACE_WORDS = ("", "สิบ", "ร้อย", "พัน", "หมื่น", "แสน")
+
+
+def to_thai_digits(text: str) -> str:
+    """Replace Arabic digits by Thai ones: `12/2569` → `๑๒/๒๕๖๙`."""
+    return text.translate(_TO_THAI)
+
+
+def to_arabic_digits(text: str) -> str:
+    """Replace Thai digits by Arabic ones; the inverse of `to_thai_digits`."""
+    return text.translate(_TO_ARABIC)
+
+
+def be_year(ce_year: int) -> int:
+    """Buddhist year of a Common Era year."""
+    return ce_year + BE_OFFSET
+
+
+def in_bangkok(instant: datetime) -> datetime:
+    """The wall clock in Thailand at `instant`, which must be timezone-aware."""
+    if instant.tzinfo is None:
+        raise ValueError("an instant without time zone has no place in a register")
+    return instant.astimezone(BANGKOK)
+
+
+def register_year(instant: datetime) -> int:
+    """CE calendar year in Asia/Bangkok: the year of the register (A18, A22)."""
+    return in_bangkok(instant).year
+
+
+def start_of_day(day: date) -> datetime:
+    """00:00 in Asia/Bangkok, as an instant in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=BANGKOK).astimezone(UTC)
+
+
+def long_date(day: date) -> str:
+    """`2026-11-21` → `๒๑ พฤศจิกายน ๒๕๖๙`, as the Saraban regulation writes dates."""
+    return to_thai_digits(f"{day.day} {MONTHS[day.month - 1]} {be_year(day.year)}")
+
+
+def long_instant(instant: datetime) -> str:
+    """`๒๑ พฤศจิกายน ๒๕๖๙ เวลา ๑๓.๕๐ น.` in Asia/Bangkok."""
+    local = in_bangkok(instant)
+    return f"{long_date(local.date())} เวลา {to_thai_digits(f'{local:%H.%M}')} น."
+
+
+def money(amount: Decimal) -> str:
+    """`3000.00` → `๓,๐๐๐.๐๐`. Satang-exact: more than two decimals is refused."""
+    return to_thai_digits(f"{_in_satang(amount):,.2f}")
+
+
+def baht_text(amount: Decimal) -> str:
+    """`5000` → `ห้าพันบาทถ้วน`; `21.25` → `ยี่สิบเอ็ดบาทยี่สิบห้าสตางค์`."""
+    exact = _in_satang(amount)
+    if exact < 0:
+        return "ลบ" + baht_text(-exact)
+    baht, satang = divmod(int(exact * 100), 100)
+    if satang == 0:
+        return f"{number_text(baht)}บาทถ้วน"
+    if baht == 0:
+        return f"{number_text(satang)}สตางค์"
+    return f"{number_text(baht)}บาท{number_text(satang)}สตางค์"
+
+
+def number_text(number: int) -> str:
+    """A non-negative integer in Thai words: `21` → `ยี่สิบเอ็ด`."""
+    if number < 0:
+        raise ValueError("a count cannot be negative")
+    if number == 0:
+        return _DIGIT_WORDS[0]
+    millions, rest = divmod(number, 1_000_000)
+    head = f"{number_text(millions)}ล้าน" if millions else ""
+    return head + _below_million(rest, after_more=number > rest)
+
+
+def _below_million(number: int, *, after_more: bool) -> str:
+    words = []
+    digits = [int(d) for d in reversed(str(number))] if number else []
+    for place in range(len(digits) - 1, -1, -1):
+        digit = digits[place]
+        if digit == 0:
+            continue
+        if place == 0 and digit == 1 and (len(digits) > 1 or after_more):
+            words.append("เอ็ด")
+        elif place == 1 and digit == 1:
+            words.append("สิบ")
+        elif place == 1 and digit == 2:
+            words.append("ยี่สิบ")
+        else:
+            words.append(_DIGIT_WORDS[digit] + _PLACE_WORDS[place])
+    return "".join(words)
+
+
+def _in_satang(amount: Decimal) -> Decimal:
+    exact = amount.quantize(Decimal("0.01"))
+    if exact != amount:
+        raise ValueError("money has at most two decimals")
+    return exact

@@ -1,0 +1,258 @@
+"""What the services need from outside, as Protocols.
+
+Each has a real adapter and a fake in `adapters/memory.py`; one contract suite
+(`tests/contract`) runs against both. Adapters translate vendor errors into
+`domain.errors`; anything that may heal by waiting becomes `UnavailableError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
+from chalicelib.domain.errors import FieldFault
+from chalicelib.domain.registers import Block, Entry, Register
+from chalicelib.domain.retention import LockMode
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, timezone-aware, UTC."""
+
+
+class Ids(Protocol):
+    """Fresh identifiers: unguessable where they grant access."""
+
+    def document_id(self) -> str:
+        """Sortable by time of creation, unique."""
+
+    def verification_code(self) -> str:
+        """At least 100 random bits, in letters and digits that survive reading aloud."""
+
+
+# -- state -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """An agency's Idempotency-Key and the digest of the body that came with it."""
+
+    agency_id: str
+    key: str
+    request_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search within one agency. Times bound `submitted_at`, inclusive."""
+
+    agency_id: str
+    state: DocumentState | None = None
+    document_type: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some documents, newest first, and where to go on (None: nothing follows)."""
+
+    documents: tuple[Document, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A document that still has work to do, as `sweep` sees it."""
+
+    document_id: str
+    state: DocumentState
+    group: str
+    due_at: datetime
+    sweeps: int
+
+
+class DocumentStore(Protocol):
+    """Documents and the keys that lead to them. Reads are strongly consistent
+    unless said otherwise."""
+
+    def add(self, document: Document, claim: IdempotencyClaim | None) -> Document:
+        """Store a new document, its verification code and its idempotency claim in one
+        transaction. A claim seen before with the same digest returns the document
+        it made; with another digest raises IdempotencyKeyReusedError."""
+
+    def get(self, document_id: str) -> Document | None: ...
+
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, Document]: ...
+
+    def by_code(self, code: str) -> Document | None: ...
+
+    def search(self, search: Search) -> Page:
+        """Eventually consistent; never a table scan."""
+
+    def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
+        """accepted → rejected. Raises DocumentMovedError if it is no longer accepted."""
+
+    def keep_evidence(self, document_id: str, evidence: str) -> str:
+        """Keep the first evidence ever given and return it: repeats send the same bytes (P5)."""
+
+    def mark_notified(self, document_id: str, agency_id: str) -> Document:
+        """Note that a recipient of an issued document was told. Repeatable.
+        Raises DocumentMovedError if the document is not issued."""
+
+    def settle(self, document: Document) -> None:
+        """Nothing is left to do: `sweep` need not look any more. Repeatable."""
+
+    def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        """Documents with work left whose due time has passed, most overdue first.
+        Eventually consistent."""
+
+    def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
+        """Move the due time on; False if somebody else did, or it was settled."""
+
+
+class RegisterStore(Protocol):
+    """Registers. Every write is one transaction together with the documents."""
+
+    def last_number(self, register: Register) -> int:
+        """The last number given, 0 for a register not begun."""
+
+    def assign(self, block: Block, documents: Mapping[str, Document]) -> dict[str, Document]:
+        """Write head, entries and documents (accepted → numbered) in ONE transaction.
+
+        Raises RegisterConflictError if the head moved or another transaction was
+        in the way, DocumentMovedError if a document is no longer accepted with this
+        digest. Dies half-way: nothing or everything was written.
+        """
+
+    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
+        """Entry open → issued with the file's digest, document numbered → issued, in one
+        transaction. Repeating it returns the document as first finalised."""
+
+    def void(self, document: Document, reason: Reason, at: datetime) -> Document:
+        """Entry open → void, document numbered → void, in one transaction. Repeatable."""
+
+    def entries(self, register: Register, *, after: int = 0, limit: int = 100) -> tuple[Entry, ...]:
+        """Entries numbered `after + 1 …`, in order."""
+
+
+class Directory(Protocol):
+    def agency(self, agency_id: str) -> Agency | None: ...
+
+    def agencies(self) -> tuple[Agency, ...]: ...
+
+    def put_agency(self, agency: Agency) -> None: ...
+
+    def trust_anchors(self) -> tuple[str, ...]:
+        """PEM certificates of the roots that seals and time-stamps must lead to."""
+
+    def put_trust_anchors(self, pems: Sequence[str]) -> None: ...
+
+
+class DocumentTypes(Protocol):
+    def get(self, name: str) -> DocumentType | None: ...
+
+    def all(self) -> tuple[DocumentType, ...]: ...
+
+
+class ContentChecker(Protocol):
+    def faults(self, document_type: DocumentType, content: object) -> tuple[FieldFault, ...]:
+        """Every violation of the type's JSON Schema at once, pointers from the content's
+        root. No message quotes a value."""
+
+
+# -- messages ----------------------------------------------------------------
+
+
+class WorkQueue(Protocol):
+    """One of Tra's own queues: carries document ids, nothing personal."""
+
+    def send(self, document_ids: Sequence[str], *, group: str | None = None) -> None:
+        """Send one message per document. Raises UnavailableError unless all were taken;
+        some may have been, and a message may come twice."""
+
+
+class Inboxes(Protocol):
+    """Queues of recipient agencies."""
+
+    def send(self, agency: Agency, event: bytes) -> None:
+        """Send one CloudEvent (JSON, UTF-8). May arrive twice; the event id is stable."""
+
+
+# -- rendering, sealing, archiving -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderRequest:
+    """What a template gets. `data` is JSON-able and holds everything printed;
+    `attachment` is the machine-readable content, attached to the PDF (relationship
+    `Data`) as `content.json`."""
+
+    document_type: str
+    type_version: int
+    max_pages: int
+    data: Mapping[str, Any]
+    attachment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LintedPdf:
+    """Rendered bytes that passed `Renderer.lint`. Only this can be sealed."""
+
+    pdf: bytes
+    pages: int
+
+
+class Renderer(Protocol):
+    def render(self, request: RenderRequest) -> bytes:
+        """PDF/A-3a bytes. Same request, same bytes. Raises RenderError."""
+
+    def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
+        """Check the rendered file against what was asked. Raises LintError."""
+
+
+class Previewer(Protocol):
+    """Rendering for who must not load a renderer: the API asks another function."""
+
+    def render(self, request: RenderRequest) -> LintedPdf:
+        """Render and lint. Raises RenderError, LintError, UnavailableError."""
+
+
+class Sealer(Protocol):
+    def seal(self, linted: LintedPdf, credential: SealCredential) -> bytes:
+        """PAdES B-T bytes: the linted file plus one incremental revision.
+        Raises SealError, TimestampError, UnavailableError."""
+
+    def verify_own(
+        self, sealed: bytes, linted: LintedPdf, credential: SealCredential, anchors: Sequence[str]
+    ) -> None:
+        """Check a seal just made before it can leave. Raises SealVerificationError."""
+
+
+class EvidenceSigner(Protocol):
+    def sign(self, payload: bytes) -> str:
+        """Compact JWS (RFC 7515), ES256, with `kid`."""
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public keys as a JWK Set (RFC 7517)."""
+
+
+class Archive(Protocol):
+    def put_once(
+        self, key: str, sealed: bytes, retain_until: datetime, mode: LockMode
+    ) -> ArchivedFile:
+        """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
+        there (P2). Whoever was first wins, for ever."""
+
+    def find(self, key: str) -> ArchivedFile | None:
+        """What lies at `key`, if anything does."""
+
+    def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
+        """A short-lived HTTPS link to exactly this version."""
