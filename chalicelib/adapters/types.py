@@ -1,0 +1,57 @@
+"""Document types as packaged: one folder of `chalicelib/templates` each (port DocumentTypes).
+
+A folder holds `type.json` (name and rules), `schema.json` (JSON Schema 2020-12 of
+`content`), `example.json` (the body of a POST /v1/documents) and `template.typ`.
+Nothing heavy is imported: the API lists types without the renderer.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chalicelib.domain.directory import DocumentType
+from chalicelib.domain.errors import ConfigurationError
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+class PackagedDocumentTypes:
+    """Types in `folder`, read once, at first use.
+
+    Raises ConfigurationError at that use if a folder is incomplete.
+    """
+
+    def __init__(self, folder: Path = TEMPLATES) -> None:
+        self._folder = folder
+
+    def get(self, name: str) -> DocumentType | None:
+        return self._by_name.get(name)
+
+    def all(self) -> tuple[DocumentType, ...]:
+        """All types, by name."""
+        return tuple(self._by_name.values())
+
+    @cached_property
+    def _by_name(self) -> dict[str, DocumentType]:
+        folders = sorted(path.parent for path in self._folder.glob("*/type.json"))
+        return {folder.name: _read_type(folder) for folder in folders}
+
+
+def _read_type(folder: Path) -> DocumentType:
+    try:
+        rules = _read_json(folder / "type.json")
+        return DocumentType(
+            name=folder.name,
+            content_schema=_read_json(folder / "schema.json"),
+            example=_read_json(folder / "example.json"),
+            **rules,
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigurationError(f"Document type {folder.name!r} cannot be read.") from error
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

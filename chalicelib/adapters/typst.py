@@ -1,0 +1,348 @@
+"""Rendering with typst, and the check of what came out (port Renderer).
+
+PDF/A-3a, tagged, in Thai, only with the fonts of `chalicelib/fonts`, with the
+machine-readable content attached (ขมธอ. 11-2560). Same request, same bytes: the
+file's time is that of the numbering, and nothing else varies.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from io import BytesIO
+from itertools import groupby, pairwise
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import segno
+import typst
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
+
+from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
+from chalicelib.domain.errors import LintError, RenderError
+from chalicelib.domain.presentation import break_anywhere
+from chalicelib.ports import LintedPdf, RenderRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ROOM = Path(__file__).parent.parent
+TEMPLATES = _ROOM / "templates"
+FONTS = _ROOM / "fonts"
+
+ATTACHMENT = "content.json"
+
+_POINTS_PER_MM = 72 / 25.4
+A4 = (210 * _POINTS_PER_MM, 297 * _POINTS_PER_MM)
+# The side margins of templates/_common/tra.typ; nothing printed may reach into them.
+FRAME = (25 * _POINTS_PER_MM, 185 * _POINTS_PER_MM)
+_TOLERANCE = 1.0  # points; rounding in typst's output
+_LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen space
+
+# Longest run without a space that is left alone, per attempt: words first as the
+# dictionary breaks them; then, if a line left its place, harder and harder.
+_ATTEMPTS = (None, 60, 30, 10)
+
+_TYPE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+# Choosing the best of eight masks is most of a QR code's cost, and any mask scans.
+_QR_MASK = 3
+
+# Nothing else belongs in a rendered file. Actions, scripts and forms hang on other
+# entries of the catalog, on its other names, or on pages (ISO 19005-3, 6.4 to 6.6).
+_CATALOG_ENTRIES = frozenset(
+    {
+        "/Type",
+        "/Pages",
+        "/Metadata",
+        "/OutputIntents",
+        "/Lang",
+        "/StructTreeRoot",
+        "/MarkInfo",
+        "/ViewerPreferences",
+        "/Names",
+        "/AF",
+    }
+)
+_CATALOG_NAMES = frozenset({"/EmbeddedFiles"})
+_ACTIVE_PAGE_ENTRIES = ("/AA", "/Annots")
+
+
+class TypstRenderer:
+    """One compiler per type, kept: typst remembers fonts and what did not change."""
+
+    def __init__(self, templates: Path = TEMPLATES, fonts: Path = FONTS) -> None:
+        self._templates = templates
+        self._fonts = typst.Fonts(
+            include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts)]
+        )
+        self._compiler = lru_cache(maxsize=None)(self._new_compiler)
+
+    def render(self, request: RenderRequest) -> bytes:
+        """PDF/A-3a bytes, a function of `request` and the shipped templates alone.
+
+        Raises RenderError (never with content in its text): no such template or
+        version, a letter the font lacks, or text that cannot be kept in its place.
+        """
+        compiler = self._compiler(_checked_name(request.document_type, self._templates))
+        self._check_version(request)
+        for longest in _ATTEMPTS:
+            pdf = _compile(compiler, request, longest)
+            if not _stray_text(pdf):
+                return pdf
+        raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
+
+    def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
+        """Check the rendered file against the rules of the house; what is sealed is exactly
+        the bytes that were looked at. Raises LintError with every broken rule."""
+        try:
+            pages, faults = _inspect(pdf, request)
+        except (PdfError, LookupError, TypeError, ValueError) as fault:
+            raise LintError("The rendered file cannot be read.") from fault
+        if faults:
+            raise LintError("The rendered file must not be sealed: " + "; ".join(faults) + ".")
+        return LintedPdf(pdf, pages)
+
+    def _check_version(self, request: RenderRequest) -> None:
+        rules = json.loads((self._templates / request.document_type / "type.json").read_bytes())
+        if rules["version"] != request.type_version:
+            raise RenderError(
+                f"Version {request.type_version} of this document type is not installed."
+            )
+
+    def _new_compiler(self, document_type: str) -> typst.Compiler:
+        nowhere = self._templates / "_packages"  # templates never load packages from the network
+        return typst.Compiler(
+            str(self._templates / document_type / "template.typ"),
+            root=str(self._templates),
+            font_paths=self._fonts,
+            package_path=str(nowhere),
+            package_cache_path=str(nowhere),
+        )
+
+
+# -- rendering ---------------------------------------------------------------
+
+
+def _checked_name(document_type: str, templates: Path) -> str:
+    """A folder of `templates` and nothing else (no path leads out)."""
+    template = templates / document_type / "template.typ"
+    if not _TYPE_NAME.fullmatch(document_type) or not template.is_file():
+        raise RenderError("There is no template for this document type.")
+    return document_type
+
+
+def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | None) -> bytes:
+    data = dict(request.data)
+    if longest is not None:
+        data = {**data, **break_anywhere(_printed(data), longest)}
+    inputs = {
+        "data": json.dumps(data, ensure_ascii=False),
+        "attachment": request.attachment.decode(),
+        "qr": _qr_svg(data["verify_url"]),
+    }
+    try:
+        pdf = compiler.compile(
+            format="pdf", sys_inputs=inputs, pdf_standards="a-3a", timestamp=data["created_at"]
+        )
+    except (typst.TypstError, RuntimeError) as error:
+        # typst quotes the text it stumbled over, so its message stays out of ours.
+        raise RenderError("The template cannot make a page of this content.") from _Quiet(error)
+    return cast("bytes", pdf)
+
+
+def _printed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of `data` that come from outside and are printed."""
+    return {name: data[name] for name in ("display", "signatory", "agency", "verify_url_display")}
+
+
+class _Quiet(Exception):  # noqa: N818 - not raised: it stands in for a cause that quotes content
+    """A vendor error without its text."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(type(error).__name__)
+
+
+def _qr_svg(url: str) -> str:
+    """QR code (ISO/IEC 18004), error correction M. The quiet zone is the white of the page,
+    which the template leaves around it."""
+    code = segno.make(url, error="m", micro=False, mask=_QR_MASK)
+    return code.svg_inline(border=0)
+
+
+# -- looking at the result ---------------------------------------------------
+
+
+def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
+    """Number of pages, and every rule the file breaks."""
+    reader = _open(pdf)
+    pages = _pages(reader)
+    faults = [
+        *_faults_of_catalog(reader),
+        *_faults_of_pages(pages, request.max_pages),
+        *_faults_of_conformance(reader),
+        *_faults_of_attachment(reader, request.attachment),
+        *_faults_of_fonts(pages),
+        *_stray_text(pdf),
+    ]
+    return len(pages), faults
+
+
+def _open(pdf: bytes) -> PdfFileReader:
+    if not pdf.startswith(b"%PDF-"):
+        raise LintError("The rendered file is not a PDF.")
+    reader = PdfFileReader(BytesIO(pdf))
+    if reader.encrypted:
+        raise LintError("The rendered file is encrypted.")
+    return reader
+
+
+def _pages(reader: PdfFileReader) -> list[Any]:
+    return list(_leaves(reader.root["/Pages"]))
+
+
+def _leaves(node: Any) -> list[Any]:
+    if node["/Type"] == "/Page":
+        return [node]
+    return [leaf for kid in _members(node["/Kids"]) for leaf in _leaves(kid)]
+
+
+def _members(array: Any) -> list[Any]:
+    """Members of a PDF array with references followed (iterating it does not)."""
+    return [array[index] for index in range(len(array))]
+
+
+def _faults_of_catalog(reader: PdfFileReader) -> list[str]:
+    names = entry(reader.root, "/Names", {})
+    if not (set(reader.root) <= _CATALOG_ENTRIES and set(names) <= _CATALOG_NAMES):
+        return ["it holds more than pages: perhaps actions, forms or an outline"]
+    return []
+
+
+def _faults_of_pages(pages: Sequence[Any], most: int) -> list[str]:
+    faults = []
+    if not 1 <= len(pages) <= most:
+        faults.append(f"it has {len(pages)} pages, allowed are 1 to {most}")
+    if not all(_is_a4(page) for page in pages):
+        faults.append("a page is not A4")
+    if any(entry in page for page in pages for entry in _ACTIVE_PAGE_ENTRIES):
+        faults.append("a page holds annotations or actions")
+    return faults
+
+
+def _is_a4(page: Any) -> bool:
+    left, bottom, right, top = (float(edge) for edge in page["/MediaBox"])
+    size = (right - left, top - bottom)
+    return all(abs(have - want) < _TOLERANCE for have, want in zip(size, A4, strict=True))
+
+
+def _faults_of_conformance(reader: PdfFileReader) -> list[str]:
+    """The file must say that it is PDF/A-3a (ISO 19005-3, 6.6.4), be tagged and in Thai."""
+    faults = []
+    try:
+        metadata = reader.root["/Metadata"].data
+    except KeyError:
+        metadata = b""
+    if _xmp(metadata, b"part") != b"3" or _xmp(metadata, b"conformance") != b"A":
+        faults.append("it does not declare PDF/A-3a")
+    if "/StructTreeRoot" not in reader.root or entry(reader.root, "/Lang", None) not in {
+        "th",
+        "th-TH",
+    }:
+        faults.append("it is not tagged as Thai")
+    return faults
+
+
+def _xmp(metadata: bytes, name: bytes) -> bytes | None:
+    found = re.search(rb"<pdfaid:" + name + rb">([^<]*)</pdfaid:" + name + rb">", metadata)
+    return found[1] if found else None
+
+
+def _faults_of_attachment(reader: PdfFileReader, expected: bytes) -> list[str]:
+    """Exactly one file, named `content.json`, byte for byte the one that was asked for."""
+    specifications = [spec for _, spec in _embedded_files(reader)]
+    associated = list(entry(reader.root, "/AF", []))
+    if len(specifications) != 1 or len(associated) != 1:
+        return ["it does not have exactly one attachment"]
+    specification = specifications[0]
+    faults = []
+    if (
+        specification["/UF"] != ATTACHMENT
+        or entry(specification, "/AFRelationship", None) != "/Data"
+    ):
+        faults.append(f"the attachment is not {ATTACHMENT} with relationship Data")
+    if specification["/EF"]["/F"].data != expected:
+        faults.append("the attachment is not what was asked for")
+    return faults
+
+
+def _embedded_files(reader: PdfFileReader) -> list[tuple[str, Any]]:
+    try:
+        tree = reader.root["/Names"]["/EmbeddedFiles"]
+    except KeyError:
+        return []
+    return list(_named(tree))
+
+
+def _named(node: Any) -> list[tuple[str, Any]]:
+    names = _members(entry(node, "/Names", ()))
+    found = list(zip(names[::2], names[1::2], strict=True))
+    return found + [pair for kid in _members(entry(node, "/Kids", ())) for pair in _named(kid)]
+
+
+def _faults_of_fonts(pages: Sequence[Any]) -> list[str]:
+    for page in pages:
+        fonts = entry(page["/Resources"], "/Font", {})
+        if not all(_is_embedded(fonts[name]) for name in fonts):
+            return ["a font is not embedded"]
+    return []
+
+
+def _is_embedded(font: Any) -> bool:
+    parts = _members(entry(font, "/DescendantFonts", (font,)))
+    return all(
+        any(name in entry(part, "/FontDescriptor", {}) for name in ("/FontFile2", "/FontFile3"))
+        for part in parts
+    )
+
+
+@lru_cache(maxsize=1)  # `render` measures, and `lint` asks again of the same bytes
+def _stray_text(pdf: bytes) -> tuple[str, ...]:
+    """Text beyond the side margins or on top of other text of its line.
+
+    typst says nothing of a line it cannot break, so the file is measured. What is
+    too long downwards becomes further pages, which are counted elsewhere.
+    """
+    try:
+        pages = [_upright_text(page) for page in _pages(_open(pdf))]
+    except UnreadableTextError as fault:
+        return (f"its text cannot be measured ({fault})",)
+    faults = []
+    if any(_leaves_frame(piece) for pieces in pages for piece in pieces):
+        faults.append("text leaves the page frame")
+    if any(_overlaps(pieces) for pieces in pages):
+        faults.append("text lies on other text")
+    return tuple(faults)
+
+
+def _upright_text(page: Any) -> list[Piece]:
+    return [piece for piece in pieces_of(page) if piece.upright]
+
+
+def _leaves_frame(piece: Piece) -> bool:
+    left, right = FRAME
+    slack = max(_TOLERANCE, piece.size * _LAST_SPACE)
+    beside = piece.left < left - _TOLERANCE or piece.right > right + slack
+    return beside or not 0 < piece.baseline < A4[1] - piece.size
+
+
+def _overlaps(pieces: Sequence[Piece]) -> bool:
+    in_lines = sorted(pieces, key=lambda piece: (round(piece.baseline, 1), piece.left))
+    lines = groupby(in_lines, key=lambda piece: round(piece.baseline, 1))
+    return any(
+        before.right > after.left + _TOLERANCE
+        for _, line in lines
+        for before, after in pairwise(sorted(line, key=attrgetter("left")))
+    )

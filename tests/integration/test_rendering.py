@@ -1,0 +1,381 @@
+"""Rendering and lint with the real typst: what is printed, what fits, what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import jsonschema_rs
+import pypdf
+import pytest
+import typst
+from pypdf.annotations import Link
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    RectangleObject,
+    TextStringObject,
+)
+
+from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
+from chalicelib.adapters.typst import FONTS, TypstRenderer
+from chalicelib.domain.directory import Agency, DocumentType
+from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
+from chalicelib.domain.errors import LintError, RenderError
+from chalicelib.domain.presentation import PREVIEW_MARK, machine_readable, present
+from chalicelib.domain.registers import Book, Numbering, print_number
+from chalicelib.ports import RenderRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+TYPES = PackagedDocumentTypes().all()
+# As long as the address of an API Gateway without a name of its own.
+URL = "https://abcdefghij.execute-api.ap-southeast-7.amazonaws.com/api/v/K7QX2M9TNB4HWZC5YRD3"
+AGENCY = Agency(agency_id="diw", name_th="กรมโรงงานอุตสาหกรรม", name_en="Industrial Works")
+NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+
+# Texts that fill lines badly in different ways: wide letters, no spaces, words of just
+# over half a line, strings that are no language, digits, repetition marks, dates.
+FILLS = (
+    "W",
+    "W" * 20 + " ",
+    "@",
+    "ฒ",
+    "ฌ" * 30 + " ",
+    "รร",
+    "ๆ",
+    "๘",
+    "ก ",
+    "ก ๑",
+    "เกี๊ยว",
+    "กรุงเทพมหานคร",
+    "๙ พฤศจิกายน ๒๕๖๙ ",
+    "เครื่องปั่นน้ำผลไม้อุตสาหกรรมชนิดที่ ๒ กำลังการผลิตสูง ",
+)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> TypstRenderer:
+    return TypstRenderer()
+
+
+def _document(kind: DocumentType, content: Mapping[str, Any], **changes: Any) -> Document:
+    document = Document(
+        document_id="doc-1",
+        agency_id="diw",
+        document_type=kind.name,
+        type_version=kind.version,
+        book=Book("diw", kind.book),
+        content=content,
+        content_digest="ab" * 32,
+        recipients=("dbd",),
+        classification=Classification.NORMAL,
+        urgency=Urgency.ROUTINE,
+        valid_from=date(2027, 1, 1),
+        valid_until=date(2031, 12, 31),
+        retention_years=10,
+        verification_code="K7QX2M9TNB4HWZC5YRD3",
+        submitted_at=NOW,
+        submitted_by="app",
+        state=DocumentState.NUMBERED,
+        history=(),
+        numbering=Numbering(year=2026, number=12, printed=print_number(12, 2026), numbered_at=NOW),
+    )
+    return replace(document, **changes)
+
+
+def _request(
+    kind: DocumentType,
+    content: Mapping[str, Any] | None = None,
+    watermark: str | None = None,
+    **changes: Any,
+) -> RenderRequest:
+    document = _document(kind, content or kind.example["content"], **changes)
+    return RenderRequest(
+        document_type=kind.name,
+        type_version=kind.version,
+        max_pages=kind.max_pages,
+        data=present(document, AGENCY, kind, verify_url=URL, watermark=watermark),
+        attachment=machine_readable(document, AGENCY, verify_url=URL),
+    )
+
+
+def _licence() -> DocumentType:
+    return next(kind for kind in TYPES if kind.name == "licence")
+
+
+def _read(pdf: bytes) -> pypdf.PdfReader:
+    return pypdf.PdfReader(BytesIO(pdf))
+
+
+def _written(writer: pypdf.PdfWriter) -> bytes:
+    out = BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def _worst(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> Any:
+    """The longest value a schema accepts, made of `fill`."""
+    if "$ref" in schema:
+        return _filled(fill, schema["maxLength"])
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema["type"]:
+        case "object":
+            return {k: _worst(v, root, fill) for k, v in schema["properties"].items()}
+        case "array":
+            return [_worst(schema["items"], root, fill)] * schema["maxItems"]
+        case "integer":
+            return schema["maximum"]
+    return "9" * 10 + ".99" if schema["format"] == "thb" else "8" * schema["maxLength"]
+
+
+def _filled(fill: str, length: int) -> str:
+    return (fill * length)[:length]
+
+
+# -- what is printed ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_example_is_one_good_page(renderer: TypstRenderer, kind: DocumentType) -> None:
+    """An ordinary document is one page that passes every rule of the house (item 5)."""
+    request = _request(kind)
+    linted = renderer.lint(renderer.render(request), request)
+    assert linted.pages == 1
+
+
+def test_file_says_what_it_is(renderer: TypstRenderer) -> None:
+    """Title, language, number and dates can be read from the file itself (D3, ขมธอ. 11-2560)."""
+    kind = _licence()
+    reader = _read(renderer.render(_request(kind)))
+    text = reader.pages[0].extract_text()
+    assert reader.metadata is not None
+    assert reader.metadata.title == kind.example["content"]["title_th"]
+    assert cast("Any", reader.trailer["/Root"])["/Lang"] == "th"
+    assert "๑๒/๒๕๖๙" in text
+    assert "๓,๐๐๐.๐๐" in text
+    assert dict(reader.attachments) == {"content.json": [_request(kind).attachment]}
+
+
+def test_same_request_same_bytes(renderer: TypstRenderer) -> None:
+    """Rendering again, in another process or after a crash, gives the same bytes (P2, P8)."""
+    request = _request(_licence())
+    first = renderer.render(request)
+    other = _request(_licence(), {**_licence().example["content"], "title_th": "อื่น"})
+    assert renderer.render(other) != first
+    assert renderer.render(request) == first
+    assert TypstRenderer().render(request) == first
+
+
+def test_content_is_never_code(renderer: TypstRenderer) -> None:
+    """Text that looks like a command of the template language is printed as text (P6)."""
+    content = {**_licence().example["content"], "premises": '#read("/x") *a* $b$ \\ @c'}
+    request = _request(_licence(), content)
+    pdf = renderer.render(request)
+    assert '#read("/x") *a* $b$' in _read(pdf).pages[0].extract_text()
+
+
+def test_preview_is_marked(renderer: TypstRenderer) -> None:
+    """A preview carries its mark over the page and in its title (api.md, dry_run)."""
+    request = _request(_licence(), watermark=PREVIEW_MARK, numbering=None)
+    pdf = renderer.render(request)
+    reader = _read(pdf)
+    renderer.lint(pdf, request)
+    assert "SPECIMEN" in reader.pages[0].extract_text()
+    assert reader.metadata is not None
+    assert PREVIEW_MARK in (reader.metadata.title or "")
+    assert "SPECIMEN" not in _read(renderer.render(_request(_licence()))).pages[0].extract_text()
+
+
+# -- what fits ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: str) -> None:
+    """Whatever the schema accepts can be printed, so a number is never wasted on content
+    that overflows (P1, P4)."""
+    content = _worst(kind.content_schema, kind.content_schema, fill)
+    assert jsonschema_rs.Draft202012Validator(dict(kind.content_schema)).is_valid(content)
+    request = _request(
+        kind, content, urgency=Urgency.MOST_EXPRESS, classification=Classification.SECRET
+    )
+    assert renderer.lint(renderer.render(request), request).pages <= kind.max_pages
+
+
+# -- what is refused ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["no-such-type", "../templates/licence", "_common", ""])
+def test_only_packaged_types_render(renderer: TypstRenderer, name: str) -> None:
+    """No request leads the renderer to a file outside its folders (P6)."""
+    with pytest.raises(RenderError):
+        renderer.render(replace(_request(_licence()), document_type=name))
+
+
+def test_other_version_is_not_guessed(renderer: TypstRenderer) -> None:
+    """A document is printed by the version of the type its digest covers, or not (P2)."""
+    with pytest.raises(RenderError, match="Version 99"):
+        renderer.render(replace(_request(_licence()), type_version=99))
+
+
+def test_error_does_not_quote_content(renderer: TypstRenderer) -> None:
+    """A letter the font lacks ends the render without the text in the error (no personal
+    data in logs)."""
+    content = {**_licence().example["content"], "premises": "ลับเฉพาะ漢"}
+    with pytest.raises(RenderError) as caught:
+        renderer.render(_request(_licence(), content))
+    assert "漢" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def _renderer_with(tmp_path: Path, template: str) -> TypstRenderer:
+    """A renderer whose licence template ends with `template`."""
+    shutil.copytree(TEMPLATES, tmp_path / "templates")
+    file = tmp_path / "templates" / "licence" / "template.typ"
+    file.write_text(file.read_text(encoding="utf-8") + template, encoding="utf-8")
+    return TypstRenderer(tmp_path / "templates", FONTS)
+
+
+@pytest.mark.parametrize(
+    "template",
+    ['#read("/../secret.txt")', '#read("../../secret.txt")', '#import "@preview/cetz:0.3.0"'],
+)
+def test_template_cannot_reach_out(tmp_path: Path, template: str) -> None:
+    """A template reads nothing outside its folders and loads nothing from the network (P6)."""
+    (tmp_path / "secret.txt").write_text("x")
+    with pytest.raises(RenderError):
+        _renderer_with(tmp_path, template).render(_request(_licence()))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "#place(top, dx: 12cm, [ข้อความที่ยาวเกินขอบกระดาษด้านขวา])",
+        "#place(top + left, dx: -2cm, [ซ้าย])",
+        "#place(bottom, dy: 5cm, [ล่าง])",
+        "#block[หนึ่งสอง#h(-12mm)สามสี่]",
+    ],
+    ids=["right", "left", "below", "overlap"],
+)
+def test_stray_text_is_seen(tmp_path: Path, template: str) -> None:
+    """Text off the page frame or on other text is found in the file itself (item 5)."""
+    with pytest.raises(RenderError, match="inside the page"):
+        _renderer_with(tmp_path, template).render(_request(_licence()))
+
+
+def _encrypt(writer: pypdf.PdfWriter) -> None:
+    writer.encrypt("", "owner")
+
+
+def _add_script(writer: pypdf.PdfWriter) -> None:
+    script = DictionaryObject(
+        {
+            NameObject("/S"): NameObject("/JavaScript"),
+            NameObject("/JS"): TextStringObject("app.alert(1)"),
+        }
+    )
+    writer.root_object[NameObject("/OpenAction")] = script
+
+
+def _add_link(writer: pypdf.PdfWriter) -> None:
+    writer.add_annotation(0, Link(rect=(0, 0, 9, 9), url="https://example.org"))
+
+
+def _make_letter_size(writer: pypdf.PdfWriter) -> None:
+    writer.pages[0].mediabox = RectangleObject((0, 0, 612, 792))
+
+
+def _attach_more(writer: pypdf.PdfWriter) -> None:
+    writer.add_attachment("more.txt", b"more")
+
+
+def _drop_metadata(writer: pypdf.PdfWriter) -> None:
+    del writer.root_object["/Metadata"]
+
+
+def _drop_tags(writer: pypdf.PdfWriter) -> None:
+    del writer.root_object["/StructTreeRoot"]
+
+
+def _drop_font_file(writer: pypdf.PdfWriter) -> None:
+    fonts = cast("Any", writer.pages[0]["/Resources"])["/Font"]
+    font = fonts[next(iter(fonts))]["/DescendantFonts"][0].get_object()
+    del font["/FontDescriptor"].get_object()["/FontFile2"]
+
+
+def _drop_pages(writer: pypdf.PdfWriter) -> None:
+    cast("Any", writer.root_object["/Pages"])[NameObject("/Kids")] = ArrayObject()
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (_encrypt, "encrypted"),
+        (_add_script, "actions"),
+        (_add_link, "annotations"),
+        (_make_letter_size, "not A4"),
+        (_attach_more, "exactly one attachment"),
+        (_drop_metadata, "PDF/A-3a"),
+        (_drop_tags, "tagged"),
+        (_drop_font_file, "not embedded"),
+        (_drop_pages, "0 pages"),
+    ],
+)
+def test_lint_refuses(
+    renderer: TypstRenderer, damage: Callable[[pypdf.PdfWriter], None], rule: str
+) -> None:
+    """Each rule of lint stops the file that breaks it, before a seal is spent (P3)."""
+    request = _request(_licence())
+    writer = pypdf.PdfWriter(clone_from=BytesIO(renderer.render(request)))
+    damage(writer)
+    with pytest.raises(LintError, match=rule):
+        renderer.lint(_written(writer), request)
+
+
+def test_lint_faults_come_from_the_damage(renderer: TypstRenderer) -> None:
+    """Rewriting a good file without damage passes, so each refusal above has its cause (P3)."""
+    request = _request(_licence())
+    writer = pypdf.PdfWriter(clone_from=BytesIO(renderer.render(request)))
+    assert renderer.lint(_written(writer), request).pages == 1
+
+
+@pytest.mark.parametrize("keep", [0, 4, 2_000, 20_000])
+def test_lint_refuses_half_a_file(renderer: TypstRenderer, keep: int) -> None:
+    """A file cut short is refused with the house's own error (P3)."""
+    request = _request(_licence())
+    with pytest.raises(LintError):
+        renderer.lint(renderer.render(request)[:keep], request)
+
+
+def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
+    """A file with another document's data is not sealed (P2)."""
+    request = _request(_licence())
+    pdf = renderer.render(request)
+    with pytest.raises(LintError, match="not what was asked for"):
+        renderer.lint(pdf, replace(request, attachment=b"{}"))
+
+
+def test_lint_counts_pages(renderer: TypstRenderer) -> None:
+    """A file longer than its type allows is not sealed (P4)."""
+    content = _worst(_licence().content_schema, _licence().content_schema, "กรุงเทพ ")
+    request = replace(_request(_licence(), content), max_pages=2)
+    with pytest.raises(LintError, match="allowed are 1 to 2"):
+        renderer.lint(renderer.render(request), request)
+
+
+def test_lint_refuses_other_pdf_kinds(renderer: TypstRenderer) -> None:
+    """A PDF that is not PDF/A-3a and lacks the data is refused with all its faults (P3)."""
+    pdf = typst.Compiler(
+        b'#set page(paper: "us-letter");x',
+        font_paths=typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)]),
+    ).compile(format="pdf")
+    assert isinstance(pdf, bytes)
+    with pytest.raises(LintError, match=r"not A4.*PDF/A-3a.*exactly one attachment"):
+        renderer.lint(pdf, _request(_licence()))

@@ -1,0 +1,167 @@
+"""The packaged document types: complete, strict, and true to their examples."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+
+from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
+from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.presentation import display_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.domain.directory import DocumentType
+
+TYPES = PackagedDocumentTypes().all()
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "documents"
+ENVELOPE = {"document_type", "content", "recipients", "valid_from", "valid_until"}
+
+
+def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """All subschemas, with those of `$defs`."""
+    yield schema
+    for name in ("properties", "$defs"):
+        for member in schema.get(name, {}).values():
+            yield from _schemas(member)
+    if "items" in schema:
+        yield from _schemas(schema["items"])
+
+
+def test_pilot_types_ship() -> None:
+    """A licence and a certificate can be issued out of the box (B4)."""
+    assert {"licence", "e-certificate"} <= {kind.name for kind in TYPES}
+    assert [kind.name for kind in TYPES] == sorted(kind.name for kind in TYPES)
+
+
+def test_unknown_type_is_none() -> None:
+    """A type nobody packaged is answered as unknown, whatever its name (bad input)."""
+    types = PackagedDocumentTypes()
+    assert types.get("no-such-type") is None
+    assert types.get("../domain") is None
+    assert types.get("_common") is None
+    assert types.get("licence") is not None
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_example_passes_its_schema(kind: DocumentType) -> None:
+    """The example shown to integrators is a body that is accepted (api.md)."""
+    validator = jsonschema_rs.Draft202012Validator(dict(kind.content_schema))
+    assert [error.message for error in validator.iter_errors(kind.example["content"])] == []
+    assert set(kind.example) == ENVELOPE
+    assert kind.example["document_type"] == kind.name
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_schema_bounds_everything(kind: DocumentType) -> None:
+    """Every string and list is bounded and no field is unknown, so no content overflows
+    its pages (P4: what is accepted can be printed)."""
+    jsonschema_rs.meta.validate(dict(kind.content_schema))
+    for schema in _schemas(kind.content_schema):
+        match schema.get("type"):
+            case "object":
+                assert schema["additionalProperties"] is False
+            case "array":
+                assert "maxItems" in schema
+            case "integer":
+                assert {"minimum", "maximum"} <= set(schema)
+            case "string" if schema is not kind.content_schema["$defs"]["text"]:
+                assert "maxLength" in schema
+                assert "pattern" in schema or "enum" in schema
+            case None:
+                assert {"$ref", "maxLength"} <= set(schema)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_patterns_mean_arabic_digits(kind: DocumentType) -> None:
+    r"""Numbers are asked for in Arabic digits: `\d` would let Thai ones pass (bad input)."""
+    for schema in _schemas(kind.content_schema):
+        assert "\\d" not in schema.get("pattern", "")
+        if schema.get("format") in {"digits", "thb"}:
+            assert not re.fullmatch(schema["pattern"], "๑๒๓.๐๐")
+            assert not re.fullmatch(schema["pattern"], "๑๒๓")
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_fields_are_explained_in_thai_and_english(kind: DocumentType) -> None:
+    """An integrator reads in Thai and English what each field is (api.md, document-types)."""
+    for schema in _schemas(kind.content_schema):
+        for member in schema.get("properties", {}).values():
+            assert re.search("[ก-ฮ]", member["title"])
+            assert re.search("[A-Za-z]", member["description"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " นำหน้า",
+        "ขึ้น\nบรรทัด",
+        "ศูนย์\x00",
+        "ซ้าย\u202eขวา",
+        "ซ่อน\u200bไว้",
+        "漢字",
+        "ยิ้ม😀",
+        "่ลอย",
+        "ก ่",
+        "ก่่่่",
+    ],
+)
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_unprintable_text_is_refused(kind: DocumentType, text: str) -> None:
+    """Control, hidden and foreign characters and orphaned tone marks are refused at the
+    door, for the seal would fail or lie on them (P4, bad input)."""
+    validator = jsonschema_rs.Draft202012Validator(dict(kind.content_schema))
+    content = {**kind.example["content"], "title_th": text}
+    pointers = [list(error.instance_path) for error in validator.iter_errors(content)]
+    assert pointers
+    assert all(pointer == ["title_th"] for pointer in pointers)
+
+
+@pytest.mark.parametrize(
+    "text", ["น้ำ", "นํ้า", "เกี๊ยว", "สิทธิ์", "พ.ศ. ๒๕๓๕", "Café №".replace("№", "no.")]
+)
+def test_real_spelling_is_accepted(text: str) -> None:
+    """Correct Thai, however its marks are written, is never refused (E1)."""
+    for kind in TYPES:
+        validator = jsonschema_rs.Draft202012Validator(dict(kind.content_schema))
+        assert validator.is_valid({**kind.example["content"], "title_th": text})
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_example_can_be_presented(kind: DocumentType) -> None:
+    """Every field of an example has a form for people (D3)."""
+    shown = display_of(kind.example["content"], kind.content_schema)
+    assert set(kind.example["content"]) <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("licence", "licence-factory.json"), ("e-certificate", "e-certificate.json")]
+)
+def test_reference_content_is_accepted(name: str, file: str) -> None:
+    """The programme's own requests pass as they are (B4)."""
+    path = SHARED / file
+    if not path.is_file():
+        pytest.skip("the reference data is not present")
+    body = json.loads(path.read_text(encoding="utf-8"))
+    kind = PackagedDocumentTypes().get(name)
+    assert kind is not None
+    outside = {"note", "agency_id", "document_type", "valid_from", "valid_until", "recipients"}
+    content = {k: v for k, v in body.items() if k not in outside | {"retention_years"}}
+    validator = jsonschema_rs.Draft202012Validator(dict(kind.content_schema))
+    assert [error.message for error in validator.iter_errors(content)] == []
+
+
+def test_incomplete_type_is_named(tmp_path: Path) -> None:
+    """A type folder with a file missing stops the function with its name, not later (P4)."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "type.json").write_bytes((TEMPLATES / "licence" / "type.json").read_bytes())
+    with pytest.raises(ConfigurationError, match="broken"):
+        PackagedDocumentTypes(tmp_path).all()
