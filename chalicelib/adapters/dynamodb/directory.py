@@ -1,0 +1,96 @@
+"""The directory in DynamoDB (port: Directory)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from pynamodb.exceptions import DoesNotExist
+
+from chalicelib.adapters.dynamodb.faults import translated
+from chalicelib.adapters.dynamodb.items import DirectoryItem, bind
+from chalicelib.domain.directory import Agency, SealCredential
+from chalicelib.domain.errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+_AGENCY = "AGENCY"
+_TRUST, _ANCHORS = "TRUST", "ANCHORS"
+
+# The directory changes seldom and is read for every document. A change, a
+# rotated certificate say, is seen by every container within this time.
+_FRESH_SECONDS = 30.0
+
+
+class DynamoDirectory:
+    """Agencies and trust anchors; reads are cached for half a minute per container."""
+
+    def __init__(self, table_name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._items = bind(DirectoryItem, table_name)
+        self._monotonic = monotonic
+        self._cache: dict[str, tuple[float, Any]] = {}
+
+    def agency(self, agency_id: str) -> Agency | None:
+        return self._cached(f"{_AGENCY}/{agency_id}", lambda: self._read_agency(agency_id))
+
+    def agencies(self) -> tuple[Agency, ...]:
+        return self._cached(_AGENCY, self._read_agencies)
+
+    def put_agency(self, agency: Agency) -> None:
+        """Idempotency key of this write: the agency id; the last one stands."""
+        self._put(_AGENCY, agency.agency_id, asdict(agency))
+
+    def trust_anchors(self) -> tuple[str, ...]:
+        return self._cached(_TRUST, self._read_anchors)
+
+    def put_trust_anchors(self, pems: Sequence[str]) -> None:
+        """Idempotency key of this write: there is one list; the last one stands."""
+        self._put(_TRUST, _ANCHORS, list(pems))
+
+    def _cached(self, key: str, read: Callable[[], _T]) -> _T:
+        now = self._monotonic()
+        kept = self._cache.get(key)
+        if kept is not None and now - kept[0] < _FRESH_SECONDS:
+            found: _T = kept[1]
+            return found
+        value = read()
+        self._cache[key] = (now, value)
+        return value
+
+    def _read_agency(self, agency_id: str) -> Agency | None:
+        with translated():
+            try:
+                return _agency(self._items.get(_AGENCY, agency_id).body)
+            except DoesNotExist:
+                return None
+
+    def _read_agencies(self) -> tuple[Agency, ...]:
+        with translated():
+            return tuple(_agency(item.body) for item in self._items.query(_AGENCY))
+
+    def _read_anchors(self) -> tuple[str, ...]:
+        with translated():
+            try:
+                return tuple(json.loads(self._items.get(_TRUST, _ANCHORS).body))
+            except DoesNotExist as error:
+                message = "The directory holds no trust anchors; run the onboarding."
+                raise ConfigurationError(message) from error
+
+    def _put(self, pk: str, sk: str, value: Any) -> None:
+        with translated():
+            self._items(pk, sk, body=json.dumps(value, ensure_ascii=False)).save()
+        self._cache.clear()
+
+
+def _agency(body: str) -> Agency:
+    data = json.loads(body)
+    seal = data.pop("seal", None)
+    return Agency(
+        **data,
+        seal=SealCredential(key_id=seal["key_id"], chain_pem=tuple(seal["chain_pem"]))
+        if seal
+        else None,
+    )

@@ -1,0 +1,318 @@
+"""Documents in DynamoDB (port: DocumentStore)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.adapters.dynamodb.faults import (
+    Cancellation,
+    cancellations,
+    is_condition_failure,
+    translated,
+)
+from chalicelib.adapters.dynamodb.items import (
+    ChangeMap,
+    CodeItem,
+    DocumentItem,
+    IdempotencyItem,
+    ReasonMap,
+    bind,
+    shards,
+    submitted_key,
+    to_instant,
+    to_text,
+)
+from chalicelib.domain.documents import Change, Document, DocumentState, Reason
+from chalicelib.domain.errors import (
+    DocumentMovedError,
+    FieldFault,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    UnavailableError,
+)
+from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled
+
+# A search reads at most this much before it answers with a cursor, however few
+# documents matched: one request must not read a whole agency's history.
+_SEARCH_PAGES = 10
+_SEARCH_PAGE_SIZE = 100
+
+
+class DynamoDocumentStore:
+    """Documents, verification codes and idempotency claims in one table."""
+
+    def __init__(self, table_name: str, *, sweep_after: timedelta) -> None:
+        self.items = bind(DocumentItem, table_name)
+        self._codes = bind(CodeItem, table_name)
+        self._claims = bind(IdempotencyItem, table_name)
+        self._sweep_after = sweep_after
+        self.connection = Connection()
+
+    def add(self, document: Document, claim: IdempotencyClaim | None) -> Document:
+        """Idempotency key of this write: the claim; without one, the fresh document id."""
+        item = self.items.of(document, due_at=document.submitted_at + self._sweep_after)
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                transaction.save(item, condition=self.items.pk.does_not_exist())
+                transaction.save(
+                    self._codes(
+                        CodeItem.key(document.verification_code), document_id=document.document_id
+                    ),
+                    condition=self._codes.pk.does_not_exist(),
+                )
+                if claim is not None:
+                    transaction.save(
+                        self._claims(
+                            _claim_key(claim),
+                            document_id=document.document_id,
+                            request_digest=claim.request_digest,
+                        ),
+                        condition=self._claims.pk.does_not_exist(),
+                    )
+        except TransactWriteError as error:
+            if claim is None or cancellations(error)[-1] is not Cancellation.CONDITION:
+                message = "The document could not be stored just now; repeat the request."
+                raise UnavailableError(message) from error
+            return self._made_by(claim)
+        return document
+
+    def get(self, document_id: str) -> Document | None:
+        with translated():
+            try:
+                item = self.items.get(DocumentItem.key(document_id), consistent_read=True)
+            except DoesNotExist:
+                return None
+            return item.to_domain()
+
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, Document]:
+        keys = [DocumentItem.key(document_id) for document_id in set(document_ids)]
+        with translated():
+            items = self.items.batch_get(keys, consistent_read=True)
+            return {item.document_id: item.to_domain() for item in items}
+
+    def by_code(self, code: str) -> Document | None:
+        with translated():
+            try:
+                found = self._codes.get(CodeItem.key(code), consistent_read=True)
+            except DoesNotExist:
+                return None
+        return self.get(found.document_id)
+
+    def search(self, search: Search) -> Page:
+        """Newest first. Reads the agency's own index partition only, so no filter and no
+        cursor can reach another agency's documents (P6)."""
+        with translated():
+            pages = self.items.by_agency.query(
+                search.agency_id,
+                range_key_condition=_submitted_between(self.items, search),
+                filter_condition=_matching(self.items, search),
+                scan_index_forward=False,
+                page_size=_SEARCH_PAGE_SIZE,
+                last_evaluated_key=_cursor_key(search),
+            ).page_iter
+            found: list[Document] = []
+            for page in _at_most(pages, _SEARCH_PAGES):
+                for raw in page["Items"]:
+                    found.append(self.items.from_raw_data(raw).to_domain())
+                    if len(found) == search.limit:
+                        return Page(tuple(found), _cursor(found[-1]))
+            last = pages.last_evaluated_key
+        return Page(tuple(found), _encode(last["submitted_key"]["S"]) if last else None)
+
+    def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
+        item = self.items(DocumentItem.key(document.document_id))
+        with _moved_if_condition_fails():
+            item.update(
+                actions=[
+                    self.items.state.set(DocumentState.REJECTED.value),
+                    self.items.reason.set(ReasonMap.of(reason)),
+                    self.items.history.set(
+                        self.items.history.append(
+                            [ChangeMap.of(Change(DocumentState.REJECTED, at))]
+                        )
+                    ),
+                    self.items.unsettled_shard.remove(),
+                    self.items.due_at.remove(),
+                ],
+                condition=self.items.state == DocumentState.ACCEPTED.value,
+            )
+        return item.to_domain()
+
+    def keep_evidence(self, document_id: str, evidence: str) -> str:
+        item = self.items(DocumentItem.key(document_id))
+        with translated():
+            try:
+                item.update(
+                    actions=[self.items.evidence.set(evidence)],
+                    condition=self.items.pk.exists() & self.items.evidence.does_not_exist(),
+                )
+            except UpdateError as error:
+                if not is_condition_failure(error):
+                    raise
+                kept = self.items.get(item.pk, consistent_read=True).evidence
+                if kept is None:
+                    raise
+                return str(kept)
+        return evidence
+
+    def mark_notified(self, document_id: str, agency_id: str) -> Document:
+        item = self.items(DocumentItem.key(document_id))
+        with _moved_if_condition_fails():
+            item.update(
+                actions=[self.items.notified.add({agency_id})],
+                condition=self.items.state == DocumentState.ISSUED.value,
+            )
+        return item.to_domain()
+
+    def settle(self, document: Document) -> None:
+        if not document.settled:
+            raise ValueError("work is left on this document")
+        item = self.items(DocumentItem.key(document.document_id))
+        with translated():
+            # Recipients are only ever added to `notified`, so settled stays settled.
+            item.update(
+                actions=[self.items.unsettled_shard.remove(), self.items.due_at.remove()],
+                condition=self.items.pk.exists(),
+            )
+
+    def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        with translated():
+            due = [
+                Unsettled(
+                    document_id=item.document_id,
+                    state=DocumentState(item.state),
+                    group=item.book_group,
+                    due_at=to_instant(item.due_at),
+                    sweeps=int(item.sweeps),
+                )
+                for shard in shards()
+                for item in self.items.unsettled.query(
+                    shard, self.items.due_at <= to_text(due_before), limit=limit
+                )
+            ]
+        return tuple(sorted(due, key=lambda unsettled: unsettled.due_at)[:limit])
+
+    def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
+        item = self.items(DocumentItem.key(seen.document_id))
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        self.items.due_at.set(to_text(due_at)),
+                        self.items.sweeps.set(seen.sweeps + 1),
+                    ],
+                    condition=(self.items.due_at == to_text(seen.due_at))
+                    & self.items.unsettled_shard.exists(),
+                )
+            except UpdateError as error:
+                if is_condition_failure(error):
+                    return False
+                raise
+        return True
+
+    def _made_by(self, claim: IdempotencyClaim) -> Document:
+        with translated():
+            kept = self._claims.get(_claim_key(claim), consistent_read=True)
+        if kept.request_digest != claim.request_digest:
+            raise IdempotencyKeyReusedError
+        document = self.get(kept.document_id)
+        if document is None:
+            # Claim and document are written in one transaction.
+            raise UnavailableError("The document of this Idempotency-Key cannot be read.")
+        return document
+
+
+@contextmanager
+def _moved_if_condition_fails() -> Iterator[None]:
+    with translated():
+        try:
+            yield
+        except UpdateError as error:
+            if is_condition_failure(error):
+                raise DocumentMovedError("The document is in another state by now.") from error
+            raise
+
+
+def _claim_key(claim: IdempotencyClaim) -> str:
+    # Hashed: clients put customer numbers into keys, and keys appear in traces.
+    digest = hashlib.sha256(claim.key.encode()).hexdigest()
+    return f"KEY#{claim.agency_id}#{digest}"
+
+
+def _submitted_between(items: type[DocumentItem], search: Search) -> Condition | None:
+    # '#' < '~': the bounds include every document id of their instant.
+    since = f"{to_text(search.since)}#" if search.since else None
+    until = f"{to_text(search.until)}#~" if search.until else None
+    key = items.submitted_key
+    if since and until:
+        return key.between(since, until)
+    if since:
+        return key >= since
+    if until:
+        return key <= until
+    return None
+
+
+def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
+    condition: Condition | None = None
+    wanted: list[Condition] = []
+    if search.state:
+        wanted.append(items.state == search.state.value)
+    if search.document_type:
+        wanted.append(items.document_type == search.document_type)
+    if search.text:
+        wanted.append(items.search_text.contains(search.text.lower()))
+    for part in wanted:
+        condition = part if condition is None else condition & part
+    return condition
+
+
+def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
+    for _, page in zip(range(count), pages, strict=False):
+        yield page
+
+
+def _cursor(last: Document) -> str:
+    return _encode(submitted_key(last.submitted_at, last.document_id))
+
+
+def _encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _cursor_key(search: Search) -> dict[str, dict[str, Any]] | None:
+    """The index key after which to go on. The agency comes from the search, never from
+    the cursor."""
+    if search.cursor is None:
+        return None
+    try:
+        key = base64.urlsafe_b64decode(search.cursor + "=" * (-len(search.cursor) % 4)).decode()
+        instant, _, document_id = key.partition("#")
+        to_instant(instant)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequestError(
+            [
+                FieldFault(
+                    "/cursor",
+                    "bad_cursor",
+                    "Use the cursor of the previous answer unchanged, or none.",
+                    "โปรดใช้ cursor จากคำตอบก่อนหน้าโดยไม่แก้ไข หรือไม่ต้องระบุ",
+                )
+            ]
+        ) from error
+    return {
+        "agency_id": {"S": search.agency_id},
+        "submitted_key": {"S": key},
+        "pk": {"S": DocumentItem.key(document_id)},
+    }

@@ -1,0 +1,101 @@
+"""The archive in S3 under Object Lock (port: Archive)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from chalicelib.adapters.aws import status, translated
+from chalicelib.domain.documents import ArchivedFile
+from chalicelib.domain.errors import ArchiveError
+from chalicelib.domain.retention import LockMode
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_NOT_FOUND = 404
+_PRECONDITION_FAILED = 412
+
+
+class S3Archive:
+    """One bucket with Object Lock. Nothing here can delete, and nothing overwrites."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put_once(
+        self, key: str, sealed: bytes, retain_until: datetime, mode: LockMode
+    ) -> ArchivedFile:
+        """Idempotency key of this write: the object key.
+
+        One PutObject carries bytes, checksum, condition and lock, so no version ever
+        lies there unlocked. Dies after it: the repeat gets 412 and reads what is there.
+        """
+        digest = hashlib.sha256(sealed)
+        with translated("archive"):
+            try:
+                written = self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=sealed,
+                    ContentType="application/pdf",
+                    IfNoneMatch="*",
+                    ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+                    ObjectLockMode=mode.value,
+                    ObjectLockRetainUntilDate=retain_until,
+                )
+            except ClientError as error:
+                if status(error) != _PRECONDITION_FAILED:
+                    raise
+                return self._read(key)
+        return ArchivedFile(
+            key=key,
+            version_id=written["VersionId"],
+            sha256=digest.hexdigest(),
+            size=len(sealed),
+            lock_mode=mode,
+            retain_until=retain_until.astimezone(UTC),
+        )
+
+    def find(self, key: str) -> ArchivedFile | None:
+        with translated("archive"):
+            try:
+                return self._read(key)
+            except ClientError as error:
+                if status(error) != _NOT_FOUND:
+                    raise
+                return None
+
+    def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
+        return self._client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": file.key,
+                "VersionId": file.version_id,
+                "ResponseContentType": "application/pdf",
+                "ResponseContentDisposition": f'inline; filename="{filename}"',
+            },
+            ExpiresIn=seconds,
+        )
+
+    def _read(self, key: str) -> ArchivedFile:
+        """Describe what lies there. Its digest is computed from its bytes, not taken
+        from a header, because it becomes the register's word for ever (P2)."""
+        there = self._client.get_object(Bucket=self._bucket, Key=key)
+        body = there["Body"].read()
+        if "ObjectLockMode" not in there or "ObjectLockRetainUntilDate" not in there:
+            raise ArchiveError("The archive holds a version without lock at this document's key.")
+        return ArchivedFile(
+            key=key,
+            version_id=there["VersionId"],
+            sha256=hashlib.sha256(body).hexdigest(),
+            size=len(body),
+            lock_mode=LockMode(there["ObjectLockMode"]),
+            retain_until=there["ObjectLockRetainUntilDate"].astimezone(UTC),
+        )

@@ -1,0 +1,66 @@
+"""Queues (ports: WorkQueue, Inboxes)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from chalicelib.adapters.aws import translated
+from chalicelib.domain.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+    from chalicelib.domain.directory import Agency
+    from chalicelib.ports import Ids
+
+_BATCH = 10
+
+
+class SqsWorkQueue:
+    """One of Tra's own queues, plain or FIFO. Messages carry a document id only."""
+
+    def __init__(self, client: SQSClient, url: str, ids: Ids) -> None:
+        self._client = client
+        self._url = url
+        self._ids = ids
+
+    def send(self, document_ids: Sequence[str], *, group: str | None = None) -> None:
+        """At least once. A FIFO queue would drop a repeat within five minutes by its
+        deduplication id, and `sweep` repeats on purpose: so each send has a fresh one."""
+        remaining = iter(document_ids)
+        while batch := list(islice(remaining, _BATCH)):
+            entries = list(self._entries(batch, group))
+            with translated("queue"):
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            if answer.get("Failed"):
+                raise UnavailableError(f"{len(answer['Failed'])} message(s) were not queued.")
+
+    def _entries(
+        self, document_ids: Sequence[str], group: str | None
+    ) -> Iterator[SendMessageBatchRequestEntryTypeDef]:
+        for position, document_id in enumerate(document_ids):
+            entry: SendMessageBatchRequestEntryTypeDef = {
+                "Id": str(position),
+                "MessageBody": json.dumps({"document_id": document_id}),
+            }
+            if group is not None:
+                entry["MessageGroupId"] = group
+                entry["MessageDeduplicationId"] = self._ids.document_id()
+            yield entry
+
+
+class SqsInboxes:
+    """The recipient agencies' own queues."""
+
+    def __init__(self, client: SQSClient) -> None:
+        self._client = client
+
+    def send(self, agency: Agency, event: bytes) -> None:
+        if agency.inbox_url is None:
+            raise UnavailableError(f"Agency {agency.agency_id} has no queue to be told by.")
+        with translated("queue"):
+            self._client.send_message(QueueUrl=agency.inbox_url, MessageBody=event.decode())

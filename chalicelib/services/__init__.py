@@ -1,0 +1,1 @@
+"""Use cases: one file each, one function with numbered steps."""

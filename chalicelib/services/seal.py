@@ -1,0 +1,158 @@
+"""Seal: a numbered document becomes a sealed file under Object Lock (P2, P3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.documents import (
+    ArchivedFile,
+    Document,
+    DocumentState,
+    Reason,
+    archive_key,
+)
+from chalicelib.domain.errors import (
+    LintError,
+    NotFoundError,
+    RenderError,
+    SealError,
+    UnavailableError,
+)
+from chalicelib.domain.evidence import verify_url
+from chalicelib.domain.presentation import machine_readable, present
+from chalicelib.domain.retention import LockMode, retain_until
+from chalicelib.ports import (
+    Archive,
+    Clock,
+    Directory,
+    DocumentStore,
+    DocumentTypes,
+    LintedPdf,
+    RegisterStore,
+    Renderer,
+    RenderRequest,
+    Sealer,
+    WorkQueue,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingRoom:
+    """Collaborators of `seal`."""
+
+    documents: DocumentStore
+    registers: RegisterStore
+    directory: Directory
+    types: DocumentTypes
+    renderer: Renderer
+    sealer: Sealer
+    archive: Archive
+    deliver_queue: WorkQueue
+    clock: Clock
+    public_url: str
+    lock_mode: LockMode
+
+
+def seal(document_id: str, *, room: SealingRoom) -> Document:
+    """Make, seal, archive and finalise one document.
+
+    Returns the document as it ended. Raises a retryable TraError if something has to
+    heal first; the message then comes back.
+
+    Dies before step 5: nothing outside happened but signatures. Dies between 5 and 6:
+    the repeat finds the archived bytes and finalises with *their* digest, so the first
+    file stays the only one (P2). Dies between 6 and 7: the repeat sends the message,
+    or `sweep` does.
+    """
+    # 1. Read how far it is.
+    document = room.documents.get(document_id)
+    if document is None:
+        raise NotFoundError
+    if document.state is DocumentState.NUMBERED:
+        document = _make(document, room)
+
+    # 7. Tell the delivery, by this run or a repeat.
+    if document.state is DocumentState.ISSUED and not document.settled:
+        room.deliver_queue.send([document.document_id])
+    return document
+
+
+def _make(document: Document, room: SealingRoom) -> Document:
+    agency, credential, anchors = _authority(document, room)
+    try:
+        # 2. Render and lint. What fails here fails for ever: the number ends as void (P4).
+        linted = _render(document, agency, room)
+    except (RenderError, LintError) as error:
+        return _end_unmade(document, Reason.of(error), room)
+
+    # 3. Seal what was linted, and nothing else.
+    sealed = room.sealer.seal(linted, credential)
+
+    # 4. Check the own seal before it can leave.
+    room.sealer.verify_own(sealed, linted, credential, anchors)
+
+    # 5. Archive, write-once and locked; a file that lies there already wins.
+    file = _archive(document, sealed, room)
+
+    # 6. Entry and document become final together.
+    return room.registers.finalise(document, file, room.clock())
+
+
+def _end_unmade(document: Document, reason: Reason, room: SealingRoom) -> Document:
+    """Void, unless an earlier run (of an earlier release, say) has archived a file: then
+    that file is the document, and the number is its own (P2)."""
+    file = room.archive.find(archive_key(document))
+    if file is not None:
+        return room.registers.finalise(document, file, room.clock())
+    return room.registers.void(document, reason, room.clock())
+
+
+def _authority(
+    document: Document, room: SealingRoom
+) -> tuple[Agency, SealCredential, Sequence[str]]:
+    agency = room.directory.agency(document.agency_id)
+    if agency is None or agency.seal is None:
+        message = f"Agency {document.agency_id} has no seal; onboard it and the document goes on."
+        raise SealError(message)
+    return agency, agency.seal, room.directory.trust_anchors()
+
+
+def _render(document: Document, agency: Agency, room: SealingRoom) -> LintedPdf:
+    request = render_request(document, agency, _type_of(document, room), public_url=room.public_url)
+    return room.renderer.lint(room.renderer.render(request), request)
+
+
+def render_request(
+    document: Document,
+    agency: Agency,
+    kind: DocumentType,
+    *,
+    public_url: str,
+    watermark: str | None = None,
+) -> RenderRequest:
+    """All that a template gets to know of a document."""
+    url = verify_url(document, public_url)
+    return RenderRequest(
+        document_type=document.document_type,
+        type_version=document.type_version,
+        max_pages=kind.max_pages,
+        data=present(document, agency, kind, verify_url=url, watermark=watermark),
+        attachment=machine_readable(document, agency, verify_url=url),
+    )
+
+
+def _type_of(document: Document, room: SealingRoom) -> DocumentType:
+    kind = room.types.get(document.document_type)
+    if kind is None:
+        message = "The document type is not deployed; deploy it and the document goes on."
+        raise UnavailableError(message)
+    return kind
+
+
+def _archive(document: Document, sealed: bytes, room: SealingRoom) -> ArchivedFile:
+    if document.numbering is None:
+        raise ValueError("only a numbered document is archived")
+    until = retain_until(document.numbering.numbered_at, document.retention_years)
+    return room.archive.put_once(archive_key(document), sealed, until, room.lock_mode)

@@ -1,0 +1,98 @@
+"""Submit: a valid request becomes an accepted document that will end (P4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from chalicelib.domain.directory import DocumentType
+from chalicelib.domain.documents import (
+    Change,
+    Classification,
+    Document,
+    DocumentState,
+    Urgency,
+    content_digest,
+)
+from chalicelib.domain.registers import Book
+from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A request as validated at the edge: type known, content valid, recipients exist."""
+
+    agency_id: str
+    submitted_by: str
+    document_type: DocumentType
+    content: Mapping[str, Any]
+    recipients: tuple[str, ...]
+    valid_from: date | None
+    valid_until: date | None
+    classification: Classification
+    urgency: Urgency
+    claim: IdempotencyClaim | None
+
+
+def submit(
+    submission: Submission,
+    *,
+    documents: DocumentStore,
+    number_queue: WorkQueue,
+    clock: Clock,
+    ids: Ids,
+) -> Document:
+    """Accept a document and set its numbering going.
+
+    Returns the accepted document, or the one that the same Idempotency-Key made
+    before, in whatever state it is by now. Raises IdempotencyKeyReusedError,
+    UnavailableError.
+
+    Dies before step 2: nothing happened. Dies between 2 and 3: the document is
+    accepted and `sweep`, or a repeat with the same key, sends the message.
+    """
+    # 1. Fix what the number will bind: the digest of the content (P2).
+    fresh = accept(submission, clock=clock, ids=ids)
+
+    # 2. Store it, once per Idempotency-Key.
+    document = documents.add(fresh, submission.claim)
+
+    # 3. Tell the numbering of its book. A repeat tells it again, which harms nothing.
+    if document.state is DocumentState.ACCEPTED:
+        number_queue.send([document.document_id], group=document.book.group)
+    return document
+
+
+def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
+    """The document a submission asks for, in state accepted, stored nowhere."""
+    now = clock()
+    kind = submission.document_type
+    return Document(
+        document_id=ids.document_id(),
+        agency_id=submission.agency_id,
+        document_type=kind.name,
+        type_version=kind.version,
+        book=Book(submission.agency_id, kind.book),
+        content=submission.content,
+        content_digest=content_digest(
+            agency_id=submission.agency_id,
+            document_type=kind.name,
+            type_version=kind.version,
+            content=submission.content,
+            valid_from=submission.valid_from,
+            valid_until=submission.valid_until,
+        ),
+        recipients=submission.recipients,
+        classification=submission.classification,
+        urgency=submission.urgency,
+        valid_from=submission.valid_from,
+        valid_until=submission.valid_until,
+        retention_years=kind.retention_years,
+        verification_code=ids.verification_code(),
+        submitted_at=now,
+        submitted_by=submission.submitted_by,
+        state=DocumentState.ACCEPTED,
+        history=(Change(DocumentState.ACCEPTED, now),),
+    )

@@ -1,0 +1,64 @@
+"""Sweep: find what no message carries any more and set it going again (P4, P8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chalicelib.domain.documents import DocumentState
+from chalicelib.ports import Clock, DocumentStore, Unsettled, WorkQueue
+
+# A document that stays stuck is looked at less and less often, but for ever (P4).
+_LONGEST_WAIT = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broom:
+    """Collaborators of `sweep`."""
+
+    documents: DocumentStore
+    number_queue: WorkQueue
+    seal_queue: WorkQueue
+    deliver_queue: WorkQueue
+    clock: Clock
+    sweep_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one run did: messages sent anew, and how many of them not for the first time."""
+
+    resent: int
+    stubborn: int
+
+
+def sweep(*, broom: Broom, limit: int = 500) -> Swept:
+    """Send the next message of every overdue document, most overdue first.
+
+    Repeatable and safe beside any other function: a message too many finds its work
+    done. Dies anywhere: what was not reached is overdue still.
+    """
+    resent = stubborn = 0
+    now = broom.clock()
+    for unsettled in broom.documents.unsettled(now, limit):
+        _resend(unsettled, broom)
+        broom.documents.postpone(unsettled, now + _wait(unsettled, broom))
+        resent += 1
+        stubborn += unsettled.sweeps > 0
+    return Swept(resent, stubborn)
+
+
+def _resend(unsettled: Unsettled, broom: Broom) -> None:
+    ids = [unsettled.document_id]
+    match unsettled.state:
+        case DocumentState.ACCEPTED:
+            broom.number_queue.send(ids, group=unsettled.group)
+        case DocumentState.NUMBERED:
+            broom.seal_queue.send(ids)
+        case _:
+            broom.deliver_queue.send(ids)
+
+
+def _wait(unsettled: Unsettled, broom: Broom) -> timedelta:
+    doublings: int = 2 ** min(unsettled.sweeps, 10)
+    return min(broom.sweep_after * doublings, _LONGEST_WAIT)

@@ -1,0 +1,118 @@
+"""Documents, agencies and settings for tests; particulars are invented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib.config import Settings
+from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.documents import (
+    Change,
+    Classification,
+    Document,
+    DocumentState,
+    Urgency,
+    content_digest,
+)
+from chalicelib.domain.registers import Book
+
+NOON = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
+"""12:00 in Bangkok."""
+
+SWEEP_AFTER = timedelta(minutes=5)
+
+LICENCE = DocumentType(
+    name="licence",
+    version=1,
+    title_th="ใบอนุญาต",
+    title_en="Licence",
+    book="licence",
+    retention_years=10,
+    max_pages=4,
+    content_schema={"type": "object"},
+    example={},
+)
+
+AGENCIES = (
+    Agency(
+        agency_id="diw",
+        name_th="กรมโรงงานอุตสาหกรรม",
+        name_en="Department of Industrial Works",
+        inbox_url="memory:diw",
+        seal=SealCredential(key_id="key-diw", chain_pem=()),
+    ),
+    Agency(
+        agency_id="dbd",
+        name_th="กรมพัฒนาธุรกิจการค้า",
+        name_en="Department of Business Development",
+        inbox_url="memory:dbd",
+        seal=SealCredential(key_id="key-dbd", chain_pem=()),
+    ),
+    Agency(agency_id="rd", name_th="กรมสรรพากร", name_en="Revenue", inbox_url="memory:rd"),
+    Agency(agency_id="paper", name_th="หน่วยงานกระดาษ", name_en="Paper only"),
+)
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a deployment that does not exist."""
+    environment = {
+        "TRA_STAGE": "local",
+        "TRA_DOCUMENTS_TABLE": "documents",
+        "TRA_REGISTERS_TABLE": "registers",
+        "TRA_DIRECTORY_TABLE": "directory",
+        "TRA_ARCHIVE_BUCKET": "archive",
+        "TRA_NUMBER_QUEUE_URL": "number",
+        "TRA_SEAL_QUEUE_URL": "seal",
+        "TRA_DELIVER_QUEUE_URL": "deliver",
+        "TRA_EVIDENCE_KEY_ID": "evidence",
+        "TRA_PREVIEW_FUNCTION": "preview",
+        "TRA_PUBLIC_URL": "https://tra.test",
+        "TRA_OIDC_ISSUER": "https://issuer.test",
+        "TRA_OIDC_AUDIENCE": "tra",
+        "TRA_TIMESTAMP_URLS": "http://tsa.test",
+        "TRA_LOCK_MODE": "COMPLIANCE",
+        "TRA_SWEEP_AFTER_SECONDS": str(int(SWEEP_AFTER.total_seconds())),
+    }
+    return replace(Settings.from_environment(environment), **changes)
+
+
+def document(
+    document_id: str = "D1",
+    *,
+    agency_id: str = "diw",
+    at: datetime = NOON,
+    recipients: tuple[str, ...] = (),
+    content: Mapping[str, Any] | None = None,
+) -> Document:
+    """An accepted licence."""
+    body = dict(content or {"holder": {"name": "บริษัท น้ำผลไม้บางพลี จำกัด"}})
+    return Document(
+        document_id=document_id,
+        agency_id=agency_id,
+        document_type="licence",
+        type_version=1,
+        book=Book(agency_id, "licence"),
+        content=body,
+        content_digest=content_digest(
+            agency_id=agency_id,
+            document_type="licence",
+            type_version=1,
+            content=body,
+            valid_from=None,
+            valid_until=None,
+        ),
+        recipients=recipients,
+        classification=Classification.NORMAL,
+        urgency=Urgency.ROUTINE,
+        valid_from=None,
+        valid_until=None,
+        retention_years=10,
+        verification_code=f"CODE-{document_id}",
+        submitted_at=at,
+        submitted_by="clerk-1",
+        state=DocumentState.ACCEPTED,
+        history=(Change(DocumentState.ACCEPTED, at),),
+    )
