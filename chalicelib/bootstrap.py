@@ -1,0 +1,289 @@
+"""The only room that builds adapters: lazily, once per container.
+
+Each factory imports its adapter inside, so that a function loads only what it
+uses: `api` never loads pyHanko or typst, which only sealing needs.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.config import Settings
+from chalicelib.ports import Clock
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.oidc import JwksVerifier
+    from chalicelib.ports import (
+        Archive,
+        ContentChecker,
+        Directory,
+        DocumentStore,
+        DocumentTypes,
+        EvidenceSigner,
+        Ids,
+        Inboxes,
+        Previewer,
+        RegisterStore,
+        Renderer,
+        Sealer,
+        WorkQueue,
+    )
+    from chalicelib.services.deliver import Courier
+    from chalicelib.services.number import Numberer
+    from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.seal import SealingRoom
+    from chalicelib.services.sweep import Broom
+    from chalicelib.services.verify import SealValidator
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class House:
+    """Everything the handlers need, built on first use."""
+
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    # -- adapters ------------------------------------------------------------
+
+    @cached_property
+    def ids(self) -> Ids:
+        from chalicelib.adapters.ids import RandomIds
+
+        return RandomIds()
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
+
+        return DynamoDocumentStore(self.settings.documents_table, sweep_after=self._sweep_after)
+
+    @cached_property
+    def registers(self) -> RegisterStore:
+        from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
+
+        return DynamoRegisterStore(
+            self.settings.registers_table,
+            self.settings.documents_table,
+            sweep_after=self._sweep_after,
+        )
+
+    @cached_property
+    def directory(self) -> Directory:
+        from chalicelib.adapters.dynamodb.directory import DynamoDirectory
+
+        return DynamoDirectory(self.settings.directory_table)
+
+    @cached_property
+    def types(self) -> DocumentTypes:
+        from chalicelib.adapters.types import PackagedDocumentTypes
+
+        return PackagedDocumentTypes()
+
+    @cached_property
+    def content_checker(self) -> ContentChecker:
+        from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
+
+        return JsonSchemaContentChecker()
+
+    @cached_property
+    def archive(self) -> Archive:
+        from chalicelib.adapters.s3 import S3Archive
+
+        return S3Archive(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def number_queue(self) -> WorkQueue:
+        return self._queue(self.settings.number_queue_url)
+
+    @cached_property
+    def seal_queue(self) -> WorkQueue:
+        return self._queue(self.settings.seal_queue_url)
+
+    @cached_property
+    def deliver_queue(self) -> WorkQueue:
+        return self._queue(self.settings.deliver_queue_url)
+
+    @cached_property
+    def inboxes(self) -> Inboxes:
+        from chalicelib.adapters.sqs import SqsInboxes
+
+        return SqsInboxes(_client("sqs"))
+
+    @cached_property
+    def evidence_signer(self) -> EvidenceSigner:
+        from chalicelib.adapters.kms import KmsEvidenceSigner
+
+        return KmsEvidenceSigner(_client("kms"), self.settings.evidence_key_id)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        from chalicelib.adapters.typst import TypstRenderer
+
+        return TypstRenderer()
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        from chalicelib.adapters.pades import PadesSealer
+        from chalicelib.adapters.tsa import TrustedTimeStamper
+
+        return PadesSealer(
+            _client("kms"),
+            timestamper=TrustedTimeStamper(
+                self.settings.timestamp_urls, anchors=self.directory.trust_anchors
+            ),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def previewer(self) -> Previewer:
+        from chalicelib.adapters.preview_function import PreviewFunction
+
+        return PreviewFunction(_client("lambda"), self.settings.preview_function)
+
+    def answer_preview(self, event: dict[str, Any]) -> dict[str, Any]:
+        """What the `preview` function answers; see `adapters/preview_function.py`."""
+        from chalicelib.adapters.preview_function import answer
+
+        return answer(event, self.renderer)
+
+    @cached_property
+    def token_verifier(self) -> JwksVerifier:
+        from chalicelib.adapters.oidc import JwksVerifier
+
+        return JwksVerifier(
+            self.settings.oidc_issuer, self.settings.oidc_audience, clock=self.clock
+        )
+
+    # -- collaborators of the services ---------------------------------------
+
+    @cached_property
+    def numberer(self) -> Numberer:
+        from chalicelib.services.number import Numberer
+
+        return Numberer(
+            documents=self.documents,
+            registers=self.registers,
+            types=self.types,
+            seal_queue=self.seal_queue,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def sealing_room(self) -> SealingRoom:
+        from chalicelib.services.seal import SealingRoom
+
+        return SealingRoom(
+            documents=self.documents,
+            registers=self.registers,
+            directory=self.directory,
+            types=self.types,
+            renderer=self.renderer,
+            sealer=self.sealer,
+            archive=self.archive,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            public_url=self.settings.public_url,
+            lock_mode=self.settings.lock_mode,
+        )
+
+    @cached_property
+    def courier(self) -> Courier:
+        from chalicelib.services.deliver import Courier
+
+        return Courier(
+            documents=self.documents,
+            directory=self.directory,
+            signer=self.evidence_signer,
+            inboxes=self.inboxes,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def broom(self) -> Broom:
+        from chalicelib.services.sweep import Broom
+
+        return Broom(
+            documents=self.documents,
+            number_queue=self.number_queue,
+            seal_queue=self.seal_queue,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            sweep_after=self._sweep_after,
+        )
+
+    @cached_property
+    def preview_room(self) -> PreviewRoom:
+        from chalicelib.services.preview import PreviewRoom
+
+        return PreviewRoom(
+            directory=self.directory,
+            previewer=self.previewer,
+            clock=self.clock,
+            ids=self.ids,
+            public_url=self.settings.public_url,
+        )
+
+    @property
+    def _sweep_after(self) -> timedelta:
+        return timedelta(seconds=self.settings.sweep_after_seconds)
+
+    def _queue(self, url: str) -> WorkQueue:
+        from chalicelib.adapters.sqs import SqsWorkQueue
+
+        return SqsWorkQueue(_client("sqs"), url, self.ids)
+
+
+def seal_validator() -> SealValidator:
+    """What verifies seals offline; needs no settings (the `tra` command uses it)."""
+    from chalicelib.adapters.pades_validation import PadesValidator
+
+    return PadesValidator()
+
+
+_house: House | None = None
+
+
+def house() -> House:
+    """The house of this container. Raises ConfigurationError naming missing settings."""
+    global _house  # noqa: PLW0603 - one per container is what a Lambda environment is
+    if _house is None:
+        _house = House(Settings.from_environment(os.environ))
+    return _house
+
+
+def furnish(other: House | None) -> House | None:
+    """Let tests bring their own house; returns the one it replaces."""
+    global _house  # noqa: PLW0603 - see house()
+    before, _house = _house, other
+    return before
+
+
+@cache
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # the name is one of our four
+        config=Config(
+            retries={"mode": "standard", "max_attempts": 4},
+            connect_timeout=3,
+            read_timeout=10,
+            s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
+        ),
+    )
+
+
+def _pause(attempt: int) -> None:
+    """Full jitter, doubling from 20 ms, at most 1 s."""
+    time.sleep(random.uniform(0, min(0.02 * 2**attempt, 1.0)))  # noqa: S311 - not a secret

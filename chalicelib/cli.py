@@ -1,0 +1,323 @@
+"""The `tra` command: issue, follow, fetch and verify documents against any deployment.
+
+Where it talks to comes from the environment (`TRA_URL`, `TRA_TOKEN`, or
+`TRA_TOKEN_URL` to fetch one); after `make up` from `build/local/env`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+
+from chalicelib.bootstrap import seal_validator
+from chalicelib.domain.errors import TraError
+from chalicelib.services.verify import verify
+from chalicelib.version import VERSION
+
+_LOCAL_ENVIRONMENT = Path("build/local/env")
+_TIMEOUT_SECONDS = 30.0
+_POLL_SECONDS = 0.5
+_FAILED, _MISUSED = 1, 2
+_MULTIPLE_CHOICES, _BAD_REQUEST = 300, 400
+_ENDED = frozenset({"issued", "rejected", "void"})
+
+
+class CommandError(TraError):
+    """The command cannot be done; the text says what to do."""
+
+    code = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """One deployment, seen over HTTP."""
+
+    environment: Mapping[str, str]
+    agency: str | None
+    role: str | None
+
+    def token(self) -> str:
+        """`TRA_TOKEN`, or a fresh one from `TRA_TOKEN_URL` by client credentials."""
+        if given := self.environment.get("TRA_TOKEN"):
+            return given
+        if self.agency is None:
+            message = "Name the agency (--agency), or set TRA_TOKEN to a token of your issuer."
+            raise CommandError(message)
+        form = {
+            "grant_type": "client_credentials",
+            "agency": self.agency,
+            "role": self.role or "clerk",
+            "client_id": self.environment.get("TRA_CLIENT_ID", ""),
+            "client_secret": self.environment.get("TRA_CLIENT_SECRET", ""),
+        }
+        answer = _http(
+            "POST",
+            self._setting("TRA_TOKEN_URL"),
+            body=urlencode(form).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        return str(_json(answer)["access_token"])
+
+    def call(
+        self, method: str, path: str, *, body: bytes | None = None, **headers: str
+    ) -> urllib3.BaseHTTPResponse:
+        url = self._setting("TRA_URL").rstrip("/") + path
+        sent = {
+            "Authorization": f"Bearer {self.token()}",
+            "Accept": "application/json",
+            "Accept-Language": self.environment.get("LANG", "en")[:2],
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return _http(method, url, body=body, headers=sent)
+
+    def _setting(self, name: str) -> str:
+        value = self.environment.get(name)
+        if not value:
+            message = f"{name} is not set. Run `make up`, or point it at your deployment."
+            raise CommandError(message)
+        return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 refused or failed or not verified, 2 misused."""
+    options = _parser().parse_args(arguments)
+    remote = Remote(
+        _environment(), getattr(options, "agency", None), getattr(options, "role", None)
+    )
+    try:
+        return int(options.run(options, remote))
+    except TraError as error:
+        print(f"tra: {error.detail}", file=sys.stderr)
+        return _FAILED
+    except OSError as error:
+        print(f"tra: {error.filename}: {error.strerror}", file=sys.stderr)
+        return _FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tra", description="Issue, follow, fetch and verify official documents."
+    )
+    parser.add_argument("--version", action="version", version=f"tra {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    identity = argparse.ArgumentParser(add_help=False)
+    identity.add_argument("--agency", default=os.environ.get("TRA_AGENCY"), help="act for it")
+    identity.add_argument("--role", default=os.environ.get("TRA_ROLE"), help="default: clerk")
+
+    token = commands.add_parser("token", parents=[identity], help="print a bearer token")
+    token.set_defaults(run=_token)
+
+    issue = commands.add_parser(
+        "issue", parents=[identity], help="submit a document (JSON file, - for stdin)"
+    )
+    issue.add_argument("file", metavar="FILE")
+    issue.add_argument("--key", help="Idempotency-Key; a repeat with the same key is safe")
+    issue.add_argument("--no-wait", action="store_true", help="do not wait until it ends")
+    issue.add_argument("--timeout", type=float, default=120, help="seconds to wait (120)")
+    issue.set_defaults(run=_issue)
+
+    show = commands.add_parser("show", parents=[identity], help="show a document")
+    show.add_argument("document_id", metavar="ID")
+    show.set_defaults(run=_show)
+
+    file = commands.add_parser("file", parents=[identity], help="fetch the sealed PDF")
+    file.add_argument("document_id", metavar="ID")
+    file.add_argument("-o", "--output", help="default: ID.pdf; - for stdout")
+    file.set_defaults(run=_file)
+
+    verify = commands.add_parser("verify", help="verify the seals of a PDF, offline")
+    verify.add_argument("file", metavar="FILE")
+    verify.add_argument(
+        "--trust", action="append", metavar="PEM", help="root certificate (TRA_TRUST_ANCHORS)"
+    )
+    verify.add_argument("--json", action="store_true", help="machine-readable verdict")
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+# -- commands ------------------------------------------------------------------
+
+
+def _token(_options: argparse.Namespace, remote: Remote) -> int:
+    print(remote.token())
+    return 0
+
+
+def _issue(options: argparse.Namespace, remote: Remote) -> int:
+    raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    key = options.key or secrets.token_hex(16)
+    answer = remote.call(
+        "POST", "/v1/documents", body=raw, Content_Type="application/json", Idempotency_Key=key
+    )
+    accepted = _json(answer)
+    if "document_id" not in accepted:  # a dry run
+        print(json.dumps({k: v for k, v in accepted.items() if k != "preview_base64"}, indent=2))
+        return 0
+    print(f"{accepted['document_id']}  {accepted['state']}", file=sys.stderr)
+    if options.no_wait:
+        print(accepted["document_id"])
+        return 0
+    return _print_document(_wait_until_ended(accepted, remote, options.timeout))
+
+
+def _show(options: argparse.Namespace, remote: Remote) -> int:
+    print(json.dumps(_document(options.document_id, remote), ensure_ascii=False, indent=2))
+    return 0
+
+
+def _file(options: argparse.Namespace, remote: Remote) -> int:
+    answer = remote.call("GET", f"/v1/documents/{options.document_id}/file")
+    if answer.status < _MULTIPLE_CHOICES:
+        raise CommandError("The deployment did not answer with a link to the file.")
+    # The link carries its own permission: the token stays here.
+    pdf = _http("GET", answer.headers["Location"]).data
+    if options.output == "-":
+        sys.stdout.buffer.write(pdf)
+        return 0
+    path = Path(options.output or f"{options.document_id}.pdf")
+    path.write_bytes(pdf)
+    print(f"{path}  {len(pdf)} bytes")
+    return 0
+
+
+def _verify(options: argparse.Namespace, remote: Remote) -> int:
+    verdict = verify(
+        Path(options.file).read_bytes(),
+        validator=seal_validator(),
+        anchors=_anchors(options.trust, remote.environment),
+    )
+    if options.json:
+        print(json.dumps(_plain(verdict), ensure_ascii=False, indent=2))
+    else:
+        _print_verdict(verdict)
+    return 0 if verdict.passed else _FAILED
+
+
+# -- parts ---------------------------------------------------------------------
+
+
+def _wait_until_ended(document: dict[str, Any], remote: Remote, timeout: float) -> dict[str, Any]:
+    deadline = time.monotonic() + timeout
+    state = document["state"]
+    while state not in _ENDED:
+        if time.monotonic() > deadline:
+            message = (
+                f"Still {state} after {timeout:.0f} s. Nothing is lost: "
+                f"`tra show {document['document_id']}` tells how it goes on."
+            )
+            raise CommandError(message)
+        time.sleep(_POLL_SECONDS)
+        document = _document(document["document_id"], remote)
+        if document["state"] != state:
+            state = document["state"]
+            print(f"{document['document_id']}  {state}", file=sys.stderr)
+    return document
+
+
+def _document(document_id: str, remote: Remote) -> dict[str, Any]:
+    found: dict[str, Any] = _json(remote.call("GET", f"/v1/documents/{document_id}"))
+    return found
+
+
+def _print_document(document: dict[str, Any]) -> int:
+    if document["reason"]:
+        print(f"{document['state']}: {document['reason']['detail']}")
+        return _FAILED
+    print(document["document_id"], document["printed_number"], document["file"]["sha256"])
+    return 0
+
+
+def _print_verdict(verdict: Any) -> None:
+    sub_indication = f" ({verdict.sub_indication})" if verdict.sub_indication else ""
+    print(f"{verdict.indication}{sub_indication}")
+    for finding in verdict.findings:
+        print(f"  {finding.detail_th}\n  {finding.detail}")
+    for seal in verdict.seals:
+        sealed_at = f"{seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC" if seal.sealed_at else "unknown time"
+        print(f"  {seal.field}: {seal.sealer.common_name}, {sealed_at}, {seal.indication}")
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(asdict(value), default=str))
+
+
+def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
+    pems = tuple(Path(path).read_text(encoding="ascii") for path in paths if path)
+    if not pems:
+        raise CommandError("Name the root certificate to trust: --trust root.pem.")
+    return pems
+
+
+def _environment() -> dict[str, str]:
+    """The environment; what is not set there comes from the local deployment, if one runs."""
+    local: dict[str, str] = {}
+    if "TRA_URL" not in os.environ and _LOCAL_ENVIRONMENT.is_file():
+        for line in _LOCAL_ENVIRONMENT.read_text(encoding="utf-8").splitlines():
+            words = shlex.split(line, comments=True)
+            for name, separator, value in (word.partition("=") for word in words):
+                if separator:
+                    local[name] = value
+    return {**local, **os.environ}
+
+
+def _http(
+    method: str,
+    url: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> urllib3.BaseHTTPResponse:
+    try:
+        answer = urllib3.request(
+            method,
+            url,
+            body=body,
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            redirect=False,
+            retries=False,
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise CommandError(f"{url.partition('?')[0]} cannot be reached: {error}") from error
+    if answer.status >= _BAD_REQUEST:
+        raise CommandError(_problem(answer))
+    return answer
+
+
+def _problem(answer: urllib3.BaseHTTPResponse) -> str:
+    try:
+        problem = answer.json()
+        lines = [f"{answer.status} {problem['title']}"]
+        if problem.get("detail"):
+            lines.append(f"  {problem['detail']}")
+        lines += [f"  {e['pointer'] or '/'}: {e['detail']}" for e in problem.get("errors") or ()]
+    except (ValueError, KeyError, TypeError):
+        return f"The deployment answered {answer.status}."
+    return "\n".join(lines)
+
+
+def _json(answer: urllib3.BaseHTTPResponse) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise CommandError(f"The answer is not JSON (status {answer.status}).") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Documents: submit, show, search, file."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.domain.access import Action, Resource
+from chalicelib.domain.documents import (
+    Classification,
+    Document,
+    DocumentState,
+    Urgency,
+    canonical_json,
+)
+from chalicelib.domain.errors import (
+    EndedWithoutFileError,
+    FieldFault,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    LintError,
+    MalformedRequestError,
+    NotFoundError,
+    NotReadyError,
+    RenderError,
+    RequestTooLargeError,
+    TopSecretRefusedError,
+    UnavailableError,
+    UnknownDocumentTypeError,
+)
+from chalicelib.domain.thai import start_of_day
+from chalicelib.handlers.models import (
+    AcceptedDocument,
+    DocumentPage,
+    DocumentView,
+    Known,
+    Preview,
+    SearchDocuments,
+    SubmitDocument,
+    parse,
+)
+from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.telemetry import LogEvent, count, logger
+from chalicelib.ports import IdempotencyClaim, Search
+from chalicelib.services.preview import preview
+from chalicelib.services.submit import Submission, submit
+
+blueprint = Blueprint(__name__)
+
+LINK_SECONDS = 60
+_MAX_KEY_LENGTH = 255
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/documents",
+    summary="Submit a document; with dry_run, check it and preview it.",
+    action=Action.SUBMIT_DOCUMENT,
+    body=SubmitDocument,
+    headers={"Idempotency-Key": "Same key and body: same answer. Same key, other body: 422."},
+    answers={202: AcceptedDocument, 200: Preview},
+    errors=(
+        MalformedRequestError,
+        RequestTooLargeError,
+        InvalidRequestError,
+        UnknownDocumentTypeError,
+        TopSecretRefusedError,
+        IdempotencyKeyReusedError,
+        RenderError,
+        LintError,
+        UnavailableError,
+    ),
+)
+def submit_document(call: Call) -> Response:
+    raw = call.json_object()
+    body = parse(SubmitDocument, raw, _known(call))
+    submission = _submission(call, raw, body)
+    if body.dry_run:
+        return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
+    document = submit(
+        submission,
+        documents=call.house.documents,
+        number_queue=call.house.number_queue,
+        clock=call.house.clock,
+        ids=call.house.ids,
+    )
+    count("DocumentAccepted")
+    logger.info(LogEvent.DOCUMENT_ACCEPTED, extra={"document_id": document.document_id})
+    view = AcceptedDocument.of(document, call.house.settings.public_url)
+    return as_json(view, status=202, headers={"Location": view.links.self})
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents",
+    summary="Search the agency's own documents, newest first.",
+    action=Action.SEARCH_DOCUMENTS,
+    query=SearchDocuments,
+    answers={200: DocumentPage},
+    errors=(InvalidRequestError, UnavailableError),
+)
+def search_documents(call: Call) -> Response:
+    found = call.house.documents.search(_search(call, parse(SearchDocuments, call.query)))
+    public_url = call.house.settings.public_url
+    items = [DocumentView.of(document, public_url) for document in found.documents]
+    return as_json(DocumentPage(items=items, cursor=found.cursor))
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}",
+    summary="Show a document: state, history, number, digest, retention.",
+    action=Action.READ_DOCUMENT,
+    answers={200: DocumentView},
+    errors=(NotFoundError, UnavailableError),
+)
+def show_document(call: Call) -> Response:
+    document = _authorised(call)
+    return as_json(DocumentView.of(document, call.house.settings.public_url))
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}/file",
+    summary="The sealed PDF, by a redirect to a link that lives for a minute.",
+    action=Action.READ_FILE,
+    answers={303: "Redirect to the PDF. Do not send the token along."},
+    errors=(NotFoundError, NotReadyError, EndedWithoutFileError, UnavailableError),
+)
+def download_file(call: Call) -> Response:
+    document = _authorised(call)
+    if document.file is None:
+        raise _no_file(document)
+    link = call.house.archive.link(
+        document.file, filename=f"{document.document_id}.pdf", seconds=LINK_SECONDS
+    )
+    return Response("", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+
+
+def _authorised(call: Call) -> Document:
+    document = call.house.documents.get(call.path["document_id"])
+    if document is None:
+        raise NotFoundError
+    call.authorise(Resource.of(document))
+    return document
+
+
+def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:
+    if document.reason is not None:
+        return EndedWithoutFileError(
+            f"The document ended as {document.state}: {document.reason.detail}",
+            f"เอกสารสิ้นสุดในสถานะ {document.state}: {document.reason.detail_th}",
+        )
+    return NotReadyError(
+        f"The document is {document.state}; ask again when it is issued.",
+        f"เอกสารอยู่ในสถานะ {document.state} โปรดลองใหม่เมื่อออกเอกสารแล้ว",
+    )
+
+
+def _known(call: Call) -> Known:
+    return Known(
+        document_type=call.house.types.get,
+        agency=call.house.directory.agency,
+        content_faults=call.house.content_checker.faults,
+    )
+
+
+def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submission:
+    kind = call.house.types.get(body.document_type)
+    if kind is None:
+        raise NotFoundError
+    return Submission(
+        agency_id=call.caller.agency_id,
+        submitted_by=call.caller.subject,
+        document_type=kind,
+        content=body.content,
+        recipients=tuple(body.recipients),
+        valid_from=_day(body.valid_from),
+        valid_until=_day(body.valid_until),
+        classification=Classification(body.classification),
+        urgency=Urgency(body.urgency),
+        claim=_claim(call, raw),
+    )
+
+
+def _claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:
+    key = call.request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not key.strip() or len(key) > _MAX_KEY_LENGTH:
+        raise InvalidRequestError(
+            [
+                FieldFault(
+                    "/headers/Idempotency-Key",
+                    "too_long" if key.strip() else "missing",
+                    f"Must have 1 to {_MAX_KEY_LENGTH} characters.",
+                    f"ต้องมี 1 ถึง {_MAX_KEY_LENGTH} อักขระ",
+                )
+            ]
+        )
+    # The digest of the parsed body: spacing and order of names do not make another request.
+    digest = hashlib.sha256(canonical_json(raw)).hexdigest()
+    return IdempotencyClaim(call.caller.agency_id, key, digest)
+
+
+def _search(call: Call, query: SearchDocuments) -> Search:
+    return Search(
+        agency_id=call.caller.agency_id,
+        state=DocumentState(query.state) if query.state else None,
+        document_type=query.type,
+        text=query.q,
+        since=start_of_day(date.fromisoformat(query.from_)) if query.from_ else None,
+        until=_end_of_day(date.fromisoformat(query.to)) if query.to else None,
+        limit=int(query.limit),
+        cursor=query.cursor,
+    )
+
+
+def _end_of_day(day: date) -> datetime:
+    return start_of_day(day) + timedelta(days=1, microseconds=-1)
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

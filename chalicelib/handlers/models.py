@@ -1,0 +1,598 @@
+"""Typed models of the public interface: they validate, and openapi.json is made of them."""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from chalicelib.domain.directory import Agency, DocumentType
+from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency, Validity
+from chalicelib.domain.errors import (
+    FieldFault,
+    InvalidRequestError,
+    TopSecretRefusedError,
+    UnknownDocumentTypeError,
+)
+from chalicelib.domain.evidence import verify_url
+from chalicelib.services.preview import Previewed
+
+MAX_RECIPIENTS = 100
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the edge looks things up in while it validates."""
+
+    document_type: Callable[[str], DocumentType | None]
+    agency: Callable[[str], Agency | None]
+    content_faults: Callable[[DocumentType, object], tuple[FieldFault, ...]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+AgencyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+IsoDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class SubmitDocument(_Strict):
+    """A document to issue. `content` follows the schema of its type
+    (GET /v1/document-types/{name})."""
+
+    document_type: TypeName = Field(examples=["licence"])
+    content: dict[str, Any] = Field(description="The document's data, by the type's schema.")
+    recipients: list[AgencyId] = Field(
+        default=[],
+        max_length=MAX_RECIPIENTS,
+        description="Agencies told by an event when the document is issued.",
+    )
+    valid_from: IsoDate | None = Field(default=None, description="CE date, Asia/Bangkok.")
+    valid_until: IsoDate | None = Field(
+        default=None, description="Last day of validity. CE date, Asia/Bangkok."
+    )
+    classification: Literal["normal", "confidential", "secret", "top_secret"] = Field(
+        default="normal",
+        description="`top_secret` is always refused; `confidential` and `secret` until this "
+        "deployment handles classified documents.",
+    )
+    urgency: Literal["routine", "express", "very_express", "most_express"] = "routine"
+    dry_run: bool = Field(
+        default=False,
+        description="Check everything and return a watermarked preview: no number, no seal.",
+    )
+
+    @field_validator("document_type")
+    @classmethod
+    def _is_published(cls, name: str, info: ValidationInfo) -> str:
+        if _known(info).document_type(name) is None:
+            raise _custom(
+                "unknown_document_type",
+                "There is no such document type; see GET /v1/document-types.",
+                "ไม่มีประเภทเอกสารนี้ โปรดดู GET /v1/document-types",
+            )
+        return name
+
+    @field_validator("content")
+    @classmethod
+    def _follows_schema(cls, content: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        known = _known(info)
+        kind = known.document_type(info.data.get("document_type", ""))
+        if kind is not None and (faults := known.content_faults(kind, content)):
+            raise _several(faults)
+        return content
+
+    @field_validator("recipients")
+    @classmethod
+    def _exist(cls, recipients: list[str], info: ValidationInfo) -> list[str]:
+        known = _known(info)
+        faults = []
+        for position, agency_id in enumerate(recipients):
+            agency = known.agency(agency_id)
+            if agency is None or agency.inbox_url is None:
+                faults.append(_no_recipient(position))
+            elif agency_id in recipients[:position]:
+                faults.append(_repeated_recipient(position))
+        if faults:
+            raise _several(faults)
+        return recipients
+
+    @field_validator("valid_from", "valid_until")
+    @classmethod
+    def _is_a_day(cls, text: str | None) -> str | None:
+        if text is not None:
+            try:
+                date.fromisoformat(text)
+            except ValueError as error:
+                raise _no_date() from error
+        return text
+
+    @field_validator("valid_until")
+    @classmethod
+    def _not_before(cls, text: str | None, info: ValidationInfo) -> str | None:
+        start = info.data.get("valid_from")
+        if text is not None and start is not None and text < start:
+            raise _custom(
+                "ends_before_start",
+                "valid_until must not be before valid_from.",
+                "valid_until ต้องไม่ก่อน valid_from",
+            )
+        return text
+
+    @field_validator("classification")
+    @classmethod
+    def _may_travel(cls, classification: str) -> str:
+        if classification == Classification.TOP_SECRET:
+            raise _custom(
+                TopSecretRefusedError.code,
+                "The Saraban regulation (annex 6) keeps top secret (ลับที่สุด) documents out of "
+                "every electronic system. Handle this document on paper, by the registrar of "
+                "secret information.",
+                "ระเบียบงานสารบรรณ (ภาคผนวก 6) ห้ามรับส่งเอกสารชั้นลับที่สุดด้วยระบบอิเล็กทรอนิกส์ "
+                "โปรดดำเนินการด้วยเอกสารโดยนายทะเบียนข้อมูลข่าวสารลับ",
+            )
+        if classification != Classification.NORMAL:
+            raise _custom(
+                "classification_unavailable",
+                "This deployment does not handle classified documents yet.",
+                "ระบบนี้ยังไม่รองรับเอกสารที่มีชั้นความลับ",
+            )
+        return classification
+
+
+class SearchDocuments(_Strict):
+    """Query of GET /v1/documents."""
+
+    state: Literal["accepted", "numbered", "issued", "rejected", "void"] | None = None
+    type: TypeName | None = None
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Text in the content, any case."
+    )
+    from_: IsoDate | None = Field(
+        default=None, alias="from", description="First day of submission, Asia/Bangkok."
+    )
+    to: IsoDate | None = Field(default=None, description="Last day of submission, Asia/Bangkok.")
+    limit: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|1[0-9]{2}|200)$")] = Field(
+        default="50", description="1 to 200."
+    )
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _is_a_day(cls, text: str | None) -> str | None:
+        return SubmitDocument._is_a_day(text)  # noqa: SLF001 - the same rule, same module
+
+
+# -- answers -----------------------------------------------------------------
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_timedelta="iso8601")
+
+
+class DocumentLinks(_Answer):
+    self: str
+    file: str
+    verify: str
+
+
+class ChangeView(_Answer):
+    state: DocumentState
+    at: datetime
+
+
+class ReasonView(_Answer):
+    code: str
+    detail: str
+    detail_th: str
+
+
+class FileView(_Answer):
+    sha256: str = Field(description="Hex digest of the sealed bytes.")
+    size: int = Field(description="Bytes.")
+    version_id: str
+    lock_mode: str
+    retain_until: datetime
+
+
+class NumberView(_Answer):
+    number: int
+    year: int = Field(description="Register year, CE.")
+    register_id: str
+    printed_number: str = Field(description="As printed, in Thai digits.")
+    numbered_at: datetime
+
+
+class AcceptedDocument(_Answer):
+    document_id: str
+    state: DocumentState
+    content_digest: str
+    links: DocumentLinks
+
+    @classmethod
+    def of(cls, document: Document, public_url: str) -> Self:
+        return cls(
+            document_id=document.document_id,
+            state=document.state,
+            content_digest=document.content_digest,
+            links=_links(document, public_url),
+        )
+
+
+class DocumentView(AcceptedDocument):
+    agency_id: str
+    document_type: str
+    type_version: int
+    recipients: list[str]
+    notified: list[str] = Field(description="Recipients that were told.")
+    classification: Classification
+    urgency: Urgency
+    valid_from: date | None
+    valid_until: date | None
+    submitted_at: datetime
+    history: list[ChangeView]
+    number: int | None
+    printed_number: str | None
+    numbering: NumberView | None
+    retain_until: datetime | None
+    file: FileView | None
+    reason: ReasonView | None
+
+    @classmethod
+    def of(cls, document: Document, public_url: str) -> Self:
+        numbering, file, reason = document.numbering, document.file, document.reason
+        return cls(
+            document_id=document.document_id,
+            state=document.state,
+            content_digest=document.content_digest,
+            links=_links(document, public_url),
+            agency_id=document.agency_id,
+            document_type=document.document_type,
+            type_version=document.type_version,
+            recipients=list(document.recipients),
+            notified=[r for r in document.recipients if r in document.notified],
+            classification=document.classification,
+            urgency=document.urgency,
+            valid_from=document.valid_from,
+            valid_until=document.valid_until,
+            submitted_at=document.submitted_at,
+            history=[ChangeView(state=c.state, at=c.at) for c in document.history],
+            number=numbering.number if numbering else None,
+            printed_number=numbering.printed if numbering else None,
+            numbering=NumberView(
+                number=numbering.number,
+                year=numbering.year,
+                register_id=document.register.register_id,
+                printed_number=numbering.printed,
+                numbered_at=numbering.numbered_at,
+            )
+            if numbering
+            else None,
+            retain_until=file.retain_until if file else None,
+            file=FileView(
+                sha256=file.sha256,
+                size=file.size,
+                version_id=file.version_id,
+                lock_mode=file.lock_mode.value,
+                retain_until=file.retain_until,
+            )
+            if file
+            else None,
+            reason=ReasonView(code=reason.code, detail=reason.detail, detail_th=reason.detail_th)
+            if reason
+            else None,
+        )
+
+
+class DocumentPage(_Answer):
+    items: list[DocumentView]
+    cursor: str | None = Field(description="Pass it on for the next page; null at the end.")
+
+
+class AgencyView(_Answer):
+    agency_id: str
+    name_th: str
+    name_en: str
+    receives_events: bool
+
+    @classmethod
+    def of(cls, agency: Agency) -> Self:
+        return cls(
+            agency_id=agency.agency_id,
+            name_th=agency.name_th,
+            name_en=agency.name_en,
+            receives_events=agency.inbox_url is not None,
+        )
+
+
+class AgencyList(_Answer):
+    items: list[AgencyView]
+
+
+class DocumentTypeView(_Answer):
+    name: str
+    version: int
+    title_th: str
+    title_en: str
+    book: str
+    retention_years: int
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, kind: DocumentType, public_url: str) -> Self:
+        return cls(**_type_fields(kind, public_url))
+
+
+class DocumentTypeDetail(DocumentTypeView):
+    content_schema: dict[str, Any] = Field(description="JSON Schema 2020-12 of `content`.")
+    example: dict[str, Any] = Field(description="A body that POST /v1/documents accepts.")
+
+    @classmethod
+    def of(cls, kind: DocumentType, public_url: str) -> Self:
+        return cls(
+            **_type_fields(kind, public_url),
+            content_schema=dict(kind.content_schema),
+            example=dict(kind.example),
+        )
+
+
+class DocumentTypeList(_Answer):
+    items: list[DocumentTypeView]
+
+
+class Preview(_Answer):
+    """Answer to a dry run. Nothing was stored."""
+
+    dry_run: Literal[True] = True
+    content_digest: str
+    pages: int
+    media_type: Literal["application/pdf"] = "application/pdf"
+    preview_base64: str = Field(description="The watermarked PDF, base64.")
+
+    @classmethod
+    def of(cls, previewed: Previewed) -> Self:
+        return cls(
+            content_digest=previewed.content_digest,
+            pages=previewed.linted.pages,
+            preview_base64=base64.b64encode(previewed.linted.pdf).decode(),
+        )
+
+
+class PublicVerification(_Answer):
+    """What anyone who holds the QR code may know."""
+
+    document_id: str
+    status: Validity
+    title_th: str
+    title_en: str
+    agency_id: str
+    agency_th: str
+    agency_en: str
+    printed_number: str
+    number: int
+    issued_on: date = Field(description="CE date, Asia/Bangkok.")
+    valid_from: date | None
+    valid_until: date | None
+    file_sha256: str
+    checked_at: datetime
+
+
+class Health(_Answer):
+    status: Literal["ok"] = "ok"
+    stage: str
+    version: str
+
+
+class FieldProblem(_Answer):
+    pointer: str = Field(description="RFC 6901 JSON Pointer into the body, or the parameter.")
+    code: str
+    detail: str
+
+
+class Problem(_Answer):
+    """RFC 9457 problem details; language by Accept-Language."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    instance: str | None = None
+    reason: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+# -- validation --------------------------------------------------------------
+
+
+def parse(model: type[_Model], value: Mapping[str, Any], known: Known | None = None) -> _Model:
+    """Validate once. Raises InvalidRequestError (or its subclass for the whole request)
+    with every fault, pointers included; no fault quotes a value."""
+    faults = list(_unfit_values(value, ""))
+    parsed: _Model | None = None
+    try:
+        parsed = model.model_validate(value, context=known)
+    except ValidationError as error:
+        faults += [f for d in error.errors(include_url=False) for f in _field_faults(d)]
+    if faults or parsed is None:
+        raise _refusal(faults)
+    return parsed
+
+
+def _refusal(faults: list[FieldFault]) -> InvalidRequestError:
+    codes = {fault.code for fault in faults}
+    for special in (TopSecretRefusedError, UnknownDocumentTypeError):
+        if special.code in codes:
+            return special(faults)
+    return InvalidRequestError(faults)
+
+
+def _unfit_values(value: object, pointer: str) -> Iterator[FieldFault]:
+    """What may stand nowhere in a request.
+
+    Control and formatting characters print as nothing or turn text around: a name that
+    reads otherwise than it is stored has no place on a sealed document. Floats and
+    huge integers have no single spelling, so no digest (see `canonical_json`).
+    """
+    match value:
+        case bool():
+            return
+        case float() | int() if isinstance(value, float) or abs(value) > _MAX_INTEGER:
+            yield FieldFault(
+                pointer,
+                "inexact_number",
+                'Write decimals and very large numbers as strings, e.g. "12.50".',
+                'โปรดเขียนเลขทศนิยมและเลขขนาดใหญ่เป็นข้อความ เช่น "12.50"',
+            )
+        case str():
+            if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} for c in value):
+                yield FieldFault(
+                    pointer,
+                    "control_character",
+                    "Contains a control, formatting or unassigned character; remove it.",
+                    "มีอักขระควบคุมหรืออักขระที่มองไม่เห็น โปรดนำออก",
+                )
+        case dict():
+            for name, member in value.items():
+                yield from _unfit_values(member, f"{pointer}/{_escaped(name)}")
+        case list():
+            for position, member in enumerate(value):
+                yield from _unfit_values(member, f"{pointer}/{position}")
+
+
+# Beyond this, JSON parsers disagree (RFC 8259, section 6).
+_MAX_INTEGER = 2**53 - 1
+
+
+def _escaped(name: str) -> str:
+    """RFC 6901, and printable: the name itself may be the fault."""
+    printable = "".join(c if c.isprintable() else "\ufffd" for c in name[:100])
+    return printable.replace("~", "~0").replace("/", "~1")
+
+
+_SEVERAL = "several"
+_CUSTOM = "custom"
+
+
+def _known(info: ValidationInfo) -> Known:
+    if not isinstance(info.context, Known):
+        raise TypeError("SubmitDocument is validated with what is known")
+    return info.context
+
+
+def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
+    return _several((FieldFault("", code, detail, detail_th),))
+
+
+def _several(faults: object) -> PydanticCustomError:
+    """Carry our own faults through pydantic, which then gathers them with its own."""
+    return PydanticCustomError(_SEVERAL, "see faults", {"faults": faults})
+
+
+def _no_date() -> PydanticCustomError:
+    return _custom(
+        "wrong_format",
+        "There is no such day. Use YYYY-MM-DD, Common Era.",
+        "ไม่มีวันที่นี้ โปรดใช้ ปปปป-ดด-วว ปี ค.ศ.",
+    )
+
+
+def _no_recipient(position: int) -> FieldFault:
+    return FieldFault(
+        f"/{position}",
+        "unknown_recipient",
+        "No agency of this id receives events here; see GET /v1/agencies.",
+        "ไม่มีหน่วยงานรหัสนี้ที่รับเหตุการณ์ได้ โปรดดู GET /v1/agencies",
+    )
+
+
+def _repeated_recipient(position: int) -> FieldFault:
+    return FieldFault(
+        f"/{position}",
+        "repeated",
+        "This agency is named more than once.",
+        "ระบุหน่วยงานนี้ซ้ำ",
+    )
+
+
+def _field_faults(details: ErrorDetails) -> Iterator[FieldFault]:
+    pointer = "".join(f"/{_escaped(str(step))}" for step in details["loc"])
+    context = details.get("ctx", {})
+    if details["type"] == _SEVERAL:
+        for fault in context["faults"]:
+            yield FieldFault(pointer + fault.pointer, fault.code, fault.detail, fault.detail_th)
+        return
+    code, detail, detail_th = _PYDANTIC.get(details["type"], _PYDANTIC_OTHER)
+    yield FieldFault(pointer, code, detail.format(**context), detail_th.format(**context))
+
+
+# pydantic's error type → our code and what to do. Values are never quoted.
+_PYDANTIC = {
+    "missing": ("missing", "This field is required.", "ต้องระบุรายการนี้"),
+    "extra_forbidden": (
+        "unknown_field",
+        "This field is not known here; remove it.",
+        "ไม่รู้จักรายการนี้ โปรดนำออก",
+    ),
+    "string_type": ("wrong_type", "Must be of type string.", "ต้องเป็นข้อความ"),
+    "bool_type": ("wrong_type", "Must be true or false.", "ต้องเป็น true หรือ false"),
+    "list_type": ("wrong_type", "Must be of type array.", "ต้องเป็นรายการ (array)"),
+    "dict_type": ("wrong_type", "Must be of type object.", "ต้องเป็น object"),
+    "string_too_short": (
+        "too_short",
+        "Must have at least {min_length} character(s).",
+        "ต้องมีอย่างน้อย {min_length} อักขระ",
+    ),
+    "string_too_long": (
+        "too_long",
+        "Must have at most {max_length} characters.",
+        "ต้องมีไม่เกิน {max_length} อักขระ",
+    ),
+    "too_long": (
+        "too_many",
+        "Must have at most {max_length} items.",
+        "ต้องมีไม่เกิน {max_length} รายการ",
+    ),
+    "string_pattern_mismatch": (
+        "wrong_pattern",
+        "Must match the pattern {pattern}.",
+        "ต้องตรงตามรูปแบบ {pattern}",
+    ),
+    "literal_error": ("not_allowed", "Must be one of {expected}.", "ต้องเป็นค่าใดค่าหนึ่งใน {expected}"),
+}
+_PYDANTIC_OTHER = ("invalid", "This value is not accepted here.", "ค่านี้ใช้ไม่ได้")
+
+
+def _links(document: Document, public_url: str) -> DocumentLinks:
+    base = f"{public_url}/v1/documents/{document.document_id}"
+    return DocumentLinks(self=base, file=f"{base}/file", verify=verify_url(document, public_url))
+
+
+def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
+    return {
+        "name": kind.name,
+        "version": kind.version,
+        "title_th": kind.title_th,
+        "title_en": kind.title_en,
+        "book": kind.book,
+        "retention_years": kind.retention_years,
+        "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
+    }

@@ -1,0 +1,283 @@
+"""What every route has in common: identity, access, errors, and its place in openapi.json.
+
+A route is declared once, with `operation`, and the declaration is what runs, what
+is documented, and what the tests about the whole look at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from chalice.app import Blueprint, Request, Response
+from pydantic import BaseModel
+
+from chalicelib.bootstrap import House, house
+from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
+from chalicelib.domain.errors import (
+    ForbiddenError,
+    MalformedRequestError,
+    NotFoundError,
+    RequestTooLargeError,
+    TraError,
+)
+from chalicelib.handlers.authorizer import actor_of, authorizer
+from chalicelib.handlers.problems import problem, unexpected
+from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
+
+# A document's content lies in one DynamoDB item (400 kB); this leaves room for the rest.
+MAX_BODY_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, as a view sees it."""
+
+    house: House
+    request: Request
+    path: Mapping[str, str]
+    actor: Actor | None
+    action: Action | None
+    thai: bool
+
+    @property
+    def caller(self) -> Actor:
+        """Who asks; only routes that name an action have one."""
+        if self.actor is None:
+            raise ValueError("a public route has no caller")
+        return self.actor
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(self.request.query_params or {})
+
+    def wants_html(self) -> bool:
+        """A browser asks: `text/html` is named in Accept before JSON is."""
+        accept = str(self.request.headers.get("accept", "")).lower()
+        html, plain = accept.find("text/html"), accept.find("application/json")
+        return html >= 0 and (plain < 0 or html < plain)
+
+    def json_object(self) -> dict[str, Any]:
+        """The body. Raises RequestTooLargeError, MalformedRequestError."""
+        body = self.request.raw_body or b""
+        raw = body.encode() if isinstance(body, str) else body
+        if len(raw) > MAX_BODY_BYTES:
+            raise RequestTooLargeError(
+                f"The body has {len(raw)} bytes; at most {MAX_BODY_BYTES} are accepted.",
+                f"เนื้อหามี {len(raw)} ไบต์ รับได้ไม่เกิน {MAX_BODY_BYTES} ไบต์",
+            )
+        return _json_object(raw)
+
+    def authorise(self, resource: Resource) -> None:
+        """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
+        it may know of but not do (P6)."""
+        if self.action is None:
+            raise ValueError("a public route authorises nothing")
+        _enforce(self.caller, self.action, resource)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A route as declared; `openapi.py` writes it down."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    action: Action | None
+    answers: Mapping[int, type[BaseModel] | str]
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[type[TraError], ...] = ()
+
+
+OPERATIONS: list[Operation] = []
+
+View = Callable[[Call], Response]
+
+
+def operation(
+    blueprint: Blueprint,
+    method: str,
+    path: str,
+    *,
+    summary: str,
+    answers: Mapping[int, type[BaseModel] | str],
+    action: Action | None = None,
+    body: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: tuple[type[TraError], ...] = (),
+) -> Callable[[View], View]:
+    """Declare a route. Without `action` it is public."""
+
+    def declare(view: View) -> View:
+        OPERATIONS.append(
+            Operation(
+                method=method,
+                path=path,
+                name=view.__name__,
+                summary=summary,
+                action=action,
+                answers=answers,
+                body=body,
+                query=query,
+                headers=headers or {},
+                errors=errors,
+            )
+        )
+
+        def routed(**path_values: str) -> Response:
+            return _answer(blueprint.current_request, view, action, path_values)
+
+        routed.__name__ = view.__name__
+        blueprint.route(
+            path,
+            methods=[method],
+            authorizer=authorizer if action else None,
+            content_types=["*/*"],
+        )(routed)
+        return view
+
+    return declare
+
+
+@tracer.capture_method(capture_response=False, capture_error=False)
+def _answer(
+    request: Request, view: View, action: Action | None, path: Mapping[str, str]
+) -> Response:
+    """The one `try` of all routes: whatever is raised becomes a problem document."""
+    thai = _prefers_thai(request.headers.get("accept-language", ""))
+    instance = request.context.get("path") or request.path
+    logger.clear_state()
+    logger.set_correlation_id(request.context.get("requestId"))
+    try:
+        the_house = house()
+        call = Call(
+            house=the_house,
+            request=request,
+            path=path,
+            actor=_identify(request, action, the_house),
+            action=action,
+            thai=thai,
+        )
+        return view(call)
+    except TraError as error:
+        answer = problem(error, instance=instance, thai=thai)
+        _log_refusal(error, answer.status_code, view)
+        return answer
+    except Exception as error:  # noqa: BLE001 - the edge: nothing unforeseen may leak out
+        count("RequestFailed")
+        logger.error(
+            LogEvent.REQUEST_FAILED,
+            extra={"error": type(error).__name__, "view": view.__name__, "at": _where(error)},
+        )
+        return unexpected(instance=instance, thai=thai)
+    finally:
+        flush()
+
+
+def _log_refusal(error: TraError, status: int, view: View) -> None:
+    extra = {"code": error.code, "status": status, "view": view.__name__}
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        count("RequestFailed")
+        logger.error(LogEvent.REQUEST_FAILED, extra={**extra, "detail": error.detail})
+    else:
+        count("RequestRefused")
+        logger.info(LogEvent.REQUEST_REFUSED, extra=extra)
+
+
+def _identify(request: Request, action: Action | None, the_house: House) -> Actor | None:
+    if action is None:
+        return None
+    context = request.context.get("authorizer") or {}
+    actor = actor_of(context, now=the_house.clock().timestamp())
+    logger.append_keys(agency_id=actor.agency_id)
+    _enforce(actor, action, None)
+    return actor
+
+
+def _enforce(actor: Actor, action: Action, resource: Resource | None) -> None:
+    decision = decide(actor, action, resource)
+    match decision.verdict:
+        case Verdict.HIDE:
+            raise NotFoundError
+        case Verdict.FORBID:
+            detail, detail_th = _FORBIDDEN[decision.reason]
+            raise ForbiddenError(
+                decision.reason, detail.format(action.value), detail_th.format(action.value)
+            )
+        case Verdict.ALLOW:
+            return
+
+
+_FORBIDDEN = {
+    "scope_missing": (
+        "The token lacks the scope {0}. Ask the issuer for a token with it.",
+        "โทเคนไม่มีสิทธิ (scope) {0} โปรดขอโทเคนที่มีสิทธินี้",
+    ),
+    "role_missing": (
+        "None of your roles may do {0}.",
+        "บทบาทของท่านไม่มีสิทธิ {0}",
+    ),
+}
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw, object_pairs_hook=_without_repeats, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequestError(
+            "The body is not valid JSON (RFC 8259, UTF-8, no repeated names).",
+            "เนื้อหาไม่ใช่ JSON ที่ถูกต้อง (RFC 8259, UTF-8, ชื่อไม่ซ้ำ)",
+        ) from error
+    if not isinstance(value, dict):
+        raise MalformedRequestError("The body must be a JSON object.", "เนื้อหาต้องเป็น JSON object")
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Two members of one name mean different things to different parsers; refuse them."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("repeated name")
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _prefers_thai(accept_language: str) -> bool:
+    """Whether Thai stands before English, by quality and then by order (RFC 9110, 12.5.4)."""
+    ranked = []
+    for position, part in enumerate(accept_language.lower().split(",")):
+        tag, _, parameters = part.strip().partition(";")
+        quality = _quality(parameters)
+        if quality > 0 and tag.split("-")[0] in {"th", "en"}:
+            ranked.append((-quality, position, tag.split("-")[0]))
+    return bool(ranked) and min(ranked)[2] == "th"
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the fault: enough to find it, and never a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"

@@ -1,0 +1,83 @@
+"""Public pages: static, no scripts, Thai and English, readable by a screen reader."""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+
+from chalice.app import Response
+
+from chalicelib.domain.documents import Validity
+from chalicelib.domain.thai import long_date, long_instant
+from chalicelib.handlers.models import PublicVerification
+
+_WEB = Path(__file__).parent.parent / "web"
+_CACHE_SECONDS = 60
+
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    # No script, no frame, no request to anywhere: the style stands in the page.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# What a person should take away, first.
+_STATUS = {
+    Validity.VALID: ("valid", "เอกสารนี้ออกจริงและอยู่ในอายุ", "This document is genuine and in force"),
+    Validity.NOT_YET_VALID: (
+        "waiting",
+        "เอกสารนี้ออกจริง แต่ยังไม่ถึงวันเริ่มมีผล",
+        "This document is genuine but not in force yet",
+    ),
+    Validity.EXPIRED: (
+        "expired",
+        "เอกสารนี้ออกจริง แต่หมดอายุแล้ว",
+        "This document is genuine but has expired",
+    ),
+}
+
+
+def verification_page(view: PublicVerification) -> Response:
+    """The answer to a QR code whose document was issued."""
+    tone, status_th, status_en = _STATUS[view.status]
+    texts = {
+        "tone": tone,
+        "status_th": status_th,
+        "status_en": status_en,
+        "title_th": view.title_th,
+        "title_en": view.title_en,
+        "agency_th": view.agency_th,
+        "agency_en": view.agency_en,
+        "printed_number": view.printed_number,
+        "issued_th": long_date(view.issued_on),
+        "issued_en": view.issued_on.isoformat(),
+        "valid_until_th": long_date(view.valid_until) if view.valid_until else "ไม่กำหนด",
+        "valid_until_en": view.valid_until.isoformat() if view.valid_until else "no end",
+        "file_sha256": view.file_sha256,
+        "document_id": view.document_id,
+        "checked_th": long_instant(view.checked_at),
+        "checked_en": view.checked_at.strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    return _page("verification.html", texts, status=200, cache_seconds=_CACHE_SECONDS)
+
+
+def not_found_page() -> Response:
+    """The answer to a code that leads to nothing that was issued."""
+    return _page("unknown.html", {}, status=404, cache_seconds=0)
+
+
+def _page(name: str, texts: dict[str, str], *, status: int, cache_seconds: int) -> Response:
+    body = _template(name).substitute({key: escape(text) for key, text in texts.items()})
+    caching = f"public, max-age={cache_seconds}" if cache_seconds else "no-store"
+    return Response(body, status_code=status, headers={**_HEADERS, "Cache-Control": caching})
+
+
+@cache
+def _template(name: str) -> Template:
+    page = (_WEB / name).read_text(encoding="utf-8")
+    style = (_WEB / "style.css").read_text(encoding="utf-8")
+    return Template(page.replace("/* style.css */", style.replace("$", "$$")))

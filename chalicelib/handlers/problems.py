@@ -1,0 +1,118 @@
+"""Errors as HTTP: RFC 9457 problem details. The only place where they meet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.domain import errors
+from chalicelib.domain.errors import FieldFault, InvalidRequestError, TraError, UnauthenticatedError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:tra:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one error class looks from outside."""
+
+    status: int
+    title: str
+    title_th: str
+
+
+# Looked up along the class's bases, so a new subclass is covered by its parent.
+KINDS: dict[type[TraError], Kind] = {
+    errors.MalformedRequestError: Kind(400, "The body is not a JSON object", "เนื้อหาไม่ใช่ JSON"),
+    errors.UnauthenticatedError: Kind(401, "The token was not accepted", "ไม่ยอมรับโทเคนนี้"),
+    errors.ForbiddenError: Kind(403, "You may not do this", "ท่านไม่มีสิทธิดำเนินการนี้"),
+    errors.NotFoundError: Kind(404, "Not found", "ไม่พบรายการ"),
+    errors.NotReadyError: Kind(409, "Not ready yet", "ยังไม่พร้อม"),
+    errors.EndedWithoutFileError: Kind(410, "There will be no file", "จะไม่มีไฟล์"),
+    errors.RequestTooLargeError: Kind(413, "The body is too large", "เนื้อหาใหญ่เกินกำหนด"),
+    errors.TopSecretRefusedError: Kind(
+        422,
+        "Top secret documents never travel electronically",
+        "เอกสารลับที่สุดห้ามส่งทางอิเล็กทรอนิกส์",
+    ),
+    errors.UnknownDocumentTypeError: Kind(
+        422, "There is no such document type", "ไม่มีประเภทเอกสารนี้"
+    ),
+    errors.InvalidRequestError: Kind(422, "The request needs correction", "คำขอต้องแก้ไข"),
+    errors.RenderError: Kind(
+        422, "No page can be made of this content", "ไม่สามารถจัดหน้าเอกสารจากเนื้อหานี้"
+    ),
+    errors.LintError: Kind(
+        422, "No page can be made of this content", "ไม่สามารถจัดหน้าเอกสารจากเนื้อหานี้"
+    ),
+    errors.IdempotencyKeyReusedError: Kind(
+        422, "The Idempotency-Key was used before", "Idempotency-Key ถูกใช้แล้ว"
+    ),
+    errors.UnavailableError: Kind(503, "Not available just now", "ระบบไม่พร้อมชั่วคราว"),
+    errors.RegisterConflictError: Kind(503, "The register is busy", "ทะเบียนกำลังถูกใช้งาน"),
+    errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
+}
+
+RETRY_AFTER_SECONDS = 2
+
+
+def kind_of(error: type[TraError]) -> Kind:
+    """The nearest entry of `KINDS` along the class's bases."""
+    return next(KINDS[base] for base in error.__mro__ if base in KINDS)
+
+
+def problem(error: TraError, *, instance: str, thai: bool) -> Response:
+    """The response for an error raised on purpose.
+
+    Errors that are not the caller's business (500) are told without detail.
+    """
+    kind = kind_of(type(error))
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + error.code,
+        "title": kind.title_th if thai else kind.title,
+        "status": kind.status,
+        "code": error.code,
+        "instance": instance,
+    }
+    if kind.status != KINDS[TraError].status:
+        body["detail"] = error.detail_th if thai else error.detail
+    if isinstance(error, InvalidRequestError):
+        body["errors"] = [_fault(fault, thai=thai) for fault in error.faults]
+    if isinstance(error, UnauthenticatedError | errors.ForbiddenError):
+        body["reason"] = error.reason
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        status_code=kind.status,
+        headers=_headers(error, thai=thai),
+    )
+
+
+def unexpected(*, instance: str, thai: bool) -> Response:
+    """The response for an error nobody foresaw: no detail leaves the house."""
+    return problem(TraError("unexpected"), instance=instance, thai=thai)
+
+
+def _fault(fault: FieldFault, *, thai: bool) -> dict[str, str]:
+    return {
+        "pointer": fault.pointer,
+        "code": fault.code,
+        "detail": fault.detail_th if thai else fault.detail,
+    }
+
+
+def _headers(error: TraError, *, thai: bool) -> dict[str, str | list[str]]:
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": MEDIA_TYPE,
+        "Content-Language": "th" if thai else "en",
+        "Cache-Control": "no-store",
+    }
+    if isinstance(error, UnauthenticatedError):
+        # RFC 6750, section 3
+        challenge = "" if error.reason == "missing" else ' error="invalid_token"'
+        headers["WWW-Authenticate"] = f'Bearer realm="tra"{"," if challenge else ""}{challenge}'
+    if error.retryable:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return headers

@@ -1,0 +1,151 @@
+"""Functions that queues trigger. Each message carries a document id and nothing else.
+
+A message whose work failed is reported back (`ReportBatchItemFailures`) and comes
+again; after its budget it lies in the dead-letter queue, an alarm tells the
+supervisor (A28), and `sweep` still finds the document (P4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from chalice.app import Blueprint, SQSEvent
+
+from chalicelib.bootstrap import house
+from chalicelib.domain.documents import Document
+from chalicelib.domain.errors import NotFoundError, TraError
+from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.services.deliver import deliver as deliver_document
+from chalicelib.services.number import number as number_documents
+from chalicelib.services.seal import seal as seal_document
+
+blueprint = Blueprint(__name__)
+
+# The queues' real names come with the deployment (infra/resources.yaml overrides the
+# event sources), so these only have to differ.
+_NUMBER, _SEAL, _DELIVER = "number.fifo", "seal", "deliver"
+
+Report = dict[str, list[dict[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message_id: str
+    group: str
+    document_id: str
+
+
+@blueprint.on_sqs_message(queue=_NUMBER, batch_size=10, name="number")
+@instrumented
+def number(event: SQSEvent) -> Report:
+    """Number a batch, book by book. If a book fails, its messages come again, in order;
+    other books are not held up."""
+    failed: list[_Message] = []
+    for _, messages in groupby(sorted(_messages(event), key=_group), key=_group):
+        failed += _number_book(list(messages))
+    return _report(failed)
+
+
+@blueprint.on_sqs_message(queue=_SEAL, batch_size=5, name="seal")
+@instrumented
+def seal(event: SQSEvent) -> Report:
+    """Seal each document of a batch; one that fails does not hold up the others."""
+
+    def work(document_id: str) -> None:
+        document = seal_document(document_id, room=house().sealing_room)
+        _log_end(document)
+
+    return _one_by_one(event, work, delayed=LogEvent.SEALING_DELAYED)
+
+
+@blueprint.on_sqs_message(queue=_DELIVER, batch_size=10, name="deliver")
+@instrumented
+def deliver(event: SQSEvent) -> Report:
+    """Tell the recipients of each document of a batch."""
+
+    def work(document_id: str) -> None:
+        document = deliver_document(document_id, courier=house().courier)
+        count("DocumentDelivered")
+        logger.info(
+            LogEvent.DELIVERED,
+            extra={"document_id": document_id, "recipients": len(document.recipients)},
+        )
+
+    return _one_by_one(event, work, delayed=LogEvent.DELIVERY_DELAYED)
+
+
+def _number_book(messages: Sequence[_Message]) -> Sequence[_Message]:
+    try:
+        number_documents([m.document_id for m in messages], to=house().numberer)
+    except TraError as error:
+        _log_delay(LogEvent.NUMBERING_DELAYED, error, book_group=messages[0].group)
+        return messages
+    count("MessageNumbered", len(messages))
+    logger.info(LogEvent.NUMBERED, extra={"messages": len(messages)})
+    return ()
+
+
+def _one_by_one(event: SQSEvent, work: Callable[[str], None], *, delayed: LogEvent) -> Report:
+    failed = []
+    for message in _messages(event):
+        try:
+            work(message.document_id)
+        except NotFoundError:
+            # The document store is the truth: there is nothing to do, now or later.
+            logger.warning(LogEvent.POISONED, extra={"message_id": message.message_id})
+        except TraError as error:
+            _log_delay(delayed, error, document_id=message.document_id)
+            failed.append(message)
+    return _report(failed)
+
+
+def _messages(event: SQSEvent) -> list[_Message]:
+    """The readable messages. One that nobody can read is let go, because it would come
+    back for ever and, in a FIFO queue, hold up its book (P4)."""
+    found = []
+    for record in event.to_dict()["Records"]:
+        document_id = _document_id(record["body"])
+        if document_id is None:
+            logger.warning(LogEvent.POISONED, extra={"message_id": record["messageId"]})
+            continue
+        group = record.get("attributes", {}).get("MessageGroupId", "")
+        found.append(_Message(record["messageId"], group, document_id))
+    return found
+
+
+def _document_id(body: str) -> str | None:
+    try:
+        value = json.loads(body)["document_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) and value else None
+
+
+def _group(message: _Message) -> str:
+    return message.group
+
+
+def _report(failed: Sequence[_Message]) -> Report:
+    return {"batchItemFailures": [{"itemIdentifier": m.message_id} for m in failed]}
+
+
+def _log_end(document: Document) -> None:
+    count(f"Document{document.state.capitalize()}")
+    logger.info(
+        LogEvent.DOCUMENT_ENDED,
+        extra={
+            "document_id": document.document_id,
+            "agency_id": document.agency_id,
+            "state": document.state,
+            "reason": document.reason.code if document.reason else None,
+        },
+    )
+
+
+def _log_delay(event: LogEvent, error: TraError, **ids: Any) -> None:
+    count("WorkDelayed")
+    logger.warning(event, extra={"code": error.code, "detail": error.detail, **ids})

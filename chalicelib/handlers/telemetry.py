@@ -1,0 +1,73 @@
+"""Logs, metrics and traces by Powertools: catalogued events, no content, no names.
+
+Log lines carry ids of documents and agencies, codes and counts. Whoever sends
+personal data here has made a mistake that `tests/integration/test_privacy.py` looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+
+_SERVICE = "tra"
+
+logger = Logger(service=_SERVICE)
+metrics = Metrics(namespace="Tra", service=_SERVICE)
+tracer = Tracer(service=_SERVICE)
+
+
+class LogEvent(StrEnum):
+    """Every line Tra logs on purpose. The code goes first, so that it can be searched."""
+
+    REQUEST_REFUSED = "TRA-API-001 request refused"
+    REQUEST_FAILED = "TRA-API-002 request failed"
+    DOCUMENT_ACCEPTED = "TRA-API-003 document accepted"
+    TOKEN_REFUSED = "TRA-AUTH-001 token refused"  # noqa: S105 - a log line, no secret
+    ISSUER_UNREACHABLE = "TRA-AUTH-002 issuer unreachable, its keys unknown"
+    NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
+    NUMBERED = "TRA-NUM-002 messages numbered"
+    SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"
+    DOCUMENT_ENDED = "TRA-SEAL-002 document ended"
+    DELIVERY_DELAYED = "TRA-DEL-001 delivery delayed"
+    DELIVERED = "TRA-DEL-002 recipients told"
+    POISONED = "TRA-MSG-001 message without document let go"
+    SWEPT = "TRA-SWP-001 swept"
+
+
+def count(name: str, value: float = 1) -> None:
+    """Add to a counted metric of this invocation."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def flush() -> None:
+    """Write this invocation's metrics; Powertools warns where there are none."""
+    if metrics.metric_set:
+        metrics.flush_metrics()
+
+
+def instrumented(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wrap the work of a function: correlation id, cold start metric, trace, flush.
+
+    The correlation id is the id of the invocation; with the document ids in the lines
+    the way of a document can be read across functions.
+    """
+
+    @tracer.capture_method(capture_response=False, capture_error=False)
+    def traced(event: Any) -> Any:
+        return work(event)
+
+    @wraps(work)
+    def wrapped(event: Any) -> Any:
+        context = getattr(event, "context", None)
+        logger.set_correlation_id(getattr(context, "aws_request_id", None))
+        try:
+            return traced(event)
+        finally:
+            flush()
+
+    return wrapped

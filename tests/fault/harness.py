@@ -1,0 +1,186 @@
+"""Kill a function between any two external calls, let its message return, and audit.
+
+`Danger` stands between the house and each port. It counts moments (before and after
+every call) and kills the running function at a chosen one. Death is a BaseException,
+so no handler can catch it, as no handler can catch the end of its process.
+
+`World` is everything around the functions: queues that give a message back when its
+function died or reported it, a clock, and recipients who keep what they got.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from chalicelib.adapters.memory import MemoryQueue
+from chalicelib.domain.documents import Document, DocumentState, archive_key
+from chalicelib.domain.registers import EntryState, Register
+from chalicelib.handlers import queues, schedules
+from chalicelib.ports import Search
+from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
+
+# Reading a clock or an id is no external call.
+_PURE = frozenset({"messages", "files", "events", "connection", "items"})
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Danger:
+    """Counts the moments of external calls; kills at `kill_at` (None: never)."""
+
+    kill_at: int | None = None
+    moment: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    def wrap(self, name: str, port: Any) -> Any:
+        return _Exposed(name, port, self)
+
+    def pass_by(self, what: str) -> None:
+        self.seen.append(what)
+        mine, self.moment = self.moment, self.moment + 1
+        if mine == self.kill_at:
+            raise Killed(what)
+
+
+class _Exposed:
+    """A port whose every call can be the last."""
+
+    def __init__(self, name: str, port: Any, danger: Danger) -> None:
+        self._name, self._port, self._danger = name, port, danger
+
+    def __getattr__(self, method: str) -> Any:
+        target = getattr(self._port, method)
+        if method in _PURE or not callable(target):
+            return target
+        return partial(self._call, method, target)
+
+    def _call(self, method: str, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self._danger.pass_by(f"before {self._name}.{method}")
+        result = target(*args, **kwargs)
+        self._danger.pass_by(f"after {self._name}.{method}")
+        return result
+
+
+@dataclass
+class World:
+    """The functions on fakes, with everything that can go wrong around them."""
+
+    fakes: Fakes = field(default_factory=Fakes)
+
+    def accept(self, *documents: Document) -> None:
+        """As `api` leaves them: stored, and the number queue told."""
+        for document in documents:
+            self.fakes.ledger.add(document, None)
+            self.fakes.number_queue.send([document.document_id], group=document.book.group)
+
+    def step(self, function: str, danger: Danger | None = None, *, batch: int = 10) -> bool:
+        """Let one function take a batch from its queue; False if there was none. What it
+        does not finish comes back, in front, as SQS FIFO would give it."""
+        queue = self._queue(function)
+        taken, queue.messages[:] = queue.messages[:batch], queue.messages[batch:]
+        if not taken:
+            return False
+        wrap = (danger or Danger()).wrap
+        try:
+            with furnished(self.fakes.house(wrap)):
+                report = getattr(queues, function)(_event(function, taken), CONTEXT)
+        except Killed:
+            queue.messages[:0] = taken
+            raise
+        failed = {failure["itemIdentifier"] for failure in report["batchItemFailures"]}
+        queue.messages[:0] = [m for i, m in enumerate(taken) if str(i) in failed]
+        return True
+
+    def run_to_rest(self) -> None:
+        """Let all functions work until nothing moves."""
+        for _ in range(10_000):
+            if not any([self.step(name) for name in ("number", "seal", "deliver")]):
+                return
+        raise AssertionError("the functions never come to rest")
+
+    def sweep(self, danger: Danger | None = None) -> None:
+        """Ten minutes later, the schedule fires."""
+        self.fakes.clock.advance(timedelta(minutes=10))
+        with furnished(self.fakes.house((danger or Danger()).wrap)):
+            schedules.sweep(sample_event("sweep"), CONTEXT)
+
+    def _queue(self, function: str) -> MemoryQueue:
+        queue: MemoryQueue = getattr(self.fakes, f"{function}_queue")
+        return queue
+
+
+def _event(function: str, messages: list[tuple[str, str | None]]) -> dict[str, Any]:
+    """The sample event, with a record of its own id for each message."""
+    template = sample_event(function)["Records"][0]
+    return {
+        "Records": [
+            {
+                **template,
+                "messageId": str(position),
+                "body": json.dumps({"document_id": document_id}),
+                "attributes": {**template["attributes"], "MessageGroupId": group},
+            }
+            for position, (document_id, group) in enumerate(messages)
+        ]
+    }
+
+
+def audit(fakes: Fakes, register: Register, *, agency_id: str = "diw") -> list[str]:
+    """What is wrong with P1 to P5 in one register; an empty list if nothing is."""
+    return [*_audit_register(fakes, register), *_audit_documents(fakes, agency_id)]
+
+
+def _audit_register(fakes: Fakes, register: Register) -> Iterator[str]:
+    entries = fakes.ledger.entries(register, limit=1_000_000)
+    numbers = [entry.number for entry in entries]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"numbers are {numbers}"
+    if fakes.ledger.last_number(register) != len(numbers):
+        yield "the head does not match the entries"
+    for document_id, times in Counter(entry.document_id for entry in entries).items():
+        if times > 1:
+            yield f"{document_id} has {times} numbers"
+    for entry in entries:
+        document = fakes.ledger.get(entry.document_id)
+        if document is None or document.content_digest != entry.content_digest:
+            yield f"{entry.number} binds another content"
+        elif entry.state is EntryState.OPEN:
+            yield f"{entry.number} is open"
+        elif entry.state is EntryState.ISSUED and (
+            document.file is None or entry.file_digest != document.file.sha256
+        ):
+            yield f"{entry.number} and its document name different files"
+
+
+def _audit_documents(fakes: Fakes, agency_id: str) -> Iterator[str]:
+    documents = fakes.ledger.search(Search(agency_id=agency_id, limit=1_000_000)).documents
+    told: dict[str, set[bytes]] = {}
+    for _, event in fakes.inboxes.events:
+        told.setdefault(json.loads(event)["id"], set()).add(event)
+    expected = set()
+    for document in documents:
+        if not document.state.ended:
+            yield f"{document.document_id} rests as {document.state}"
+        if document.state is DocumentState.ISSUED:
+            expected |= {f"{document.document_id}.issued.{r}" for r in document.recipients}
+            yield from _audit_file(fakes, document)
+    if set(told) != expected:
+        yield f"events {sorted(set(told) ^ expected)} are missing or too many"
+    yield from (f"{i} came in {len(b)} versions" for i, b in told.items() if len(b) > 1)
+    if left := fakes.ledger.unsettled(fakes.clock() + timedelta(days=365), 10):
+        yield f"{[u.document_id for u in left]} are still swept"
+
+
+def _audit_file(fakes: Fakes, document: Document) -> Iterator[str]:
+    found = fakes.archive.find(archive_key(document))
+    if found is None or found != document.file:
+        yield f"{document.document_id} names a file that does not lie there"

@@ -1,0 +1,112 @@
+"""P8: any function may be killed between any two external calls and run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.domain.documents import Document
+from chalicelib.domain.registers import Register
+from tests.fault.harness import Danger, Killed, World, audit
+from tests.support.samples import document
+
+REGISTER = Register("diw", "licence", 2026)
+
+
+def _batch() -> list[Document]:
+    return [document(f"D{n}", recipients=("dbd", "rd")) for n in range(3)]
+
+
+def _prepared(function: str) -> World:
+    """A world in which it is the turn of `function`."""
+    world = World()
+    world.accept(*_batch())
+    for earlier in ("number", "seal", "deliver"):
+        if earlier == function:
+            return world
+        while world.step(earlier):
+            pass
+    raise ValueError(function)
+
+
+def _moments(function: str) -> list[str]:
+    """Every moment of an undisturbed run."""
+    danger = Danger()
+    _prepared(function).step(function, danger)
+    return danger.seen
+
+
+CASES = [
+    pytest.param(function, moment, id=f"{function}-{moment:02d}-{what.replace(' ', '-')}")
+    for function in ("number", "seal", "deliver")
+    for moment, what in enumerate(_moments(function))
+]
+
+
+@pytest.mark.parametrize(("function", "moment"), CASES)
+def test_the_message_returns_and_nothing_is_lost_or_doubled(function: str, moment: int) -> None:
+    """P1-P5, P8: killed at this moment and run again: same numbers, one file, one set of events."""
+    world = _prepared(function)
+    with pytest.raises(Killed):
+        world.step(function, Danger(kill_at=moment))
+    world.run_to_rest()
+    assert audit(world.fakes, REGISTER) == []
+
+
+@pytest.mark.parametrize(("function", "moment"), CASES)
+def test_the_message_is_lost_and_sweep_finds_the_document(function: str, moment: int) -> None:
+    """P4, P8: even if the message never returns, `sweep` sets the document going again."""
+    world = _prepared(function)
+    with pytest.raises(Killed):
+        world.step(function, Danger(kill_at=moment))
+    for queue in (world.fakes.number_queue, world.fakes.seal_queue, world.fakes.deliver_queue):
+        queue.messages.clear()
+    world.sweep()
+    world.run_to_rest()
+    assert audit(world.fakes, REGISTER) == []
+
+
+def test_sweep_itself_may_be_killed_anywhere() -> None:
+    """P8: a killed sweep leaves every document to be found by the next one."""
+    danger = Danger()
+    _lost_messages().sweep(danger)
+    for moment in range(danger.moment):
+        world = _lost_messages()
+        with pytest.raises(Killed):
+            world.sweep(Danger(kill_at=moment))
+        world.sweep()
+        world.run_to_rest()
+        assert audit(world.fakes, REGISTER) == [], danger.seen[moment]
+
+
+def _lost_messages() -> World:
+    world = World()
+    world.accept(*_batch())
+    world.fakes.number_queue.messages.clear()
+    return world
+
+
+@pytest.mark.parametrize(
+    "disturb", [list.reverse, lambda m: m.extend(m * 2)], ids=["late", "twice"]
+)
+@pytest.mark.parametrize("function", ["number", "seal", "deliver"])
+def test_messages_in_another_order_or_twice(
+    function: str, disturb: Callable[[list[object]], None]
+) -> None:
+    """P8: messages may come twice, late, or in another order."""
+    world = _prepared(function)
+    disturb(getattr(world.fakes, f"{function}_queue").messages)
+    world.run_to_rest()
+    assert audit(world.fakes, REGISTER) == []
+
+
+def test_the_audit_sees_a_gap() -> None:
+    """P1: the audit these tests rely on can fail."""
+    world = World()
+    world.accept(*_batch())
+    world.run_to_rest()
+    world.fakes.ledger._entries.pop((REGISTER, 2))
+    world.fakes.inboxes.events.pop()
+    world.fakes.archive.files.clear()
+    assert len(audit(world.fakes, REGISTER)) >= 3

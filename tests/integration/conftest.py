@@ -1,0 +1,83 @@
+"""Handlers on fakes, driven by the sample events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import app
+from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
+
+
+@dataclass
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Api:
+    """The `api` function, called with real events."""
+
+    fakes: Fakes
+
+    def call(
+        self,
+        method: str,
+        resource: str,
+        *,
+        path: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+        authorizer: dict[str, Any] | None = None,
+    ) -> Answer:
+        """One request. `body`: text as it is, anything else as JSON. `authorizer` replaces
+        what the sample's authorizer said."""
+        event = sample_event("api")
+        event["resource"] = event["path"] = resource
+        event["httpMethod"] = event["requestContext"]["httpMethod"] = method
+        event["requestContext"]["resourcePath"] = resource
+        event["pathParameters"] = path
+        event["multiValueQueryStringParameters"] = {k: [v] for k, v in (query or {}).items()}
+        event["body"] = body if isinstance(body, str) or body is None else json.dumps(body)
+        lowered = {"accept": "application/json", **(headers or {})}
+        event["headers"] = lowered
+        event["multiValueHeaders"] = {name: [value] for name, value in lowered.items()}
+        if authorizer is not None:
+            event["requestContext"]["authorizer"] = authorizer
+        answer = app.app(event, CONTEXT)
+        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+    def submit(self, body: object, **headers: str) -> Answer:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("POST", "/v1/documents", body=body, headers=sent)
+
+
+@pytest.fixture
+def fakes() -> Fakes:
+    return Fakes()
+
+
+@pytest.fixture
+def api(fakes: Fakes) -> Iterator[Api]:
+    with furnished(fakes.house()):
+        yield Api(fakes)
+
+
+@pytest.fixture
+def licence() -> dict[str, Any]:
+    """A body that is accepted."""
+    body: dict[str, Any] = json.loads(sample_event("api")["body"])
+    return {**body, "recipients": ["dbd"]}

@@ -1,0 +1,159 @@
+"""The documents interface as an agency application uses it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from chalicelib.adapters.memory import PlainRenderer
+from chalicelib.domain.errors import LintError
+from chalicelib.ports import RenderRequest
+from tests.fault.harness import World
+from tests.integration.conftest import Api
+from tests.support.rooms import sample_event
+
+DBD = {
+    **sample_event("api")["requestContext"]["authorizer"],
+    "agency": "dbd",
+    "sub": "dbd-app",
+}
+RD = {**DBD, "agency": "rd", "sub": "rd-app"}
+
+
+def _issued(api: Api, body: dict[str, Any]) -> str:
+    """Submit, and let the functions work until the document has ended."""
+    document_id: str = api.submit(body).json["document_id"]
+    World(api.fakes).run_to_rest()
+    # World furnishes houses of its own; the test goes on with its own.
+    return document_id
+
+
+def test_a_submission_is_accepted_and_numbered_later(api: Api, licence: dict[str, Any]) -> None:
+    """api.md: 202 with document_id, state and links; the number queue is told."""
+    answer = api.submit(licence)
+    assert answer.status == 202
+    body = answer.json
+    assert body["state"] == "accepted"
+    assert set(body["links"]) == {"self", "file", "verify"}
+    assert answer.headers["Location"] == body["links"]["self"]
+    assert api.fakes.number_queue.messages == [(body["document_id"], "diw.licence")]
+
+
+def test_a_document_shows_its_way(api: Api, licence: dict[str, Any]) -> None:
+    """P4: state, history, number, digest and retention are visible to the owner."""
+    document_id = _issued(api, licence)
+    with_house = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id})
+    shown = with_house.json
+    assert shown["state"] == "issued"
+    assert [change["state"] for change in shown["history"]] == ["accepted", "numbered", "issued"]
+    assert (shown["number"], shown["printed_number"]) == (1, "๑/๒๕๖๙")
+    assert re.fullmatch("[0-9a-f]{64}", shown["file"]["sha256"])
+    assert shown["retain_until"] == "2036-12-31T16:59:59Z"
+    assert shown["notified"] == ["dbd"]
+
+
+def test_the_file_is_a_short_lived_link(api: Api, licence: dict[str, Any]) -> None:
+    """api.md: the sealed PDF comes by a redirect; owner and recipients may have it."""
+    document_id = _issued(api, licence)
+    route = ("GET", "/v1/documents/{document_id}/file")
+    owner = api.call(*route, path={"document_id": document_id})
+    assert owner.status == 303
+    assert f"{document_id}.pdf" in owner.headers["Location"]
+    assert api.call(*route, path={"document_id": document_id}, authorizer=DBD).status == 303
+
+
+def test_other_agencies_see_nothing(api: Api, licence: dict[str, Any]) -> None:
+    """P6: another agency's document looks exactly like one that does not exist."""
+    document_id = _issued(api, licence)
+    for resource in ("/v1/documents/{document_id}", "/v1/documents/{document_id}/file"):
+        foreign = api.call("GET", resource, path={"document_id": document_id}, authorizer=RD)
+        absent = api.call("GET", resource, path={"document_id": "0" * 26}, authorizer=RD)
+        assert (foreign.status, foreign.json) == (404, absent.json)
+    recipient = api.call(
+        "GET", "/v1/documents/{document_id}", path={"document_id": document_id}, authorizer=DBD
+    )
+    assert recipient.status == 404
+    assert api.call("GET", "/v1/documents", authorizer=RD).json["items"] == []
+
+
+def test_before_it_is_issued_there_is_no_file_and_no_verification(
+    api: Api, licence: dict[str, Any]
+) -> None:
+    """P3: no file and no verification answer before the bytes are locked."""
+    body = api.submit(licence).json
+    file = api.call(
+        "GET", "/v1/documents/{document_id}/file", path={"document_id": body["document_id"]}
+    )
+    assert (file.status, file.json["code"]) == (409, "not_ready")
+    assert "Retry-After" in file.headers
+    code = body["links"]["verify"].rsplit("/", 1)[1]
+    assert api.call("GET", "/v/{code}", path={"code": code}).status == 404
+
+
+class _Refusing(PlainRenderer):
+    def render(self, request: RenderRequest) -> bytes:
+        raise LintError("A font is missing.", "ไม่มีแบบอักษร")
+
+
+def test_a_document_that_cannot_be_made_ends_as_void_with_its_reason(
+    api: Api, licence: dict[str, Any]
+) -> None:
+    """P1, P4: the number stays in the register as void, and the owner reads why."""
+    api.fakes.renderer = _Refusing()
+    document_id = _issued(api, licence)
+    shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id}).json
+    assert shown["state"] == "void"
+    assert shown["number"] == 1
+    assert shown["reason"]["detail_th"] == "ไม่มีแบบอักษร"
+    file = api.call("GET", "/v1/documents/{document_id}/file", path={"document_id": document_id})
+    assert (file.status, file.json["code"]) == (410, "ended_without_file")
+
+
+def test_the_code_answers_as_json_and_as_a_page(api: Api, licence: dict[str, Any]) -> None:
+    """D3, E4: what the QR code leads to, for machines and for people; no holder's name."""
+    document_id = _issued(api, licence)
+    shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id}).json
+    code = shown["links"]["verify"].rsplit("/", 1)[1]
+    answer = api.call("GET", "/v/{code}", path={"code": code.lower()})
+    assert answer.json["printed_number"] == "๑/๒๕๖๙"
+    assert answer.json["file_sha256"] == shown["file"]["sha256"]
+    page = api.call("GET", "/v/{code}", path={"code": code}, headers={"accept": "text/html"})
+    assert page.status == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "๑/๒๕๖๙" in page.text
+    assert licence["content"]["holder"]["name"] not in page.text + answer.text
+
+
+def test_an_unknown_code_has_a_page_too(api: Api) -> None:
+    """D3: whoever scans a forged code reads what to do."""
+    page = api.call(
+        "GET", "/v/{code}", path={"code": "<script>"}, headers={"accept": "text/html,*/*"}
+    )
+    assert page.status == 404
+    assert "ไม่พบเอกสาร" in page.text
+    assert "<script>" not in page.text
+
+
+def test_the_catalogue_is_public(api: Api) -> None:
+    """api.md: agencies and types are public; the example of each type is accepted."""
+    agencies = api.call("GET", "/v1/agencies", authorizer={}).json["items"]
+    assert {"diw", "dbd", "rd", "paper"} == {agency["agency_id"] for agency in agencies}
+    for kind in api.call("GET", "/v1/document-types", authorizer={}).json["items"]:
+        detail = api.call("GET", "/v1/document-types/{name}", path={"name": kind["name"]}).json
+        example = {**detail["example"], "recipients": ["dbd"]}
+        assert api.submit(example).status == 202
+    assert api.call("GET", "/v1/document-types/{name}", path={"name": "no"}).status == 404
+
+
+def test_search_pages_through_the_agencys_documents(api: Api, licence: dict[str, Any]) -> None:
+    """A2: limit and cursor walk through all documents once."""
+    made = {api.submit(licence).json["document_id"] for _ in range(5)}
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = api.call("GET", "/v1/documents", query=query).json
+        found += [item["document_id"] for item in page["items"]]
+        cursor = page["cursor"]
+    assert len(found) == 5
+    assert set(found) == made

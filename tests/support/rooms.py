@@ -1,0 +1,110 @@
+"""A house whose adapters are the fakes: all functions run, nothing leaves the process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from chalicelib import bootstrap
+from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
+from chalicelib.adapters.memory import (
+    CountingIds,
+    CountingSigner,
+    MarkingSealer,
+    MemoryArchive,
+    MemoryDirectory,
+    MemoryInboxes,
+    MemoryLedger,
+    MemoryQueue,
+    PlainRenderer,
+)
+from chalicelib.adapters.types import PackagedDocumentTypes
+from chalicelib.bootstrap import House
+from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
+
+_EVENTS = Path(__file__).parent.parent.parent / "events"
+
+CONTEXT = SimpleNamespace(
+    aws_request_id="52fdfc07-2182-454f-963f-5f0f9a621d72",
+    function_name="tra-test",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:ap-southeast-1:123456789012:function:tra-test",
+    get_remaining_time_in_millis=lambda: 30_000,
+)
+
+
+def sample_event(name: str) -> dict[str, Any]:
+    """The sample event of a trigger."""
+    event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+@dataclass
+class Clock:
+    """A clock that the test moves."""
+
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass
+class Fakes:
+    """The fakes behind a house, for tests to look into."""
+
+    clock: Clock = field(default_factory=Clock)
+    ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
+    directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
+    archive: MemoryArchive = field(default_factory=MemoryArchive)
+    inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
+    number_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    deliver_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    renderer: Any = field(default_factory=PlainRenderer)
+    sealer: Any = field(default_factory=MarkingSealer)
+    signer: Any = field(default_factory=CountingSigner)
+
+    def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
+        """A house on these fakes; `wrap` may put something between it and each port."""
+        house = House(settings(), self.clock)
+        ports = {
+            "documents": self.ledger,
+            "registers": self.ledger,
+            "directory": self.directory,
+            "archive": self.archive,
+            "inboxes": self.inboxes,
+            "number_queue": self.number_queue,
+            "seal_queue": self.seal_queue,
+            "deliver_queue": self.deliver_queue,
+            "renderer": self.renderer,
+            "sealer": self.sealer,
+            "evidence_signer": self.signer,
+        }
+        # Cached properties: what lies in the instance is what is used.
+        vars(house).update({name: wrap(name, port) for name, port in ports.items()})
+        vars(house).update(
+            ids=CountingIds(),
+            types=PackagedDocumentTypes(),
+            content_checker=JsonSchemaContentChecker(),
+        )
+        return house
+
+
+@contextmanager
+def furnished(house: House) -> Iterator[None]:
+    """Within, handlers find this house; afterwards the one from before."""
+    before = bootstrap.furnish(house)
+    try:
+        yield
+    finally:
+        bootstrap.furnish(before)

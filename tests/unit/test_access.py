@@ -1,0 +1,53 @@
+"""The one place that decides (P6)."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from chalicelib.domain.access import Action, Actor, Resource, Role, Verdict, decide
+
+ALL_SCOPES = frozenset(action.value for action in Action)
+MINE = Resource(agency_id="diw")
+THEIRS = Resource(agency_id="dbd")
+SENT_TO_ME = Resource(agency_id="dbd", recipients=frozenset({"diw"}))
+
+
+def _actor(*roles: Role, scopes: frozenset[str] = ALL_SCOPES) -> Actor:
+    return Actor(agency_id="diw", subject="s", roles=frozenset(roles), scopes=scopes)
+
+
+@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+def test_no_action_reaches_into_another_agency(action: Action, role: Role) -> None:
+    """P6: whatever role and scope, other agencies' things are never allowed."""
+    assert decide(_actor(role), action, THEIRS).verdict is not Verdict.ALLOW
+
+
+@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+def test_without_the_scope_nothing_is_allowed(action: Action, role: Role) -> None:
+    """P6: a token does only what it was given for."""
+    actor = _actor(role, scopes=ALL_SCOPES - {action.value})
+    assert decide(actor, action, MINE).verdict is Verdict.FORBID
+
+
+@pytest.mark.parametrize("action", Action)
+def test_without_a_role_nothing_is_allowed(action: Action) -> None:
+    """A7: only who was given a role acts."""
+    assert decide(_actor(), action, MINE).verdict is Verdict.FORBID
+
+
+@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
+    """A8: everybody reads; only applications and clerks submit."""
+    submits = action is Action.SUBMIT_DOCUMENT
+    allowed = not submits or role in {Role.APPLICATION, Role.CLERK}
+    verdict = decide(_actor(role), action, MINE).verdict
+    assert verdict is (Verdict.ALLOW if allowed else Verdict.FORBID)
+
+
+@pytest.mark.parametrize("action", Action)
+def test_recipients_may_have_the_file_and_nothing_else(action: Action) -> None:
+    """api.md: owner agency and recipients get the file; the rest is the owner's."""
+    verdict = decide(_actor(Role.CLERK), action, SENT_TO_ME).verdict
+    assert (verdict is Verdict.ALLOW) is (action is Action.READ_FILE)

@@ -1,0 +1,64 @@
+"""Settings: complete or refused, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.config import Settings
+from chalicelib.domain.errors import ConfigurationError
+
+GOOD = {
+    "TRA_STAGE": "prod",
+    "TRA_DOCUMENTS_TABLE": "d",
+    "TRA_REGISTERS_TABLE": "r",
+    "TRA_DIRECTORY_TABLE": "y",
+    "TRA_ARCHIVE_BUCKET": "a",
+    "TRA_NUMBER_QUEUE_URL": "n",
+    "TRA_SEAL_QUEUE_URL": "s",
+    "TRA_DELIVER_QUEUE_URL": "q",
+    "TRA_EVIDENCE_KEY_ID": "k",
+    "TRA_PREVIEW_FUNCTION": "p",
+    "TRA_PUBLIC_URL": "https://tra.go.th/",
+    "TRA_OIDC_ISSUER": "https://id.go.th",
+    "TRA_OIDC_AUDIENCE": "tra",
+    "TRA_TIMESTAMP_URLS": "https://tsa1.example https://tsa2.example",
+    "TRA_LOCK_MODE": "COMPLIANCE",
+    "TRA_SWEEP_AFTER_SECONDS": "300",
+}
+
+
+def test_good_settings_are_read() -> None:
+    """stack: one environment holds all that a function may need."""
+    settings = Settings.from_environment(GOOD)
+    assert settings.public_url == "https://tra.go.th"
+    assert settings.timestamp_urls == ("https://tsa1.example", "https://tsa2.example")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_missing_setting_is_named(name: str) -> None:
+    """P4: a deployment that lacks something says what, at once."""
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environment({**GOOD, name: " "})
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """P4: one deployment shows every fault."""
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.from_environment({"TRA_STAGE": "moon", "TRA_SWEEP_AFTER_SECONDS": "๕"})
+    assert "TRA_STAGE must be one of" in raised.value.detail
+    assert "TRA_SWEEP_AFTER_SECONDS is not a whole number" in raised.value.detail
+    assert "TRA_ARCHIVE_BUCKET is missing" in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRA_LOCK_MODE", "GOVERNANCE"),
+        ("TRA_PUBLIC_URL", "http://tra.go.th"),
+        ("TRA_OIDC_ISSUER", "http://id.go.th"),
+    ],
+)
+def test_production_refuses_what_is_handy_in_development(name: str, value: str) -> None:
+    """P2, P6: in production locks are binding and nothing travels in the clear."""
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environment({**GOOD, name: value})

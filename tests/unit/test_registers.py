@@ -1,0 +1,68 @@
+"""Blocks, years and printed numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain.registers import Book, Claim, lay_out_block, numbering_of, print_number
+from chalicelib.domain.retention import retain_until
+from tests.support.samples import NOON
+
+MIDNIGHT = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
+"""1 January 2027, 00:00 in Bangkok."""
+
+
+@given(after=st.integers(0, 10**6), size=st.integers(1, 49))
+def test_a_block_is_contiguous_from_the_head(after: int, size: int) -> None:
+    """P1: entries are numbered after+1 … after+size, in the order of the claims."""
+    claims = [Claim(f"D{n}", "licence", f"{n:064d}") for n in range(size)]
+    block = lay_out_block(Book("diw", "licence").at(NOON), after, claims, NOON)
+    assert [e.number for e in block.entries] == list(range(after + 1, after + size + 1))
+    assert [e.document_id for e in block.entries] == [c.document_id for c in claims]
+    assert [e.content_digest for e in block.entries] == [c.content_digest for c in claims]
+    assert block.last == after + size
+
+
+def test_the_year_turns_at_midnight_in_bangkok() -> None:
+    """A18, A22: a millisecond before midnight in Bangkok is the old year, midnight the new."""
+    book = Book("diw", "licence")
+    assert book.at(MIDNIGHT - timedelta(milliseconds=1)).register_id == "diw/licence/2026"
+    assert book.at(MIDNIGHT).register_id == "diw/licence/2027"
+
+
+@pytest.mark.parametrize(
+    ("number", "year", "printed"), [(1, 2026, "๑/๒๕๖๙"), (17121, 2027, "๑๗๑๒๑/๒๕๗๐")]
+)
+def test_numbers_print_in_thai_digits_and_buddhist_years(
+    number: int, year: int, printed: str
+) -> None:
+    """glossary: printed numbers use Thai digits and BE = CE + 543."""
+    assert print_number(number, year) == printed
+
+
+def test_an_entry_tells_its_document_what_it_got() -> None:
+    """P2: the document's numbering repeats its entry, nothing else."""
+    claim = Claim("D1", "licence", "00" * 32)
+    (entry,) = lay_out_block(Book("diw", "licence").at(NOON), 6, [claim], NOON).entries
+    numbering = numbering_of(entry)
+    assert (numbering.year, numbering.number, numbering.printed) == (2026, 7, "๗/๒๕๖๙")
+    assert numbering.numbered_at == NOON
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(1, 100))
+def test_retention_never_ends_early(naive: datetime, years: int) -> None:
+    """A26, A27: files are kept at least the full period, to the end of a calendar year."""
+    issued = naive.replace(tzinfo=UTC)
+    until = retain_until(issued, years)
+    assert until - issued >= timedelta(days=365 * years)
+    assert (until.month, until.day, until.hour) == (12, 31, 23)
+
+
+def test_a_retention_of_nothing_is_refused() -> None:
+    """A26: a period below a year is a mistake, not a rule."""
+    with pytest.raises(ValueError, match="less than a year"):
+        retain_until(NOON, 0)
