@@ -1,0 +1,169 @@
+"""AWS KMS: P-256 keys that never leave it, for seals and for evidence.
+
+KMS is handed SHA-256 digests (`MessageType=DIGEST`), never content, so nothing of a
+document travels. Nothing here is written anywhere: a process that dies half-way has
+spent at most one signature that nobody saw.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from chalicelib.domain.errors import SealError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_kms import KMSClient
+
+_COORDINATE_BYTES = 32  # P-256
+_DIGEST_BYTES = 32  # SHA-256
+
+# Errors of KMS that waiting can heal; every other one needs a person.
+_TRANSIENT = frozenset(
+    {
+        "DependencyTimeoutException",
+        "InternalFailure",
+        "KMSInternalException",
+        "KeyUnavailableException",
+        "LimitExceededException",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ThrottlingException",
+    }
+)
+
+
+class KmsSigningKey:
+    """One asymmetric `ECC_NIST_P256` key. Its public half is fetched once per container."""
+
+    def __init__(self, client: KMSClient, key_id: str) -> None:
+        self._client = client
+        self.key_id = key_id
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """DER `ECDSA-Sig-Value` (RFC 3279) over a SHA-256 digest of 32 bytes.
+
+        Raises UnavailableError when waiting can help, SealError when the key is
+        missing, disabled, of another kind or not permitted to us.
+        """
+        if len(digest) != _DIGEST_BYTES:
+            raise ValueError("KMS signs SHA-256 digests of 32 bytes here")
+        try:
+            answer = self._client.sign(
+                KeyId=self.key_id,
+                Message=digest,
+                MessageType="DIGEST",
+                SigningAlgorithm="ECDSA_SHA_256",
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise _translated(error, "sign with") from error
+        return answer["Signature"]
+
+    @cached_property
+    def public_key_der(self) -> bytes:
+        """SubjectPublicKeyInfo (RFC 5280), DER. Raises like `sign_digest`, and SealError
+        if the key is not on P-256."""
+        try:
+            answer = self._client.get_public_key(KeyId=self.key_id)
+        except (BotoCoreError, ClientError) as error:
+            raise _translated(error, "read the public half of") from error
+        der = answer["PublicKey"]
+        _p256(der)
+        return der
+
+
+class KmsEvidenceSigner:
+    """Signs evidence as compact JWS, ES256 (RFC 7515, RFC 7518 §3.4). Implements
+    ports.EvidenceSigner.
+
+    `kid` is the RFC 7638 thumbprint of the public key unless another is given, so
+    anyone can recompute it and two keys can never share it. ECDSA in KMS is
+    randomised: the same payload gives another signature each time, which is why
+    services keep the first one (P5).
+    """
+
+    def __init__(self, client: KMSClient, key_id: str, kid: str | None = None) -> None:
+        self._key = KmsSigningKey(client, key_id)
+        self._kid = kid
+
+    def sign(self, payload: bytes) -> str:
+        """Compact JWS with the header members `alg` and `kid`.
+        Raises UnavailableError or SealError."""
+        header = {"alg": "ES256", "kid": self._jwk["kid"]}
+        protected = base64url(json.dumps(header, separators=(",", ":")).encode())
+        signing_input = f"{protected}.{base64url(payload)}"
+        der = self._key.sign_digest(hashlib.sha256(signing_input.encode()).digest())
+        return f"{signing_input}.{base64url(raw_signature(der))}"
+
+    def jwks(self) -> Mapping[str, Any]:
+        """The public key as a JWK Set (RFC 7517). Raises UnavailableError or SealError."""
+        return {"keys": [dict(self._jwk)]}
+
+    @cached_property
+    def _jwk(self) -> Mapping[str, str]:
+        jwk = public_jwk(self._key.public_key_der)
+        kid = self._kid or thumbprint(jwk)
+        return {**jwk, "use": "sig", "alg": "ES256", "kid": kid}
+
+
+def public_jwk(public_key_der: bytes) -> dict[str, str]:
+    """The required members of a P-256 public key as JWK (RFC 7518 §6.2.1).
+    Raises SealError if it is another kind of key."""
+    numbers = _p256(public_key_der).public_numbers()
+    return {
+        "crv": "P-256",
+        "kty": "EC",
+        "x": base64url(numbers.x.to_bytes(_COORDINATE_BYTES)),
+        "y": base64url(numbers.y.to_bytes(_COORDINATE_BYTES)),
+    }
+
+
+def thumbprint(jwk: Mapping[str, str]) -> str:
+    """RFC 7638 SHA-256 thumbprint of the required members of an EC key."""
+    required = {member: jwk[member] for member in ("crv", "kty", "x", "y")}
+    canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
+    return base64url(hashlib.sha256(canonical).digest())
+
+
+def raw_signature(der: bytes) -> bytes:
+    """`r || s`, 64 bytes, as JWS wants it (RFC 7518 §3.4), from DER."""
+    r, s = decode_dss_signature(der)
+    return r.to_bytes(_COORDINATE_BYTES) + s.to_bytes(_COORDINATE_BYTES)
+
+
+def base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def _p256(der: bytes) -> EllipticCurvePublicKey:
+    key = load_der_public_key(der)
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise SealError(
+            "The KMS key is not a P-256 key; seals and evidence need ECC_NIST_P256.",
+            "กุญแจใน KMS ไม่ใช่ชนิด P-256 ซึ่งจำเป็นสำหรับตราประทับอิเล็กทรอนิกส์",
+        )
+    return key
+
+
+def _translated(error: BotoCoreError | ClientError, doing: str) -> SealError | UnavailableError:
+    """KMS's error in our words. Names the error code, never the message: that may
+    carry account ids and roles."""
+    if not isinstance(error, ClientError):  # no answer at all
+        return UnavailableError("KMS did not answer.", "ระบบกุญแจ (KMS) ไม่ตอบสนอง")
+    name = error.response.get("Error", {}).get("Code", "unknown")
+    if name in _TRANSIENT:
+        return UnavailableError(f"KMS is busy ({name}).", f"ระบบกุญแจ (KMS) ไม่ว่าง ({name})")
+    return SealError(
+        f"KMS refused to {doing} the key ({name}).", f"ระบบกุญแจ (KMS) ปฏิเสธการใช้กุญแจ ({name})"
+    )

@@ -1,0 +1,288 @@
+"""PKI and issuer as served over HTTP, checked with openssl and a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from chalicelib.adapters.oidc import JwksVerifier
+from chalicelib.domain.errors import ConfigurationError, UnauthenticatedError, UnavailableError
+from infra.devservices import build, running
+from infra.pki import MARK, issue_seal_certificate, load_pki, open_pki
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from infra.devservices import DevServices
+    from infra.pki import DevelopmentPki
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServices]:
+    with running(tmp_path_factory.mktemp("pki")) as services:
+        yield services
+
+
+def get(url: str) -> bytes:
+    answer = urllib3.request("GET", url, timeout=5, retries=False)
+    assert answer.status == 200, url
+    return answer.data
+
+
+def post(url: str, body: bytes, content_type: str = "application/octet-stream") -> bytes:
+    answer = urllib3.request(
+        "POST", url, body=body, headers={"Content-Type": content_type}, timeout=5, retries=False
+    )
+    assert answer.status == 200, url
+    return answer.data
+
+
+def seal_chain(pki: DevelopmentPki) -> tuple[x509.Certificate, x509.Certificate]:
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    chain = issue_seal_certificate(pki, der, "diw", "กรมโรงงานอุตสาหกรรม", "Industrial Works")
+    leaf, issuing = (x509.load_pem_x509_certificate(pem.encode()) for pem in chain)
+    return leaf, issuing
+
+
+# -- PKI ---------------------------------------------------------------------
+
+
+def test_every_subject_says_development_only(dev: DevServices) -> None:
+    """B7: nobody can mistake a development seal for one that binds."""
+    leaf, issuing = seal_chain(dev.pki)
+    for certificate in (leaf, issuing, dev.pki.root.certificate, dev.pki.tsa.certificate):
+        units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert [unit.value for unit in units] == [MARK]
+        assert MARK in str(names[0].value)
+
+
+def test_seal_certificate_profile(dev: DevServices) -> None:
+    """B3, B7: the seal certificate names the agency as a legal person and may commit to
+    content (EN 319 412-3)."""
+    leaf, issuing = seal_chain(dev.pki)
+    leaf.verify_directly_issued_by(issuing)
+    issuing.verify_directly_issued_by(dev.pki.root.certificate)
+    usage = leaf.extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.digital_signature
+    assert usage.value.content_commitment
+    assert not usage.value.key_cert_sign
+    name = {attribute.oid: attribute.value for attribute in leaf.subject}
+    assert name[NameOID.ORGANIZATION_NAME] == "กรมโรงงานอุตสาหกรรม"
+    assert name[NameOID.ORGANIZATION_IDENTIFIER] == "TR:TH-diw"
+
+
+def test_long_agency_names_fit(dev: DevServices) -> None:
+    """B7: an agency with a very long name still gets a certificate (RFC 5280 limits: 64)."""
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    (pem, _) = issue_seal_certificate(dev.pki, der, "x", "ก" * 200, "A" * 200)
+    names = x509.load_pem_x509_certificate(pem.encode()).subject
+    assert str(names.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value).endswith(f"({MARK})")
+
+
+def test_revocation_is_published(dev: DevServices) -> None:
+    """B3: what is revoked shows in the OCSP answer and in the CRL its certificate names."""
+    leaf, issuing = seal_chain(dev.pki)
+    request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuing, hashes.SHA256()).build()
+    access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    ocsp_url = next(
+        a.access_location.value
+        for a in access
+        if a.access_method == AuthorityInformationAccessOID.OCSP
+    )
+    points = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    crl_url = next(iter(points)).full_name[0].value
+
+    def status() -> tuple[ocsp.OCSPCertStatus, bool]:
+        answer = ocsp.load_der_ocsp_response(post(ocsp_url, request.public_bytes(Encoding.DER)))
+        crl = x509.load_der_x509_crl(get(crl_url))
+        assert crl.is_signature_valid(dev.pki.issuing.key.public_key())
+        listed = crl.get_revoked_certificate_by_serial_number(leaf.serial_number)
+        return answer.certificate_status, listed is not None
+
+    assert status() == (ocsp.OCSPCertStatus.GOOD, False)
+    dev.pki.revoke(leaf.serial_number)
+    assert status() == (ocsp.OCSPCertStatus.REVOKED, True)
+
+
+def test_published_certificates(dev: DevServices) -> None:
+    """B3: the issuer's certificate is where the AIA pointer says."""
+    issuing = x509.load_der_x509_certificate(get(f"{dev.url}/pki/issuing.crt"))
+    assert issuing == dev.pki.issuing.certificate
+    assert get(f"{dev.url}/pki/root.pem").decode() == dev.pki.root_pem
+
+
+@pytest.mark.parametrize("body", [b"", b"junk", b"\x30\x80", b"\x30\x03\x02\x01\x01"])
+def test_malformed_requests_are_refused(dev: DevServices, body: bytes) -> None:
+    """RFC 3161 §2.4.2, RFC 6960 §4.2.1: nonsense gets a refusal, not a crash."""
+    # PKIStatusInfo: rejection (2), badDataFormat (bit 5); no token.
+    refusal = bytes.fromhex("30 09 30 07 02 01 02 03 02 02 04")
+    assert post(f"{dev.url}/pki/tsa", body) == refusal
+    answered = ocsp.load_der_ocsp_response(post(f"{dev.url}/pki/ocsp", body))
+    assert answered.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_openssl_accepts_the_timestamps(dev: DevServices, tmp_path: Path) -> None:
+    """A19: the time-stamps hold for another implementation (RFC 3161, openssl ts)."""
+    data, query, reply, root = (tmp_path / n for n in ("data", "query", "reply", "root.pem"))
+    data.write_bytes(b"anything")
+    root.write_text(dev.pki.root_pem)
+    openssl("ts", "-query", "-data", data, "-sha256", "-cert", "-out", query)
+    reply.write_bytes(
+        post(dev.pki.timestamp_url, query.read_bytes(), "application/timestamp-query")
+    )
+    said = openssl("ts", "-verify", "-in", reply, "-queryfile", query, "-CAfile", root)
+    assert "Verification: OK" in said
+    data.write_bytes(b"something else")
+    with pytest.raises(subprocess.CalledProcessError):
+        openssl("ts", "-verify", "-in", reply, "-data", data, "-CAfile", root)
+
+
+def openssl(*arguments: object) -> str:
+    command = ["openssl", *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    return run.stdout + run.stderr
+
+
+def test_production_is_refused(tmp_path: Path) -> None:
+    """B7: no development key is even made where documents bind."""
+    with pytest.raises(ConfigurationError):
+        open_pki(tmp_path / "pki", "http://localhost", stage="prod")
+    with pytest.raises(ConfigurationError):
+        build(0, tmp_path / "pki", "tra", stage="prod")
+    assert not (tmp_path / "pki").exists()
+
+
+def test_it_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """B7: whoever starts it is told what it is."""
+    open_pki(tmp_path / "pki", "http://localhost", stage="local")
+    assert MARK in capsys.readouterr().err
+
+
+def test_keys_are_private_and_stay(tmp_path: Path) -> None:
+    """P2: seals made before a restart, even on another port, still lead to the root."""
+    first = open_pki(tmp_path, "http://127.0.0.1:1/pki", stage="local")
+    leaf, issuing = seal_chain(first)
+    second = open_pki(tmp_path, "http://127.0.0.1:2/pki", stage="local")
+    assert second.root.certificate == first.root.certificate
+    leaf.verify_directly_issued_by(second.issuing.certificate)
+    issuing.verify_directly_issued_by(second.root.certificate)
+    assert "127.0.0.1:2" in str(second.tsa.certificate.extensions)
+    for key in tmp_path.glob("*.key"):
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_load_pki(tmp_path: Path) -> None:
+    """Another process can issue certificates of the PKI that is being served."""
+    with pytest.raises(ConfigurationError):
+        load_pki(tmp_path / "none", stage="local")
+    made = open_pki(tmp_path, "http://127.0.0.1:1/pki", stage="local")
+    loaded = load_pki(tmp_path, stage="local")
+    assert loaded.issuing.certificate == made.issuing.certificate
+    assert loaded.base_url == made.base_url
+
+
+# -- issuer ------------------------------------------------------------------
+
+
+def fetch_token(dev: DevServices, **form: str) -> str:
+    body = urlencode({"agency": "diw", "role": "clerk", **form}).encode()
+    answer = post(f"{dev.url}/oidc/token", body, "application/x-www-form-urlencoded")
+    return str(json.loads(answer)["access_token"])
+
+
+def test_tokens_over_http(dev: DevServices) -> None:
+    """P6: discovery, keys and tokens work over real HTTP, through a key rotation."""
+    verifier = JwksVerifier(
+        f"{dev.url}/oidc", "tra", clock=lambda: datetime.now(UTC), refetch_after=timedelta(0)
+    )
+    old = fetch_token(dev)
+    assert verifier.verify(old)["agency"] == "diw"
+    post(f"{dev.url}/oidc/rotate", b"")
+    assert verifier.verify(fetch_token(dev))["roles"] == ["clerk"]
+    assert verifier.verify(old)["agency"] == "diw"
+
+
+def test_tokens_of_another_audience(dev: DevServices) -> None:
+    """P6: the same issuer's token for another service is refused."""
+    verifier = JwksVerifier(f"{dev.url}/oidc", "other", clock=lambda: datetime.now(UTC))
+    with pytest.raises(UnauthenticatedError) as refused:
+        verifier.verify(fetch_token(dev))
+    assert refused.value.reason == "wrong_audience"
+
+
+def test_issuer_that_is_not_there(dev: DevServices) -> None:
+    """P4: an issuer that does not answer, or answers 404, is a fault that heals."""
+    for issuer in ("http://127.0.0.1:9/oidc", f"{dev.url}/nothing"):
+        verifier = JwksVerifier(issuer, "tra", clock=lambda: datetime.now(UTC))
+        with pytest.raises(UnavailableError):
+            verifier.verify(fetch_token(dev))
+
+
+# -- the process -------------------------------------------------------------
+
+
+def test_process_starts_answers_and_ends(tmp_path: Path) -> None:
+    """`make down` leaves nothing running: SIGTERM ends the process with code 0."""
+    command = [sys.executable, "-m", "infra.devservices", "--port", "0"]
+    command += ["--dir", str(tmp_path), "--issuer-audience", "tra"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            ready = re.search(r"ready at (http://127\.0\.0\.1:\d+)", process.stdout.readline())
+            assert ready is not None
+            assert get(f"{ready[1]}/healthz") == b'{"status": "ok"}'
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+
+
+def test_process_refuses_production(tmp_path: Path) -> None:
+    """B7: started for prod by mistake, it ends at once and serves nothing."""
+    command = [sys.executable, "-m", "infra.devservices", "--port", "0"]
+    command += ["--dir", str(tmp_path / "pki"), "--issuer-audience", "tra"]
+    run = subprocess.run(
+        command,
+        env={**os.environ, "TRA_STAGE": "prod"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "refuses to run for stage prod" in run.stderr
+    assert not (tmp_path / "pki").exists()
+
+
+def test_large_bodies_and_unknown_paths(dev: DevServices) -> None:
+    """The server refuses what it does not know instead of reading it."""
+    big = urllib3.request("POST", f"{dev.url}/pki/tsa", body=bytes(100_000), retries=False)
+    assert big.status == 413
+    for path in ("/", "/pki", "/pki/../root.key", "/oidc/nothing", "/root.key"):
+        assert urllib3.request("GET", dev.url + path, retries=False).status == 404
