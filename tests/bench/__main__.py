@@ -1,0 +1,34 @@
+"""`python -m tests.bench [--only NAME]`: measure, write build/bench/summary.json, print a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
+from tests.bench.issuing import issue_end_to_end
+from tests.bench.results import SUMMARY, Result, table, write
+
+BENCHES: dict[str, Callable[[], Result]] = {
+    bench.__name__: bench for bench in (issue_end_to_end, cold_import_api_ms, cold_import_seal_ms)
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
+    only = parser.parse_args().only
+    results: dict[str, Result] = {}
+    for name, bench in BENCHES.items():
+        if only in (None, name):
+            print(f"  measuring {name} …", file=sys.stderr, flush=True)
+            results[name] = bench()
+            write({name: results[name]})
+    print(table(results))
+    print(f"\n{SUMMARY}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
