@@ -263,7 +263,7 @@ def house() -> House:
 
 def furnish(other: House | None) -> House | None:
     """Let tests bring their own house; returns the one it replaces."""
-    global _house  # noqa: PLW0603 - see house()
+    global _house
     before, _house = _house, other
     return before
 
@@ -282,6 +282,11 @@ def _client(service: str) -> Any:
             s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
         ),
     )
+
+
+def forget_clients() -> None:
+    """Build AWS clients anew from now on: tests move the endpoint and hook into clients."""
+    _client.cache_clear()
 
 
 def _pause(attempt: int) -> None:

@@ -270,9 +270,8 @@ def _environment() -> dict[str, str]:
     if "TRA_URL" not in os.environ and _LOCAL_ENVIRONMENT.is_file():
         for line in _LOCAL_ENVIRONMENT.read_text(encoding="utf-8").splitlines():
             words = shlex.split(line, comments=True)
-            for name, separator, value in (word.partition("=") for word in words):
-                if separator:
-                    local[name] = value
+            pairs = (word.partition("=") for word in words)
+            local |= {name: value for name, separator, value in pairs if separator}
     return {**local, **os.environ}
 
 

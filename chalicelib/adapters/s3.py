@@ -53,6 +53,8 @@ class S3Archive:
                 if status(error) != _PRECONDITION_FAILED:
                     raise
                 return self._read(key)
+        if "VersionId" not in written:
+            raise ArchiveError("The archive keeps no versions, so it locks nothing (P2).")
         return ArchivedFile(
             key=key,
             version_id=written["VersionId"],

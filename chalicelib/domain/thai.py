@@ -109,6 +109,9 @@ def number_text(number: int) -> str:
     return head + _below_million(rest, after_more=number > rest)
 
 
+_TWENTY = 2  # yields ยี่สิบ, not สองสิบ
+
+
 def _below_million(number: int, *, after_more: bool) -> str:
     words = []
     digits = [int(d) for d in reversed(str(number))] if number else []
@@ -120,7 +123,7 @@ def _below_million(number: int, *, after_more: bool) -> str:
             words.append("เอ็ด")
         elif place == 1 and digit == 1:
             words.append("สิบ")
-        elif place == 1 and digit == 2:
+        elif place == 1 and digit == _TWENTY:
             words.append("ยี่สิบ")
         else:
             words.append(_DIGIT_WORDS[digit] + _PLACE_WORDS[place])

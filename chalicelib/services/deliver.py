@@ -43,12 +43,12 @@ def deliver(document_id: str, *, courier: Courier) -> Document:
     for recipient in document.unnotified:
         try:
             _tell(document, recipient, evidence, courier)
-        except UnavailableError:
-            untold.append(recipient)
+        except UnavailableError as error:
+            untold.append(f"{recipient}: {error.detail}")
         else:
             document = courier.documents.mark_notified(document.document_id, recipient)
     if untold:
-        raise UnavailableError(f"{len(untold)} recipient(s) could not be told yet.")
+        raise UnavailableError("Not told yet: " + " ".join(untold))
 
     # 4. Nothing is left to do.
     courier.documents.settle(document)

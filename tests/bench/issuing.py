@@ -10,11 +10,11 @@ from typing import Any
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer
+from chalicelib.domain.registers import Book, Claim, lay_out_block, numbering_of
 from chalicelib.services.seal import render_request
 from infra import client, local
 from tests.bench.results import Result, rate
 from tests.support.samples import AGENCIES, NOON, document
-from chalicelib.domain.registers import Book, Claim, lay_out_block, numbering_of
 
 _DOCUMENTS = 60
 _SENDERS = 4

@@ -32,8 +32,14 @@ def rate(samples: Sequence[float], peers: Sequence[float], *, target: str, again
     """More per second is better."""
     value, peer = statistics.median(samples), statistics.median(peers)
     return Result(
-        _short(value), "documents/s", target, against, _short(peer), _short(value / peer),
-        [*map(_short, samples)], [*map(_short, peers)],
+        _short(value),
+        "documents/s",
+        target,
+        against,
+        _short(peer),
+        _short(value / peer),
+        [*map(_short, samples)],
+        [*map(_short, peers)],
     )
 
 
@@ -43,14 +49,19 @@ def duration(
     """Fewer milliseconds are better."""
     value, peer = statistics.median(samples), statistics.median(peers)
     return Result(
-        _short(value), "ms", target, against, _short(peer), _short(peer / value),
-        [*map(_short, samples)], [*map(_short, peers)],
+        _short(value),
+        "ms",
+        target,
+        against,
+        _short(peer),
+        _short(peer / value),
+        [*map(_short, samples)],
+        [*map(_short, peers)],
     )
 
 
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
-
 
 
 def write(results: dict[str, Result]) -> None:

@@ -103,7 +103,8 @@ class World:
     def run_to_rest(self) -> None:
         """Let all functions work until nothing moves."""
         for _ in range(10_000):
-            if not any([self.step(name) for name in ("number", "seal", "deliver")]):
+            moved = [self.step(name) for name in ("number", "seal", "deliver")]
+            if not any(moved):
                 return
         raise AssertionError("the functions never come to rest")
 

@@ -151,10 +151,11 @@ def _build(services: DevServices) -> Site:
     sqs: Any = boto3.client("sqs")
     kms: Any = boto3.client("kms")
     bucket = f"archive-{run}"
-    boto3.client("s3").create_bucket(
+    s3: Any = boto3.client("s3")
+    s3.create_bucket(
         Bucket=bucket,
         ObjectLockEnabledForBucket=True,
-        CreateBucketConfiguration={"LocationConstraint": "ap-southeast-1"},
+        CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name},
     )
     house = House(
         settings(

@@ -18,13 +18,13 @@ def _actor(*roles: Role, scopes: frozenset[str] = ALL_SCOPES) -> Actor:
     return Actor(agency_id="diw", subject="s", roles=frozenset(roles), scopes=scopes)
 
 
-@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+@pytest.mark.parametrize(("action", "role"), list(product(Action, Role)))
 def test_no_action_reaches_into_another_agency(action: Action, role: Role) -> None:
     """P6: whatever role and scope, other agencies' things are never allowed."""
     assert decide(_actor(role), action, THEIRS).verdict is not Verdict.ALLOW
 
 
-@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+@pytest.mark.parametrize(("action", "role"), list(product(Action, Role)))
 def test_without_the_scope_nothing_is_allowed(action: Action, role: Role) -> None:
     """P6: a token does only what it was given for."""
     actor = _actor(role, scopes=ALL_SCOPES - {action.value})
@@ -37,7 +37,7 @@ def test_without_a_role_nothing_is_allowed(action: Action) -> None:
     assert decide(_actor(), action, MINE).verdict is Verdict.FORBID
 
 
-@pytest.mark.parametrize(("action", "role"), product(Action, Role))
+@pytest.mark.parametrize(("action", "role"), list(product(Action, Role)))
 def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
     """A8: everybody reads; only applications and clerks submit."""
     submits = action is Action.SUBMIT_DOCUMENT

@@ -1,0 +1,86 @@
+# Tra. `make` lists what there is; `make demo` shows everything at work.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+ENV := .venv
+AWS := .venv-aws
+BIN := $(ENV)/bin
+UV := $(BIN)/uv
+RUN := $(BIN)/python -m
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
+STAGE ?= dev
+REGION ?= ap-southeast-7
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status test check format bench package deploy lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(ENV)/.ready $(AWS)/.ready  ## virtual environments, pinned and checked by hash
+
+$(BIN)/uv: requirements/bootstrap.txt
+	@test -n "$(PYTHON)" || { echo "Tra needs Python 3.11 or newer: install it, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "  environment with $$($(PYTHON) --version)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(ENV) \
+	  || { echo "Python's venv module is missing (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(ENV)/.ready: $(BIN)/uv requirements/dev.txt pyproject.toml
+	@echo '  install tools and libraries, pinned and hashed'
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bootstrap.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(AWS)/.ready: $(BIN)/uv requirements/aws.txt
+	@test -x $(AWS)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(AWS)
+	@echo '  install the embedded AWS'
+	@$(UV) pip sync --quiet --python $(AWS)/bin/python --require-hashes requirements/aws.txt
+	@touch $@
+
+demo: setup  ## issue, seal, archive and deliver documents on the embedded AWS, and check them
+	@$(RUN) infra.demo
+
+up: setup  ## the same stack, left running; says how to use it
+	@$(RUN) infra.local up
+
+down:  ## stop it
+	@test ! -x $(BIN)/python || $(RUN) infra.local down
+
+status: setup  ## where it answers
+	@$(RUN) infra.local status
+
+test: setup  ## all tests
+	$(BIN)/pytest
+
+check: setup  ## style, types, layers, template and policies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(RUN) infra.check_package
+	$(BIN)/cfn-lint --regions $(REGION) --template build/package/template.json
+
+format: setup  ## write it the way check wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## measure; one of them with ONLY=name
+	@$(RUN) tests.bench $(if $(ONLY),--only $(ONLY))
+
+package: setup  ## template, function code and layers, in build/package
+	@$(RUN) infra.package --stage $(STAGE)
+
+deploy: setup  ## to AWS, or to AWS_ENDPOINT_URL: make deploy STAGE=dev PARAMETERS="PublicUrl=https://…"
+	@$(RUN) infra.deploy --stage $(STAGE) $(foreach parameter,$(PARAMETERS),--parameter $(parameter))
+
+lock: $(BIN)/uv  ## pin requirements/*.in again, with hashes
+	$(COMPILE) -o requirements/bootstrap.txt requirements/bootstrap.in
+	$(COMPILE) -c requirements/constraints.txt -o requirements.txt requirements/runtime.in
+	$(COMPILE) -c requirements/constraints.txt -c requirements.txt -o requirements/dev.txt requirements/dev.in
+	$(COMPILE) -o requirements/aws.txt requirements/aws.in
+
+clean: down  ## remove everything that was built, environments included
+	rm -rf build $(ENV) $(AWS) .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

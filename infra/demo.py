@@ -1,0 +1,285 @@
+"""`make demo`: from nothing to sealed documents in recipients' hands, and nothing left.
+
+Starts everything on the embedded AWS, submits documents of two agencies over HTTPS's
+local stand-in, waits, downloads them, checks their seals with code that did not make
+them, reads the recipients' queues, tries to destroy what is archived, prints one table,
+and stops everything. Leaves `build/demo/summary.json` and the PDFs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import unicodedata
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.exceptions import ClientError as AwsError
+
+from infra import client as api
+from infra import local
+from infra.progress import PhaseError, Phases
+from infra.seal_check import SealReport, check_seal, check_with_pdfsig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+TARGET = local.BUILD / "demo"
+TEMPLATES = local.ROOT / "chalicelib" / "templates"
+ISSUERS = (("diw", "licence"), ("dbd", "e-certificate"))
+"""Which agency issues which example."""
+
+_COPIES = 2
+_WAIT_SECONDS = 90
+_EVENT_SECONDS = 20
+
+
+class DemoError(Exception):
+    """The demo shows something else than it promises; the text says what."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """A document and what was found out about it."""
+
+    view: dict[str, Any]
+    file: Path
+    sha256: str
+    seal: SealReport
+    told: tuple[str, ...] = ()
+
+
+def run(phases: Phases) -> list[Shown]:
+    """Raises PhaseError when a phase failed; it has been said which and why."""
+    with local.reserved(TARGET):
+        local.stop(TARGET / "local")  # what a killed demo left running
+        shutil.rmtree(TARGET, ignore_errors=True)
+        TARGET.mkdir(parents=True)
+        return _run(phases)
+
+
+def _run(phases: Phases) -> list[Shown]:
+    with local.running(TARGET / "local", phases=phases) as deployment:
+        log = deployment.directory / "aws.log"
+        with phases("sign in and submit documents", log=log) as show:
+            clients = _sign_in(deployment)
+            submitted = _submit(clients)
+            show(f"{len(submitted)} accepted")
+        with phases("number, seal, archive, deliver", log=log) as show:
+            views = api.wait_until_told(submitted, seconds=_WAIT_SECONDS, show=show)
+            _refuse_unissued(views)
+        with phases("download the PDFs", log=log) as show:
+            shown = [_download(clients, view) for view in views]
+            show(os.path.relpath(TARGET))
+        with phases("check the seals") as show:
+            _check_seals(shown, deployment)
+            show(f"{len(shown)} hold" + ("" if shutil.which("pdfsig") else " (no pdfsig here)"))
+        with phases("read the recipients' queues", log=log) as show:
+            events = _read_inboxes(deployment, shown)
+            show(f"{len(events)} events")
+        with phases("try to destroy what is archived", log=log) as show:
+            attempts = _try_to_destroy(deployment, clients, shown)
+            show(f"{attempts} attempts refused")
+        _write_summary(shown, events)
+    return shown
+
+
+# -- issuing -----------------------------------------------------------------------
+
+
+def _sign_in(deployment: local.Deployment) -> dict[str, api.Client]:
+    return {
+        agency: api.sign_in(deployment.url, deployment.token_url, agency) for agency, _ in ISSUERS
+    }
+
+
+def _submit(clients: Mapping[str, api.Client]) -> list[tuple[api.Client, str]]:
+    """Each example some times, each time as a request of its own."""
+    submitted = []
+    for agency, kind in ISSUERS:
+        example = json.loads((TEMPLATES / kind / "example.json").read_text(encoding="utf-8"))
+        for copy in range(_COPIES):
+            accepted = clients[agency].submit(example, key=f"demo-{agency}-{kind}-{copy}")
+            submitted.append((clients[agency], accepted["document_id"]))
+    return submitted
+
+
+def _refuse_unissued(views: Sequence[Mapping[str, Any]]) -> None:
+    for view in views:
+        if view["state"] != "issued":
+            raise DemoError(f"{view['document_id']} is {view['state']}: {view['reason']}")
+
+
+def _download(clients: Mapping[str, api.Client], view: dict[str, Any]) -> Shown:
+    pdf = clients[view["agency_id"]].file(view["document_id"])
+    path = TARGET / f"{view['document_type']}-{view['number']}-{view['document_id']}.pdf"
+    path.write_bytes(pdf)
+    return Shown(view, path, hashlib.sha256(pdf).hexdigest(), SealReport())
+
+
+# -- checking ------------------------------------------------------------------------
+
+
+def _check_seals(shown: Sequence[Shown], deployment: local.Deployment) -> None:
+    root = deployment.root_certificate.read_text()
+    for one in shown:
+        one.seal = check_seal(one.file.read_bytes(), root)
+        if not one.seal.valid:
+            raise DemoError(f"{one.file.name}: {'; '.join(one.seal.problems)}")
+        if complaint := check_with_pdfsig(one.file):
+            raise DemoError(f"{one.file.name}: pdfsig says: {complaint}")
+        if one.sha256 != one.view["file"]["sha256"]:
+            raise DemoError(f"{one.file.name} is not the file the register entry names (P2)")
+
+
+def _read_inboxes(deployment: local.Deployment, shown: Sequence[Shown]) -> list[dict[str, Any]]:
+    """Every recipient's events, read and deleted as a recipient would."""
+    sqs = deployment.session().client("sqs")
+    expected = {(r, one.view["document_id"]) for one in shown for r in one.view["recipients"]}
+    recipients = sorted({recipient for recipient, _ in expected})
+    events: dict[tuple[str, str], dict[str, Any]] = {}
+    deadline = time.monotonic() + _EVENT_SECONDS
+    while missing := expected - events.keys():
+        if time.monotonic() > deadline:
+            raise DemoError(f"these events did not arrive: {sorted(missing)}")
+        for recipient in recipients:
+            for event in _receive(sqs, f"{deployment.stack}-inbox-{recipient}"):
+                events[recipient, event["subject"]] = event
+    for one in shown:
+        document_id = one.view["document_id"]
+        one.told = tuple(r for r, subject in sorted(events) if subject == document_id)
+    return list(events.values())
+
+
+def _receive(sqs: SQSClient, queue: str) -> list[dict[str, Any]]:
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+    messages = received.get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def _try_to_destroy(
+    deployment: local.Deployment, clients: Mapping[str, api.Client], shown: Sequence[Shown]
+) -> int:
+    """As root of the account: nothing that is locked goes away or changes (P2)."""
+    s3 = deployment.session().client("s3")
+    bucket = deployment.outputs["ArchiveBucket"]
+    refused = 0
+    for one in shown:
+        key, version = _archived_at(clients[one.view["agency_id"]], one.view["document_id"], bucket)
+        delete = partial(s3.delete_object, Bucket=bucket, Key=key, VersionId=version)
+        attempts: tuple[Callable[[], object], ...] = (
+            delete,
+            partial(delete, BypassGovernanceRetention=True),
+            partial(s3.put_object, Bucket=bucket, Key=key, Body=b"other", IfNoneMatch="*"),
+        )
+        for attempt in attempts:
+            _must_be_refused(attempt, key)
+            refused += 1
+        kept = s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
+        if hashlib.sha256(kept).hexdigest() != one.sha256:
+            raise DemoError(f"{key} changed in the archive")
+    return refused
+
+
+def _archived_at(client: api.Client, document_id: str, bucket: str) -> tuple[str, str]:
+    """Key and version, from the link the API gives."""
+    answer = client.call("GET", f"/v1/documents/{document_id}/file", redirect=False)
+    link = urlsplit(answer.headers["Location"])
+    query = dict(pair.split("=", 1) for pair in link.query.split("&"))
+    return unquote(link.path).removeprefix(f"/{bucket}/"), unquote(query["versionId"])
+
+
+def _must_be_refused(attempt: Callable[[], object], key: str) -> None:
+    try:
+        attempt()
+    except AwsError:
+        return
+    raise DemoError(f"{key} could be deleted or overwritten")
+
+
+# -- showing -------------------------------------------------------------------------
+
+
+def _write_summary(shown: Sequence[Shown], events: Sequence[Mapping[str, Any]]) -> None:
+    documents = [
+        {
+            "document_id": one.view["document_id"],
+            "document_type": one.view["document_type"],
+            "agency_id": one.view["agency_id"],
+            "number": one.view["number"],
+            "printed_number": one.view["printed_number"],
+            "state": one.view["state"],
+            "file": one.file.name,
+            "sha256": one.sha256,
+            "retain_until": one.view["retain_until"],
+            "verify_url": one.view["links"]["verify"],
+        }
+        for one in shown
+    ]
+    summary = {"documents": documents, "events": list(events)}
+    text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
+    (TARGET / "summary.json").write_text(text, encoding="utf-8")
+
+
+def table(shown: Sequence[Shown]) -> str:
+    """One row per document, as wide as it must be; Thai marks take no column."""
+    head = ("type", "agency", "number", "SHA-256", "sealed by", "retained until", "told")
+    rows = [head, *map(_row, shown)]
+    widths = [max(_columns(row[i]) for row in rows) for i in range(len(head))]
+    lines = [
+        "  ".join(_padded(cell, w) for cell, w in zip(row, widths, strict=True)) for row in rows
+    ]
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _row(one: Shown) -> tuple[str, ...]:
+    return (
+        one.view["document_type"],
+        one.view["agency_id"],
+        one.view["printed_number"],
+        f"{one.sha256[:16]}…",
+        one.seal.organization or one.seal.signer,
+        one.view["retain_until"][:10],
+        ", ".join(one.told) or "–",
+    )
+
+
+def _columns(text: str) -> int:
+    return sum(unicodedata.category(character) not in {"Mn", "Me"} for character in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _columns(text))
+
+
+def main() -> int:
+    phases = Phases()
+    started = time.monotonic()
+    try:
+        shown = run(phases)
+    except PhaseError:
+        return 1
+    except local.LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"\n{table(shown)}\n")
+    print(f"{os.path.relpath(TARGET / 'summary.json')} and the PDFs beside it", end=" · ")
+    print(f"{time.monotonic() - started:.0f} s · everything is stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

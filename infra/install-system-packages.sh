@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# What the tests use besides Python, on Debian and Ubuntu: a second opinion on seals
+# (pdfsig, poppler-utils) and a browser (chromium). Tra itself needs neither.
+set -euo pipefail
+
+packages=()
+command -v pdfsig >/dev/null || packages+=(poppler-utils)
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || packages+=(chromium)
+
+if [[ ${#packages[@]} -eq 0 ]]; then
+  exit 0
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "please install: ${packages[*]}" >&2
+  exit 1
+fi
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update --quiet --quiet
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install --yes --quiet --quiet --no-install-recommends "${packages[@]}"

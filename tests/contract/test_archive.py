@@ -1,0 +1,75 @@
+"""One suite for both archives: the fake in memory and S3 with Object Lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from chalicelib.adapters.memory import MemoryArchive
+from chalicelib.adapters.s3 import S3Archive
+from chalicelib.domain.errors import ArchiveError, UnavailableError
+from chalicelib.domain.retention import LockMode
+from chalicelib.ports import Archive
+from tests.support.samples import NOON
+
+UNTIL = NOON + timedelta(days=3650)
+
+
+def _bucket(*, lock: bool) -> tuple[Any, str]:
+    s3: Any = boto3.client("s3")
+    name = f"archive-{uuid4().hex[:8]}"
+    s3.create_bucket(
+        Bucket=name,
+        ObjectLockEnabledForBucket=lock,
+        CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name},
+    )
+    return s3, name
+
+
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.aws)])
+def archive(request: pytest.FixtureRequest) -> Iterator[Archive]:
+    if request.param == "memory":
+        yield MemoryArchive()
+        return
+    request.getfixturevalue("aws")
+    yield S3Archive(*_bucket(lock=True))
+
+
+def test_the_first_bytes_win(archive: Archive) -> None:
+    """P2: a second file under the same key changes nothing, and its writer learns of the first."""
+    first = archive.put_once("a.pdf", b"first", UNTIL, LockMode.COMPLIANCE)
+    later = archive.put_once("a.pdf", b"second", UNTIL + timedelta(days=1), LockMode.COMPLIANCE)
+    assert later == first
+    assert archive.find("a.pdf") == first
+    assert (first.size, first.retain_until) == (5, UNTIL)
+
+
+def test_of_many_at_once_one_wins(archive: Archive) -> None:
+    """P2, P8: however many seal at the same moment, all go on with the same file."""
+    with ThreadPoolExecutor(8) as pool:
+        files = list(
+            pool.map(
+                lambda n: archive.put_once("b.pdf", b"%d" % n, UNTIL, LockMode.COMPLIANCE),
+                range(16),
+            )
+        )
+    assert len(set(files)) == 1
+
+
+def test_nothing_is_found_where_nothing_lies(archive: Archive) -> None:
+    """P3: no file is made up."""
+    assert archive.find("nothing.pdf") is None
+
+
+@pytest.mark.aws
+@pytest.mark.usefixtures("aws")
+def test_a_bucket_without_versions_is_refused() -> None:
+    """P2: a file that could not be locked is not taken for an archived one."""
+    with pytest.raises((ArchiveError, UnavailableError)):
+        S3Archive(*_bucket(lock=False)).put_once("a.pdf", b"x", UNTIL, LockMode.COMPLIANCE)

@@ -1,0 +1,54 @@
+"""One deployment on the embedded AWS for all tests of this folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra import client as api
+from infra import local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from boto3.session import Session
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Iterator[local.Deployment]:
+    """The whole stack, under a folder and a name of its own."""
+    with local.running(local.BUILD / "e2e", stack="tra-e2e") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def aws(deployment: local.Deployment) -> Session:
+    """Root of the embedded account."""
+    return deployment.session()
+
+
+@pytest.fixture(scope="session")
+def sign_in(deployment: local.Deployment) -> Callable[[str], api.Client]:
+    """From an agency to a client with a token for it, one per agency."""
+    clients: dict[str, api.Client] = {}
+
+    def client(agency: str) -> api.Client:
+        if agency not in clients:
+            clients[agency] = api.sign_in(deployment.url, deployment.token_url, agency)
+        return clients[agency]
+
+    return client
+
+
+@pytest.fixture
+def example() -> Callable[[str], dict[str, Any]]:
+    """From a document type to a request that is accepted."""
+
+    def read(document_type: str) -> dict[str, Any]:
+        path = local.ROOT / "chalicelib" / "templates" / document_type / "example.json"
+        request: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return request
+
+    return read
