@@ -523,8 +523,9 @@ Tra answers at
 
   . {env}                        # TRA_URL, AWS_ENDPOINT_URL, credentials …
   TOKEN=$(.venv/bin/tra token --agency diw --role clerk)
-  curl -s -H "Authorization: Bearer $TOKEN" "$TRA_URL/v1/document-types"
-  .venv/bin/tra issue FILE && .venv/bin/tra show ID && .venv/bin/tra file ID -o out.pdf
+  curl -s -H "Authorization: Bearer $TOKEN" --data @chalicelib/templates/licence/example.json "$TRA_URL/v1/documents"
+  .venv/bin/tra issue chalicelib/templates/licence/example.json --agency diw
+  .venv/bin/tra file ID --agency diw -o out.pdf && .venv/bin/tra verify out.pdf
 
 Without the command, a token is
   curl -s -d agency=diw -d role=clerk -d "scope={SCOPES}" {deployment.token_url}
