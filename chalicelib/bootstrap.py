@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deliver import Courier
     from chalicelib.services.number import Numberer
     from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
@@ -172,6 +173,7 @@ class House:
         return Numberer(
             documents=self.documents,
             registers=self.registers,
+            directory=self.directory,
             types=self.types,
             seal_queue=self.seal_queue,
             clock=self.clock,
@@ -209,11 +211,20 @@ class House:
         )
 
     @cached_property
+    def reservation_desk(self) -> ReservationDesk:
+        from chalicelib.services.reserve import ReservationDesk
+
+        return ReservationDesk(
+            registers=self.registers, clock=self.clock, ids=self.ids, pause=_pause
+        )
+
+    @cached_property
     def broom(self) -> Broom:
         from chalicelib.services.sweep import Broom
 
         return Broom(
             documents=self.documents,
+            registers=self.registers,
             number_queue=self.number_queue,
             seal_queue=self.seal_queue,
             deliver_queue=self.deliver_queue,

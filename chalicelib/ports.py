@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from chalicelib.domain.directory import Agency, DocumentType, SealCredential
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import FieldFault
-from chalicelib.domain.registers import Block, Entry, Register
+from chalicelib.domain.merkle import TreeHead
+from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 
 
@@ -29,6 +30,9 @@ class Ids(Protocol):
 
     def document_id(self) -> str:
         """Sortable by time of creation, unique."""
+
+    def salt(self) -> str:
+        """32 random bytes, hex."""
 
     def verification_code(self) -> str:
         """At least 100 random bits, in letters and digits that survive reading aloud."""
@@ -119,28 +123,118 @@ class DocumentStore(Protocol):
 
 
 class RegisterStore(Protocol):
-    """Registers. Every write is one transaction together with the documents."""
+    """Registers. Every write is one transaction together with the documents, and with
+    what the outcome log will say of it."""
 
-    def last_number(self, register: Register) -> int:
-        """The last number given, 0 for a register not begun."""
+    def head(self, register: Register) -> Head:
+        """How far the register is; Head() for one not begun."""
 
-    def assign(self, block: Block, documents: Mapping[str, Document]) -> dict[str, Document]:
-        """Write head, entries and documents (accepted → numbered) in ONE transaction.
+    def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
+        """Write head, entries and documents (as given: numbered) in ONE transaction.
 
-        Raises RegisterConflictError if the head moved or another transaction was
-        in the way, DocumentMovedError if a document is no longer accepted with this
-        digest. Dies half-way: nothing or everything was written.
+        Entries of a reservation have no document. Raises RegisterConflictError if the
+        head moved or another transaction was in the way, DocumentMovedError if a
+        document is no longer accepted with this digest, RegisterClosedError once the
+        year is being closed. Dies half-way: nothing or everything was written.
         """
+
+    def use_reserved(self, entry: Entry, document: Document) -> None:
+        """Entry reserved → open with the document's id and digest, document as given
+        (numbered), outcome `reservation_used`, in one transaction. Raises
+        EntryMovedError if the entry is no longer reserved, DocumentMovedError."""
+
+    def insert(self, entry: Entry, document: Document) -> None:
+        """Put an inserted entry under its parent, whose next child it must be; document
+        as given (numbered); outcome `inserted`; in one transaction. Raises
+        EntryMovedError if the parent has another number of children, DocumentMovedError,
+        RegisterClosedError."""
+
+    def release(self, entry: Entry, *, reason: str, by: str, at: datetime) -> None:
+        """Reserved → void with reason, actor and time, outcome `void`. Repeatable.
+        Raises EntryMovedError if the number was used meanwhile."""
 
     def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
         """Entry open → issued with the file's digest, document numbered → issued, in one
         transaction. Repeating it returns the document as first finalised."""
 
-    def void(self, document: Document, reason: Reason, at: datetime) -> Document:
+    def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
         """Entry open → void, document numbered → void, in one transaction. Repeatable."""
 
-    def entries(self, register: Register, *, after: int = 0, limit: int = 100) -> tuple[Entry, ...]:
-        """Entries numbered `after + 1 …`, in order."""
+    def entry(self, register: Register, number: int, child: int = 0) -> Entry | None: ...
+
+    def children(self, register: Register, number: int) -> int:
+        """How many numbers were inserted under this one."""
+
+    def entries(
+        self, register: Register, *, after: tuple[int, int] = (0, 0), limit: int = 100
+    ) -> tuple[Entry, ...]:
+        """Entries after position (number, child), in order; children follow their parent."""
+
+    def registers(self) -> tuple[Register, ...]:
+        """Every register that was ever begun."""
+
+    def expired(self, before: datetime, limit: int) -> tuple[Entry, ...]:
+        """Reserved entries whose expiry lies before that. Eventually consistent."""
+
+    def begin_closing(self, register: Register) -> Head:
+        """From now on no number of this register is given. Repeatable."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """How far a log is published: its tree, the signed note over it, and who co-signed.
+
+    `note` is None before the first checkpoint. `cosignatures` are signature lines
+    over exactly this note.
+    """
+
+    head: TreeHead
+    note: bytes | None = None
+    cosignatures: tuple[str, ...] = ()
+
+
+class LogStore(Protocol):
+    """The order of leaves and the state of the logs; strongly consistent."""
+
+    def sequence(self, register: Register) -> int:
+        """Give every pending outcome its place in the outcome log, in transactions, and
+        return the log's length. Raises RegisterConflictError if another sequencer was in
+        the way. Dies half-way: some have their place, for ever; the rest follow."""
+
+    def leaves(
+        self, register: Register, log: LogName, *, start: int, limit: int
+    ) -> tuple[bytes, ...]:
+        """Leaves `start`, `start + 1` … of a log, in their fixed order; of the outcome log
+        those that were sequenced."""
+
+    def state(self, register: Register, log: LogName) -> LogState:
+        """What was published last; the empty tree before."""
+
+    def advance(self, register: Register, log: LogName, old: LogState, new: LogState) -> None:
+        """Publish `new` in place of `old`. Raises RegisterConflictError if another
+        checkpoint was published meanwhile."""
+
+
+class LogFiles(Protocol):
+    """Tiles, entry bundles and the checkpoints of old, as files for everybody to read."""
+
+    def put(self, register: Register, log: LogName, path: str, data: bytes) -> None:
+        """Write once. Raises LogForkError if other bytes lie at `path` already."""
+
+    def get(self, register: Register, log: LogName, path: str) -> bytes | None: ...
+
+    def link(self, register: Register, log: LogName, path: str, *, seconds: int) -> str: ...
+
+
+class LogSigner(Protocol):
+    """The Ed25519 key that signs checkpoints."""
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes (RFC 8032). Raises UnavailableError."""
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes."""
 
 
 class Directory(Protocol):

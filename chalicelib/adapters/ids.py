@@ -16,6 +16,9 @@ class RandomIds:
         milliseconds = time.time_ns() // 1_000_000
         return _base32(milliseconds << 80 | secrets.randbits(80))
 
+    def salt(self) -> str:
+        return secrets.token_hex(32)
+
     def verification_code(self) -> str:
         return _base32(secrets.randbits(130))
 

@@ -18,18 +18,31 @@ from chalicelib.domain.directory import Agency, SealCredential
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
+    EntryMovedError,
     FieldFault,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    RegisterClosedError,
     RegisterConflictError,
     SealVerificationError,
     UnavailableError,
 )
-from chalicelib.domain.registers import Block, Entry, EntryState, Register, numbering_of
+from chalicelib.domain.merkle import EMPTY_HEAD
+from chalicelib.domain.registers import (
+    Block,
+    Entry,
+    EntryState,
+    Head,
+    LogName,
+    PendingOutcome,
+    Register,
+)
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.tlog import Outcome
 from chalicelib.ports import (
     IdempotencyClaim,
     LintedPdf,
+    LogState,
     Page,
     RenderRequest,
     Search,
@@ -46,7 +59,7 @@ class _Watch:
 
 
 class MemoryLedger:
-    """Documents and registers (ports: DocumentStore, RegisterStore): one lock stands for
+    """Documents, registers, order of logs (ports: DocumentStore, RegisterStore, LogStore): one lock stands for
     the transactions that span both."""
 
     def __init__(self, *, sweep_after: timedelta) -> None:
@@ -56,8 +69,11 @@ class MemoryLedger:
         self._codes: dict[str, str] = {}
         self._claims: dict[tuple[str, str], tuple[str, str]] = {}
         self._watched: dict[str, _Watch] = {}
-        self._heads: dict[Register, int] = {}
-        self._entries: dict[tuple[Register, int], Entry] = {}
+        self._heads: dict[Register, Head] = {}
+        self._entries: dict[tuple[Register, int, int], Entry] = {}
+        self._pending: dict[Register, list[PendingOutcome]] = {}
+        self._leaves: dict[Register, list[bytes]] = {}
+        self._logs: dict[tuple[Register, LogName], LogState] = {}
 
     # -- DocumentStore -------------------------------------------------------
 
@@ -91,10 +107,10 @@ class MemoryLedger:
     def search(self, search: Search) -> Page:
         with self._lock:
             mine = [d for d in self._documents.values() if _matches(d, search)]
-        mine.sort(key=_position, reverse=True)
+        mine.sort(key=_age, reverse=True)
         if search.cursor is not None:
             after = _read_cursor(search.cursor)
-            mine = [d for d in mine if _position(d) < after]
+            mine = [d for d in mine if _age(d) < after]
         found = tuple(mine[: search.limit])
         more = len(mine) > search.limit
         return Page(found, _cursor(found[-1]) if more else None)
@@ -150,40 +166,131 @@ class MemoryLedger:
 
     # -- RegisterStore -------------------------------------------------------
 
-    def last_number(self, register: Register) -> int:
+    def head(self, register: Register) -> Head:
         with self._lock:
-            return self._heads.get(register, 0)
+            return self._heads.get(register, Head())
 
-    def assign(self, block: Block, documents: Mapping[str, Document]) -> dict[str, Document]:
+    def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
         with self._lock:
-            if self._heads.get(block.register, 0) != block.after:
+            head = self._heads.get(block.register, Head())
+            if head.last_number != block.after or head.closing:
                 raise RegisterConflictError("Another writer was at this register.")
+            numbered = [documents[e.document_id] for e in block.entries if e.document_id]
+            for document in numbered:
+                self._demand_accepted(document)
             for entry in block.entries:
-                kept = self._in_state(entry.document_id, DocumentState.ACCEPTED)
-                if kept.content_digest != entry.content_digest:
-                    raise DocumentMovedError("The document has another digest.")
-            numbered = {}
-            for entry in block.entries:
-                document = documents[entry.document_id].numbered(numbering_of(entry))
-                self._entries[block.register, entry.number] = entry
-                self._documents[entry.document_id] = document
-                self._watch(entry.document_id, entry.numbered_at)
-                numbered[entry.document_id] = document
-            self._heads[block.register] = block.last
-            return numbered
+                self._entries[block.register, *entry.position] = entry
+            for document in numbered:
+                self._keep(document)
+            self._heads[block.register] = Head(block.last, block.entries[-1].numbered_at)
+
+    def use_reserved(self, entry: Entry, document: Document) -> None:
+        with self._lock:
+            self._demand_accepted(document)
+            self._in_entry_state(entry, EntryState.RESERVED)
+            used = replace(
+                entry,
+                state=EntryState.OPEN,
+                document_id=document.document_id,
+                content_digest=document.content_digest,
+            )
+            self._entries[entry.register, *entry.position] = used
+            self._keep(document)
+            self._bring_content(used, document, Outcome.RESERVATION_USED)
+
+    def insert(self, entry: Entry, document: Document) -> None:
+        with self._lock:
+            if self._heads.get(entry.register, Head()).closing:
+                raise RegisterClosedError("The year of this register is closed.")
+            self._demand_accepted(document)
+            if self.children(entry.register, entry.number) != entry.child - 1:
+                raise EntryMovedError("The entry is in another state by now.")
+            self._entries[entry.register, *entry.position] = entry
+            self._keep(document)
+            self._bring_content(entry, document, Outcome.INSERTED)
+
+    def release(self, entry: Entry, *, reason: str, by: str, at: datetime) -> None:
+        with self._lock:
+            kept = self._entries[entry.register, *entry.position]
+            if kept.state is EntryState.VOID:
+                return
+            self._in_entry_state(entry, EntryState.RESERVED)
+            self._entries[entry.register, *entry.position] = replace(
+                kept, state=EntryState.VOID, ended_at=at, ended_by=by, reason=reason
+            )
+            self._await_place(entry.register, kept.ended_as(Outcome.VOID, at, reason_code=reason))
 
     def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
-        return self._end_entry(
-            document.issued(file, at), EntryState.ISSUED, at, file_digest=file.sha256
-        )
+        ended = document.issued(file, at)
+        return self._end_entry(ended, EntryState.ISSUED, at, file_digest=file.sha256)
 
-    def void(self, document: Document, reason: Reason, at: datetime) -> Document:
-        return self._end_entry(document.voided(reason, at), EntryState.VOID, at, reason=reason.code)
+    def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
+        ended = document.voided(reason, at)
+        return self._end_entry(ended, EntryState.VOID, at, reason=reason.code, ended_by=by)
 
-    def entries(self, register: Register, *, after: int = 0, limit: int = 100) -> tuple[Entry, ...]:
+    def entry(self, register: Register, number: int, child: int = 0) -> Entry | None:
         with self._lock:
-            mine = [e for (r, n), e in self._entries.items() if r == register and n > after]
-        return tuple(sorted(mine, key=lambda entry: entry.number)[:limit])
+            return self._entries.get((register, number, child))
+
+    def children(self, register: Register, number: int) -> int:
+        with self._lock:
+            return sum(1 for r, n, c in self._entries if (r, n) == (register, number) and c)
+
+    def entries(
+        self, register: Register, *, after: tuple[int, int] = (0, 0), limit: int = 100
+    ) -> tuple[Entry, ...]:
+        with self._lock:
+            mine = [
+                e for (r, *_), e in self._entries.items() if r == register and e.position > after
+            ]
+        return tuple(sorted(mine, key=lambda entry: entry.position)[:limit])
+
+    def registers(self) -> tuple[Register, ...]:
+        with self._lock:
+            return tuple(sorted(self._heads))
+
+    def expired(self, before: datetime, limit: int) -> tuple[Entry, ...]:
+        with self._lock:
+            due = [
+                e
+                for e in self._entries.values()
+                if e.state is EntryState.RESERVED and e.reserve and e.reserve.expires_at <= before
+            ]
+        return tuple(due[:limit])
+
+    def begin_closing(self, register: Register) -> Head:
+        with self._lock:
+            self._heads[register] = replace(self._heads[register], closing=True)
+            return self._heads[register]
+
+    # -- LogStore ------------------------------------------------------------
+
+    def sequence(self, register: Register) -> int:
+        with self._lock:
+            placed = self._leaves.setdefault(register, [])
+            for outcome in sorted(self._pending.pop(register, ()), key=lambda o: (o.at, o.key)):
+                placed.append(outcome.leaf(register, len(placed)).to_bytes())
+            return len(placed)
+
+    def leaves(
+        self, register: Register, log: LogName, *, start: int, limit: int
+    ) -> tuple[bytes, ...]:
+        with self._lock:
+            if log is LogName.OUTCOMES:
+                return tuple(self._leaves.get(register, [])[start : start + limit])
+            numbers = range(start + 1, start + limit + 1)
+            found = (self._entries.get((register, number, 0)) for number in numbers)
+            return tuple(entry.number_leaf().to_bytes() for entry in found if entry)
+
+    def state(self, register: Register, log: LogName) -> LogState:
+        with self._lock:
+            return self._logs.get((register, log), LogState(EMPTY_HEAD))
+
+    def advance(self, register: Register, log: LogName, old: LogState, new: LogState) -> None:
+        with self._lock:
+            if self.state(register, log) != old:
+                raise RegisterConflictError("Another checkpoint was published meanwhile.")
+            self._logs[register, log] = new
 
     # ------------------------------------------------------------------------
 
@@ -199,6 +306,30 @@ class MemoryLedger:
             raise DocumentMovedError("The document is in another state by now.")
         return kept
 
+    def _demand_accepted(self, document: Document) -> None:
+        """`document` as it will be: numbered."""
+        kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
+        if kept.content_digest != document.content_digest:
+            raise DocumentMovedError("The document has another digest.")
+
+    def _in_entry_state(self, entry: Entry, state: EntryState) -> None:
+        kept = self._entries.get((entry.register, *entry.position))
+        if kept is None or kept.state is not state:
+            raise EntryMovedError("The entry is in another state by now.")
+
+    def _keep(self, document: Document) -> None:
+        self._documents[document.document_id] = document
+        self._watch(document.document_id, document.history[-1].at)
+
+    def _bring_content(self, entry: Entry, document: Document, outcome: Outcome) -> None:
+        at = document.history[-1].at
+        self._await_place(
+            entry.register, entry.ended_as(outcome, at, commitment=document.commitment)
+        )
+
+    def _await_place(self, register: Register, outcome: PendingOutcome) -> None:
+        self._pending.setdefault(register, []).append(outcome)
+
     def _end_entry(
         self, wanted: Document, state: EntryState, at: datetime, **changes: Any
     ) -> Document:
@@ -207,8 +338,16 @@ class MemoryLedger:
             if kept.state is wanted.state:
                 return kept
             self._in_state(wanted.document_id, DocumentState.NUMBERED)
-            key = (wanted.register, _number(wanted))
-            self._entries[key] = replace(self._entries[key], state=state, ended_at=at, **changes)
+            key = (wanted.register, *_position(wanted))
+            ended = replace(self._entries[key], state=state, ended_at=at, **changes)
+            self._entries[key] = ended
+            outcome = Outcome.ISSUED if state is EntryState.ISSUED else Outcome.VOID
+            self._await_place(
+                wanted.register,
+                ended.ended_as(
+                    outcome, at, file_digest=ended.file_digest, reason_code=ended.reason
+                ),
+            )
             return self._end(wanted, at)
 
     def _end(self, document: Document, at: datetime | None = None) -> Document:
@@ -355,6 +494,9 @@ class CountingIds:
             self._count += 1
             return f"{self._count:026d}"
 
+    def salt(self) -> str:
+        return hashlib.sha256(self.document_id().encode()).hexdigest()
+
     def verification_code(self) -> str:
         return "V" + self.document_id()[1:]
 
@@ -373,12 +515,12 @@ def _matches(document: Document, search: Search) -> bool:
     )
 
 
-def _position(document: Document) -> tuple[str, str]:
+def _age(document: Document) -> tuple[str, str]:
     return document.submitted_at.isoformat(), document.document_id
 
 
 def _cursor(document: Document) -> str:
-    return "|".join(_position(document))
+    return "|".join(_age(document))
 
 
 def _read_cursor(cursor: str) -> tuple[str, str]:
@@ -390,7 +532,7 @@ def _read_cursor(cursor: str) -> tuple[str, str]:
     return instant, document_id
 
 
-def _number(document: Document) -> int:
+def _position(document: Document) -> tuple[int, int]:
     if document.numbering is None:
         raise ValueError("only a numbered document has an entry to end")
-    return document.numbering.number
+    return document.numbering.number, document.numbering.child

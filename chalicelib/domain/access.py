@@ -20,6 +20,7 @@ class Action(StrEnum):
     READ_DOCUMENT = "documents:read"
     SEARCH_DOCUMENTS = "documents:search"
     READ_FILE = "files:read"
+    COSIGN_LOG = "logs:cosign"
 
 
 class Role(StrEnum):
@@ -39,6 +40,8 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.READ_DOCUMENT: _READERS,
     Action.SEARCH_DOCUMENTS: _READERS,
     Action.READ_FILE: _READERS,
+    # A witness acts for its agency on the logs of all: they are public.
+    Action.COSIGN_LOG: frozenset({Role.APPLICATION, Role.AUDITOR}),
 }
 
 

@@ -35,7 +35,11 @@ class Agency:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentType:
     """A template, a JSON Schema (2020-12), a book and a retention rule under one
-    name and version."""
+    name and version.
+
+    `subject_at` and `counterpart_at` say where in the content the register's columns
+    subject (เรื่อง) and to (ถึง) are found (JSON Pointer, RFC 6901).
+    """
 
     name: str
     version: int
@@ -44,5 +48,23 @@ class DocumentType:
     book: str
     retention_years: int
     max_pages: int
+    subject_at: str | None = None
+    counterpart_at: str | None = None
     content_schema: Mapping[str, Any]
     example: Mapping[str, Any]
+
+    def subject_of(self, content: Mapping[str, Any]) -> str:
+        return _text_at(content, self.subject_at) or self.title_th
+
+    def counterpart_of(self, content: Mapping[str, Any]) -> str:
+        return _text_at(content, self.counterpart_at)
+
+
+def _text_at(content: Mapping[str, Any], pointer: str | None) -> str:
+    """The text at a JSON Pointer, empty where there is none."""
+    value: Any = content
+    for step in (pointer or "").split("/")[1:]:
+        if not isinstance(value, Mapping):
+            return ""
+        value = value.get(step.replace("~1", "/").replace("~0", "~"), "")
+    return value if isinstance(value, str) else ""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import TraError
-from chalicelib.domain.registers import Book, Numbering, Register
+from chalicelib.domain.registers import Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.tlog import commit
 
 
 class DocumentState(StrEnum):
@@ -95,7 +96,8 @@ class Document:
 
     `content` is the agency's data as validated against the type's schema;
     `content_digest` (hex SHA-256, see `content_digest`) is fixed at acceptance
-    and bound to the number in the numbering transaction (P2).
+    and bound to the number in the numbering transaction (P2). `salt` (hex, 32 random
+    bytes) hides it in the public log: the log holds only a commitment to both (P7).
     """
 
     document_id: str
@@ -105,12 +107,14 @@ class Document:
     book: Book
     content: Mapping[str, Any]
     content_digest: str
+    salt: str
     recipients: tuple[str, ...]
     classification: Classification
     urgency: Urgency
     valid_from: date | None
     valid_until: date | None
     retention_years: int
+    wish: NumberWish | None = None
     verification_code: str
     submitted_at: datetime
     submitted_by: str
@@ -128,6 +132,11 @@ class Document:
         if self.numbering is None:
             raise ValueError("a document without number is in no register")
         return self.book.in_year(self.numbering.year)
+
+    @property
+    def commitment(self) -> str:
+        """What the public log holds in place of the content digest (P7)."""
+        return commit(bytes.fromhex(self.salt), self.content_digest)
 
     @property
     def issued_at(self) -> datetime:
@@ -168,31 +177,6 @@ class Document:
 
     def _enter(self, state: DocumentState, at: datetime, **changes: Any) -> Document:
         return replace(self, state=state, history=(*self.history, Change(state, at)), **changes)
-
-
-def canonical_json(value: object) -> bytes:
-    """Canonical bytes of a JSON value: sorted keys, no spaces, UTF-8.
-
-    Equal to RFC 8785 for what Tra accepts: strings, integers, booleans, null,
-    lists, objects. Floats are refused, because money and measures are decimal
-    strings and a float has no single spelling.
-    """
-    _refuse_floats(value)
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    ).encode()
-
-
-def _refuse_floats(value: object) -> None:
-    match value:
-        case float():
-            raise ValueError("a float has no canonical form; use a decimal string")
-        case dict():
-            for member in value.values():
-                _refuse_floats(member)
-        case list() | tuple():
-            for member in value:
-                _refuse_floats(member)
 
 
 def content_digest(

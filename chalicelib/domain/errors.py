@@ -152,6 +152,25 @@ class DocumentMovedError(TraError):
     retryable = True
 
 
+class EntryMovedError(TraError):
+    """An entry is no longer in the state this write expects; read it again."""
+
+    code = "entry_moved"
+    retryable = True
+
+
+class RegisterClosedError(TraError):
+    """The year of this register is closed: no number of it is given any more (A18)."""
+
+    code = "register_closed"
+
+
+class LogForkError(TraError):
+    """A log file would change what was published. Nothing is written; somebody must look."""
+
+    code = "log_fork"
+
+
 # -- rendering, sealing, archiving -------------------------------------------
 
 

@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.domain.documents import ArchivedFile, Document, canonical_json
+from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.documents import ArchivedFile, Document
 from chalicelib.domain.registers import Numbering
 
 ISSUED = "tra.document.issued.v1"

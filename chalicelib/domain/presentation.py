@@ -13,8 +13,16 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.domain.documents import Classification, Document, Urgency, canonical_json
-from chalicelib.domain.thai import baht_text, in_bangkok, long_date, money, to_thai_digits
+from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.documents import Classification, Document, Urgency
+from chalicelib.domain.thai import (
+    baht_text,
+    in_bangkok,
+    long_date,
+    long_instant,
+    money,
+    to_thai_digits,
+)
 
 if TYPE_CHECKING:
     from chalicelib.domain.directory import Agency, DocumentType
@@ -81,6 +89,7 @@ def present(
         "agency": {"name_th": agency.name_th, "name_en": agency.name_en},
         "number": _printed_number(document),
         "date": _printed_date(document),
+        "real_time": _real_time(document),
         "created_at": _created_at(document),
         "valid_from": _long_date_or_none(document.valid_from),
         "valid_until": _long_date_or_none(document.valid_until),
@@ -115,6 +124,7 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
             "number": numbering.number if numbering else None,
             "printed_number": numbering.printed if numbering else None,
             "numbered_at": numbering.numbered_at.isoformat() if numbering else None,
+            "dated": numbering.dated.isoformat() if numbering and numbering.dated else None,
             "valid_from": document.valid_from.isoformat() if document.valid_from else None,
             "valid_until": document.valid_until.isoformat() if document.valid_until else None,
             "classification": str(document.classification),
@@ -161,10 +171,19 @@ def _printed_number(document: Document) -> str:
 
 
 def _printed_date(document: Document) -> str:
-    """A document is dated in Asia/Bangkok at numbering."""
+    """A document is dated in Asia/Bangkok at numbering; one with a reserved or inserted
+    number carries that number's date."""
     if document.numbering is None:
         return _DATE_TO_COME
-    return _tied(long_date(in_bangkok(document.numbering.numbered_at).date()))
+    dated = document.numbering.dated or document.numbering.numbered_at
+    return _tied(long_date(in_bangkok(dated).date()))
+
+
+def _real_time(document: Document) -> str | None:
+    """The real time of issue, where the letter date is another (เลขจอง, เลขแทรก)."""
+    if document.numbering is None or document.numbering.dated is None:
+        return None
+    return _tied(long_instant(document.numbering.numbered_at))
 
 
 def _created_at(document: Document) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.letter_numbers import LetterNumber, LetterPrefix
 from chalicelib.domain.thai import be_year, register_year, to_thai_digits
+from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind, commit
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,47 +48,191 @@ class Register:
         return f"{self.agency_id}/{self.book}/{self.year}"
 
 
-class EntryState(StrEnum):
-    """Life of an entry: `open` until its document ends, then final."""
+class LogName(StrEnum):
+    """The two Merkle logs of a register year (P7)."""
 
+    NUMBERS = "numbers"
+    OUTCOMES = "outcomes"
+
+
+class EntryState(StrEnum):
+    """Life of an entry: `reserved` until somebody uses it, `open` until its document
+    ends, then final."""
+
+    RESERVED = "reserved"
     OPEN = "open"
     ISSUED = "issued"
     VOID = "void"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Why a number was taken ahead (จองเลข): visible in the register until used or void."""
+
+    reservation_id: str
+    owner: str
+    reason: str
+    expires_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over the terms: what its numbers commit to until a document comes."""
+        terms = {**asdict(self), "expires_at": self.expires_at.isoformat()}
+        return hashlib.sha256(canonical_json(terms)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of a register. `content_digest` never changes after numbering (P2)."""
+    """One line of a register.
+
+    `number`, `child`, `subject_kind`, `subject_id`, `commitment`, `document_type` and
+    `numbered_at` are fixed at numbering and go into the number log (P7). `child` is 0,
+    or the place of an inserted number (12/1) under its parent. `document_id` and
+    `content_digest` are there from numbering on, or, for a reservation, from its use
+    on; they never change after that (P2). `subject` and `counterpart` are for people
+    and stay in the table.
+    """
 
     register: Register
     number: int
-    document_id: str
+    child: int = 0
+    subject_kind: SubjectKind = SubjectKind.DOCUMENT
+    subject_id: str
+    commitment: str
     document_type: str
-    content_digest: str
     numbered_at: datetime
+    document_id: str | None
+    content_digest: str | None
+    subject: str = ""
+    counterpart: str = ""
     state: EntryState = EntryState.OPEN
+    reserve: Reserve | None = None
     file_digest: str | None = None
     ended_at: datetime | None = None
+    ended_by: str | None = None
     reason: str | None = None
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it stands: its number, then its place under it."""
+        return self.number, self.child
+
+    def ended_as(self, outcome: Outcome, at: datetime, **facts: str | None) -> PendingOutcome:
+        """What the outcome log will say of this entry."""
+        return PendingOutcome(
+            number=self.number,
+            child=self.child,
+            subject_id=self.document_id or self.subject_id,
+            outcome=outcome,
+            at=at,
+            **facts,
+        )
+
+    def number_leaf(self) -> NumberLeaf:
+        """What the number log says of this entry, at any time the same."""
+        if self.child:
+            raise ValueError("an inserted number is told by the outcome log")
+        return NumberLeaf(
+            register_id=self.register.register_id,
+            number=self.number,
+            subject_kind=self.subject_kind,
+            subject_id=self.subject_id,
+            commitment=self.commitment,
+            document_type=self.document_type,
+            numbered_at=self.numbered_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingOutcome:
+    """What became of an entry, written with it, waiting for its place in the outcome log."""
+
+    number: int
+    child: int
+    subject_id: str
+    outcome: Outcome
+    at: datetime
+    commitment: str | None = None
+    file_digest: str | None = None
+    reason_code: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique within a register: an entry has each outcome once."""
+        return f"{self.number:010d}/{self.child:04d}#{self.outcome}"
+
+    def leaf(self, register: Register, seq: int) -> OutcomeLeaf:
+        return OutcomeLeaf(
+            register_id=register.register_id,
+            seq=seq,
+            number=self.number,
+            child=self.child,
+            outcome=self.outcome,
+            subject_id=self.subject_id,
+            commitment=self.commitment,
+            file_digest=self.file_digest,
+            reason_code=self.reason_code,
+            at=self.at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbering:
-    """What one document gets: its number, year, printed form and instant (UTC)."""
+    """What one document gets: its number, year, printed form and instant (UTC).
+
+    `dated` is the letter date where it is not the day of numbering: an inserted number
+    carries its parent's date, and the real time of issue is shown beside it.
+    """
 
     year: int
     number: int
+    child: int = 0
     printed: str
     numbered_at: datetime
+    dated: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A document that wants a number, with the digest that number will bind (P2)."""
 
     document_id: str
     document_type: str
     content_digest: str
+    salt: str
+    subject: str = ""
+    counterpart: str = ""
+
+
+class WishKind(StrEnum):
+    """The two ways to a number that is not simply the next one."""
+
+    RESERVED = "reserved"
+    INSERTED = "inserted"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberWish:
+    """Use this reserved number, or insert after this one; of the document's own book."""
+
+    kind: WishKind
+    year: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a register is: the last number given and when; `closing` once its year is
+    being closed, and no number is given any more."""
+
+    last_number: int = 0
+    last_at: datetime | None = None
+    closing: bool = False
+
+    def next_instant(self, now: datetime) -> datetime:
+        """The numbering instant: `now`, but never before the last one, so that time in a
+        register never runs backwards, whatever the clocks of its writers say."""
+        return now if self.last_at is None else max(now, self.last_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +252,105 @@ class Block:
         return self.after + len(self.entries)
 
 
-def lay_out_block(register: Register, after: int, claims: Sequence[Claim], now: datetime) -> Block:
-    """Give `claims` the numbers `after + 1 …` of `register`, in order."""
+def lay_out_block(register: Register, head: Head, claims: Sequence[Claim], now: datetime) -> Block:
+    """Give `claims` the numbers after the head of `register`, in order."""
+    at = head.next_instant(now)
     entries = tuple(
         Entry(
             register=register,
-            number=after + position,
-            document_id=claim.document_id,
+            number=number,
+            subject_id=claim.document_id,
+            commitment=commit(bytes.fromhex(claim.salt), claim.content_digest),
             document_type=claim.document_type,
+            numbered_at=at,
+            document_id=claim.document_id,
             content_digest=claim.content_digest,
-            numbered_at=now,
+            subject=claim.subject,
+            counterpart=claim.counterpart,
         )
-        for position, claim in enumerate(claims, start=1)
+        for number, claim in enumerate(claims, start=head.last_number + 1)
     )
-    return Block(register, after, entries)
+    return Block(register, head.last_number, entries)
 
 
-def print_number(number: int, year: int) -> str:
-    """Number of a document type's own book as printed: `๑๒/๒๕๖๙`."""
-    return to_thai_digits(f"{number}/{be_year(year)}")
+def lay_out_reservation(
+    register: Register, head: Head, reserve: Reserve, salts: Sequence[str], now: datetime
+) -> Block:
+    """Take one number ahead for each of `salts`, for nobody's content yet.
+
+    The commitment is to the terms of the reservation: when a document uses the number, the
+    outcome log says so, and leaf *i* of the number log stays what it was.
+    """
+    at = head.next_instant(now)
+    entries = tuple(
+        Entry(
+            register=register,
+            number=number,
+            subject_kind=SubjectKind.RESERVATION,
+            subject_id=reserve.reservation_id,
+            commitment=commit(bytes.fromhex(salt), reserve.digest),
+            document_type="reservation",
+            numbered_at=at,
+            document_id=None,
+            content_digest=None,
+            subject=reserve.reason,
+            state=EntryState.RESERVED,
+            reserve=reserve,
+        )
+        for number, salt in enumerate(salts, start=head.last_number + 1)
+    )
+    return Block(register, head.last_number, entries)
 
 
-def numbering_of(entry: Entry) -> Numbering:
+def insert_after(parent: Entry, child: int, claim: Claim, now: datetime) -> Entry:
+    """The entry of an inserted number (เลขแทรก): a child of `parent`, with its own time."""
+    return Entry(
+        register=parent.register,
+        number=parent.number,
+        child=child,
+        subject_id=claim.document_id,
+        commitment=commit(bytes.fromhex(claim.salt), claim.content_digest),
+        document_type=claim.document_type,
+        numbered_at=now,
+        document_id=claim.document_id,
+        content_digest=claim.content_digest,
+        subject=claim.subject,
+        counterpart=claim.counterpart,
+    )
+
+
+SEND, RECEIVE, CIRCULAR = "send", "receive", "circular"
+"""Books that every agency has; circulars (ว) have a sequence of their own."""
+
+
+def print_number(register: Register, number: int, child: int, letter_prefix: str | None) -> str:
+    """A number as printed: `นร ๐๕๐๕/๑๒` in the send register, `นร ๐๕๐๕/ว ๑๒` in the circular
+    one, `๑๒/๒๕๖๙` in any other; an inserted one as `…/๑๒/๑`, `๑๒/๑/๒๕๖๙`.
+
+    Raises ValueError if a letter is to be numbered for an agency without a prefix.
+    """
+    if register.book not in {SEND, CIRCULAR}:
+        own = f"{number}/{child}" if child else f"{number}"
+        return to_thai_digits(f"{own}/{be_year(register.year)}")
+    if letter_prefix is None:
+        raise ValueError("an agency without letter prefix sends no letters")
+    return LetterNumber(
+        prefix=LetterPrefix.parse(letter_prefix),
+        number=number,
+        circular=register.book == CIRCULAR,
+        child=child or None,
+    ).printed
+
+
+def numbering_of(
+    entry: Entry, letter_prefix: str | None = None, *, dated: datetime | None = None
+) -> Numbering:
     """What the document is told about its entry."""
     return Numbering(
         year=entry.register.year,
         number=entry.number,
-        printed=print_number(entry.number, entry.register.year),
+        child=entry.child,
+        printed=print_number(entry.register, entry.number, entry.child, letter_prefix),
         numbered_at=entry.numbered_at,
+        dated=dated,
     )

@@ -9,12 +9,13 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
+from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
     Classification,
     Document,
     DocumentState,
     Urgency,
-    canonical_json,
 )
 from chalicelib.domain.errors import (
     EndedWithoutFileError,
@@ -31,7 +32,8 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
-from chalicelib.domain.thai import start_of_day
+from chalicelib.domain.registers import Book, NumberWish, WishKind
+from chalicelib.domain.thai import in_bangkok, start_of_day
 from chalicelib.handlers.models import (
     AcceptedDocument,
     DocumentPage,
@@ -46,6 +48,7 @@ from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
+from chalicelib.services.number import why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.submit import Submission, submit
 
@@ -170,6 +173,7 @@ def _known(call: Call) -> Known:
         document_type=call.house.types.get,
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
+        today=in_bangkok(call.house.clock()).date(),
     )
 
 
@@ -187,8 +191,27 @@ def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submis
         valid_until=_day(body.valid_until),
         classification=Classification(body.classification),
         urgency=Urgency(body.urgency),
+        wish=_wish(call, kind, body),
         claim=_claim(call, raw),
     )
+
+
+def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
+    """A wished-for number is looked up at once, so that who asks learns at once; `number`
+    looks again, because until then somebody else may use it."""
+    for field, wished, way in (
+        ("use_reserved", body.use_reserved, WishKind.RESERVED),
+        ("insert_after", body.insert_after, WishKind.INSERTED),
+    ):
+        if wished is not None:
+            wish = NumberWish(way, wished.year, wished.number)
+            book = Book(call.caller.agency_id, kind.book)
+            reason = why_not(wish, book, to=call.house.registers, clock=call.house.clock)
+            if reason is not None:
+                fault = FieldFault(f"/{field}", reason.code, reason.detail, reason.detail_th)
+                raise InvalidRequestError([fault])
+            return wish
+    return None
 
 
 def _claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:

@@ -43,6 +43,7 @@ class Known:
     document_type: Callable[[str], DocumentType | None]
     agency: Callable[[str], Agency | None]
     content_faults: Callable[[DocumentType, object], tuple[FieldFault, ...]]
+    today: date
 
 
 class _Strict(BaseModel):
@@ -52,6 +53,13 @@ class _Strict(BaseModel):
 AgencyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 IsoDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+class NumberOfBook(_Strict):
+    """A number of the document type's own book."""
+
+    year: int = Field(ge=2000, le=9999, description="Register year, CE.", examples=[2026])
+    number: int = Field(ge=1, description="As in the register.", examples=[12])
 
 
 class SubmitDocument(_Strict):
@@ -75,6 +83,17 @@ class SubmitDocument(_Strict):
         "deployment handles classified documents.",
     )
     urgency: Literal["routine", "express", "very_express", "most_express"] = "routine"
+    dated: IsoDate | None = Field(
+        default=None,
+        description="Letter date, if the application prints one of its own: it must be today in "
+        "Asia/Bangkok, because numbers are never back-dated.",
+    )
+    use_reserved: NumberOfBook | None = Field(
+        default=None, description="Use a number that was reserved (จองเลข)."
+    )
+    insert_after: NumberOfBook | None = Field(
+        default=None, description="Insert a number (เลขแทรก) under this one: 12/1."
+    )
     dry_run: bool = Field(
         default=False,
         description="Check everything and return a watermarked preview: no number, no seal.",
@@ -115,7 +134,7 @@ class SubmitDocument(_Strict):
             raise _several(faults)
         return recipients
 
-    @field_validator("valid_from", "valid_until")
+    @field_validator("valid_from", "valid_until", "dated")
     @classmethod
     def _is_a_day(cls, text: str | None) -> str | None:
         if text is not None:
@@ -136,6 +155,25 @@ class SubmitDocument(_Strict):
                 "valid_until ต้องไม่ก่อน valid_from",
             )
         return text
+
+    @field_validator("dated")
+    @classmethod
+    def _is_today(cls, text: str | None, info: ValidationInfo) -> str | None:
+        today = _known(info).today.isoformat()
+        if text is not None and text != today:
+            raise _custom("backdating_refused" if text < today else "date_ahead", *_NOT_TODAY)
+        return text
+
+    @field_validator("insert_after")
+    @classmethod
+    def _one_way_only(cls, wish: NumberOfBook | None, info: ValidationInfo) -> NumberOfBook | None:
+        if wish is not None and info.data.get("use_reserved") is not None:
+            raise _custom(
+                "two_wishes",
+                "Either use a reserved number or insert one.",
+                "เลือกใช้เลขที่จองไว้ หรือเลขแทรก อย่างใดอย่างหนึ่ง",
+            )
+        return wish
 
     @field_validator("classification")
     @classmethod
@@ -489,7 +527,19 @@ def _escaped(name: str) -> str:
 
 
 _SEVERAL = "several"
-_CUSTOM = "custom"
+
+_NOT_TODAY = (
+    (
+        "A number is given on the day it is given (A18): it is never dated back or ahead. There are "
+        "two ways: use a number reserved in time (`use_reserved`), or insert one under an entry of "
+        "that day (`insert_after`), with the real time of issue shown beside the letter date."
+    ),
+    (
+        "เลขทะเบียนต้องเป็นไปตามลำดับของวันที่ออกเลข จึงลงวันที่ย้อนหลังหรือล่วงหน้าไม่ได้ ทำได้สองทาง คือ "
+        "ใช้เลขที่จองไว้ก่อน (use_reserved) หรือใช้เลขแทรกของวันนั้น (insert_after) "
+        "โดยแสดงเวลาออกจริงกำกับไว้"
+    ),
+)
 
 
 def _known(info: ValidationInfo) -> Known:
@@ -552,6 +602,10 @@ _PYDANTIC = {
         "This field is not known here; remove it.",
         "ไม่รู้จักรายการนี้ โปรดนำออก",
     ),
+    "int_type": ("wrong_type", "Must be of type integer.", "ต้องเป็นจำนวนเต็ม"),
+    "greater_than_equal": ("too_small", "Must be {ge} or more.", "ต้องไม่น้อยกว่า {ge}"),
+    "less_than_equal": ("too_large", "Must be {le} or less.", "ต้องไม่มากกว่า {le}"),
+    "model_type": ("wrong_type", "Must be of type object.", "ต้องเป็น object"),
     "string_type": ("wrong_type", "Must be of type string.", "ต้องเป็นข้อความ"),
     "bool_type": ("wrong_type", "Must be true or false.", "ต้องเป็น true หรือ false"),
     "list_type": ("wrong_type", "Must be of type array.", "ต้องเป็นรายการ (array)"),

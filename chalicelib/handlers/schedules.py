@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.bootstrap import house
@@ -18,5 +20,6 @@ def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     swept = sweep_documents(broom=house().broom)
     count("DocumentSwept", swept.resent)
     count("DocumentStubborn", swept.stubborn)
-    logger.info(LogEvent.SWEPT, extra={"resent": swept.resent, "stubborn": swept.stubborn})
-    return {"resent": swept.resent, "stubborn": swept.stubborn}
+    logger.info(LogEvent.SWEPT, extra=asdict(swept))
+    count("ReservationExpired", swept.expired)
+    return asdict(swept)

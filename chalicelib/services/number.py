@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import Document, DocumentState, Reason
-from chalicelib.domain.errors import DocumentMovedError, RegisterConflictError, UnavailableError
-from chalicelib.domain.registers import Book, Claim, lay_out_block
-from chalicelib.ports import Clock, DocumentStore, DocumentTypes, RegisterStore, WorkQueue
+from chalicelib.domain.errors import (
+    DocumentMovedError,
+    EntryMovedError,
+    RegisterClosedError,
+    RegisterConflictError,
+    UnavailableError,
+)
+from chalicelib.domain.registers import (
+    Book,
+    Claim,
+    Entry,
+    EntryState,
+    NumberWish,
+    WishKind,
+    insert_after,
+    lay_out_block,
+    numbering_of,
+)
+from chalicelib.ports import (
+    Clock,
+    Directory,
+    DocumentStore,
+    DocumentTypes,
+    RegisterStore,
+    WorkQueue,
+)
 
-# One transaction holds at most 100 items: the head, and an entry and a document
-# for each number.
+# One transaction holds at most 100 items: the head, at the beginning of a year the
+# register's own line, and an entry and a document for each number.
 NUMBERS_PER_BLOCK = 49
 
 # A conflict means that somebody else numbered meanwhile. With one FIFO group per
@@ -28,6 +51,7 @@ class Numberer:
 
     documents: DocumentStore
     registers: RegisterStore
+    directory: Directory
     types: DocumentTypes
     seal_queue: WorkQueue
     clock: Clock
@@ -52,13 +76,14 @@ def _number_block(document_ids: Sequence[str], to: Numberer) -> None:
         # 1. Read how far each document is.
         found = _in_order(document_ids, to.documents.get_many(document_ids))
 
-        # 2. End what can never be numbered, so that it does not block its register (P4).
-        waiting = _reject_impossible(found, to)
-
         try:
-            # 3. Head, entries and documents in ONE transaction.
-            numbered = _assign(waiting, to)
-        except (RegisterConflictError, DocumentMovedError):
+            # 2. End what can never be numbered, so that it does not block its register (P4).
+            waiting = _reject_impossible(found, to)
+
+            # 3. Head, entries and documents in ONE transaction; those that wish for a
+            #    certain number one by one.
+            numbered = [*_assign(waiting, to), *_grant(waiting, to)]
+        except (RegisterConflictError, DocumentMovedError, EntryMovedError):
             to.pause(attempt)
             continue
 
@@ -77,12 +102,15 @@ def _in_order(document_ids: Sequence[str], found: Mapping[str, Document]) -> lis
     return [found[i] for i in dict.fromkeys(document_ids) if i in found]
 
 
+# -- what can never be numbered --------------------------------------------------
+
+
 def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document]:
     waiting = []
     for document in found:
         if document.state is not DocumentState.ACCEPTED:
             continue
-        reason = _impossible(document, to.types.get(document.document_type))
+        reason = _impossible(document, to)
         if reason is None:
             waiting.append(document)
         else:
@@ -90,30 +118,74 @@ def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document
     return waiting
 
 
-def _impossible(document: Document, kind: DocumentType | None) -> Reason | None:
+def _impossible(document: Document, to: Numberer) -> Reason | None:
+    kind = to.types.get(document.document_type)
     if kind is None or kind.version < document.type_version:
-        return Reason(
-            "document_type_withdrawn",
-            "The document type was withdrawn before the document was numbered. Submit it "
-            "again with a type that is published.",
-            "ประเภทเอกสารถูกยกเลิกก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
-        )
+        return _TYPE_WITHDRAWN
+    if document.wish is not None:
+        return why_not(document.wish, document.book, to=to.registers, clock=to.clock)
     return None
 
 
+def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) -> Reason | None:
+    """Why a wished-for number cannot be had, or None if it can."""
+    entry = to.entry(book.in_year(wish.year), wish.number)
+    if entry is None:
+        return _NO_SUCH_NUMBER
+    if to.head(entry.register).closing:
+        return _YEAR_CLOSED
+    if wish.kind is WishKind.RESERVED and (
+        entry.state is not EntryState.RESERVED
+        or entry.reserve is None
+        or entry.reserve.expires_at <= clock()
+    ):
+        return _NOT_RESERVED
+    return None
+
+
+_TYPE_WITHDRAWN = Reason(
+    "document_type_withdrawn",
+    "The document type was withdrawn before the document was numbered. Submit it "
+    "again with a type that is published.",
+    "ประเภทเอกสารถูกยกเลิกก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
+)
+_NO_SUCH_NUMBER = Reason(
+    "no_such_number",
+    "The register holds no such number.",
+    "ไม่มีเลขนี้ในทะเบียน",
+)
+_NOT_RESERVED = Reason(
+    "not_reserved",
+    "The number is not reserved, or no longer: it was used, given back, or has expired.",
+    "เลขนี้ไม่ได้จองไว้ หรือถูกใช้ คืน หรือหมดอายุการจองแล้ว",
+)
+_YEAR_CLOSED = Reason(
+    "register_closed",
+    "The year of this register is closed; no number of it is given any more.",
+    "ทะเบียนปีนี้ปิดแล้ว ไม่ออกเลขเพิ่ม",
+)
+
+
+# -- the next numbers --------------------------------------------------------------
+
+
 def _assign(waiting: Sequence[Document], to: Numberer) -> list[Document]:
+    waiting = [document for document in waiting if document.wish is None]
     if not waiting:
         return []
     now = to.clock()
     register = _book_of(waiting).at(now)
-    block = lay_out_block(
-        register,
-        to.registers.last_number(register),
-        [Claim(d.document_id, d.document_type, d.content_digest) for d in waiting],
-        now,
-    )
-    numbered = to.registers.assign(block, {d.document_id: d for d in waiting})
-    return list(numbered.values())
+    head = to.registers.head(register)
+    if head.closing:
+        message = "This clock still shows a year whose register is closed."
+        raise RegisterClosedError(message)
+    block = lay_out_block(register, head, [_claim(d, to) for d in waiting], now)
+    numbered = [
+        _numbered(document, entry, to)
+        for document, entry in zip(waiting, block.entries, strict=True)
+    ]
+    to.registers.assign(block, {d.document_id: d for d in numbered})
+    return numbered
 
 
 def _book_of(waiting: Sequence[Document]) -> Book:
@@ -121,3 +193,71 @@ def _book_of(waiting: Sequence[Document]) -> Book:
     if len(books) != 1:
         raise ValueError("a block belongs to one book")
     return books.pop()
+
+
+def _claim(document: Document, to: Numberer) -> Claim:
+    kind = _type_of(document, to)
+    return Claim(
+        document_id=document.document_id,
+        document_type=document.document_type,
+        content_digest=document.content_digest,
+        salt=document.salt,
+        subject=kind.subject_of(document.content),
+        counterpart=kind.counterpart_of(document.content),
+    )
+
+
+def _type_of(document: Document, to: Numberer) -> DocumentType:
+    kind = to.types.get(document.document_type)
+    if kind is None:
+        raise ValueError("a document of no type was rejected before")
+    return kind
+
+
+def _numbered(document: Document, entry: Entry, to: Numberer) -> Document:
+    return document.numbered(numbering_of(entry, _letter_prefix(document, to)))
+
+
+def _letter_prefix(document: Document, to: Numberer) -> str | None:
+    agency = to.directory.agency(document.agency_id)
+    return agency.letter_prefix if agency else None
+
+
+# -- reserved and inserted numbers ----------------------------------------------------
+
+
+def _grant(waiting: Sequence[Document], to: Numberer) -> list[Document]:
+    return [_grant_one(document, document.wish, to) for document in waiting if document.wish]
+
+
+def _grant_one(document: Document, wish: NumberWish, to: Numberer) -> Document:
+    entry = to.registers.entry(document.book.in_year(wish.year), wish.number)
+    if entry is None:
+        raise EntryMovedError("The wished-for number is not there.")
+    if wish.kind is WishKind.RESERVED:
+        return _use_reserved(document, entry, to)
+    return _insert(document, entry, to)
+
+
+def _use_reserved(document: Document, entry: Entry, to: Numberer) -> Document:
+    """The letter date is the day the number was taken; the day of use stands beside it."""
+    claim = _claim(document, to)
+    described = replace(entry, subject=claim.subject, counterpart=claim.counterpart)
+    numbering = replace(
+        numbering_of(entry, _letter_prefix(document, to)),
+        numbered_at=to.clock(),
+        dated=entry.numbered_at,
+    )
+    numbered = document.numbered(numbering)
+    to.registers.use_reserved(described, numbered)
+    return numbered
+
+
+def _insert(document: Document, parent: Entry, to: Numberer) -> Document:
+    """The letter date is the parent's; the real time of issue stands beside it."""
+    child = to.registers.children(parent.register, parent.number) + 1
+    entry = insert_after(parent, child, _claim(document, to), to.clock())
+    numbering = numbering_of(entry, _letter_prefix(document, to), dated=parent.numbered_at)
+    numbered = document.numbered(numbering)
+    to.registers.insert(entry, numbered)
+    return numbered

@@ -37,6 +37,9 @@ from chalicelib.ports import (
     WorkQueue,
 )
 
+# Who voids what no page can be made of: the function itself (P4: reason, actor, time).
+_ACTOR = "function:seal"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealingRoom:
@@ -106,7 +109,7 @@ def _end_unmade(document: Document, reason: Reason, room: SealingRoom) -> Docume
     file = room.archive.find(archive_key(document))
     if file is not None:
         return room.registers.finalise(document, file, room.clock())
-    return room.registers.void(document, reason, room.clock())
+    return room.registers.void(document, reason, by=_ACTOR, at=room.clock())
 
 
 def _authority(

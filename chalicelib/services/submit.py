@@ -16,7 +16,7 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import Book
+from chalicelib.domain.registers import Book, NumberWish
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
 
@@ -33,6 +33,7 @@ class Submission:
     valid_until: date | None
     classification: Classification
     urgency: Urgency
+    wish: NumberWish | None
     claim: IdempotencyClaim | None
 
 
@@ -84,12 +85,14 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
             valid_from=submission.valid_from,
             valid_until=submission.valid_until,
         ),
+        salt=ids.salt(),
         recipients=submission.recipients,
         classification=submission.classification,
         urgency=submission.urgency,
         valid_from=submission.valid_from,
         valid_until=submission.valid_until,
         retention_years=kind.retention_years,
+        wish=submission.wish,
         verification_code=ids.verification_code(),
         submitted_at=now,
         submitted_by=submission.submitted_by,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain.documents import DocumentState
-from chalicelib.ports import Clock, DocumentStore, Unsettled, WorkQueue
+from chalicelib.ports import Clock, DocumentStore, RegisterStore, Unsettled, WorkQueue
+from chalicelib.services.reserve import expire
 
 # A document that stays stuck is looked at less and less often, but for ever (P4).
 _LONGEST_WAIT = timedelta(hours=6)
@@ -17,6 +18,7 @@ class Broom:
     """Collaborators of `sweep`."""
 
     documents: DocumentStore
+    registers: RegisterStore
     number_queue: WorkQueue
     seal_queue: WorkQueue
     deliver_queue: WorkQueue
@@ -26,14 +28,17 @@ class Broom:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one run did: messages sent anew, and how many of them not for the first time."""
+    """What one run did: messages sent anew, how many of them not for the first time, and
+    reservations that expired."""
 
     resent: int
     stubborn: int
+    expired: int
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
-    """Send the next message of every overdue document, most overdue first.
+    """Send the next message of every overdue document, most overdue first, and end the
+    reservations that nobody used in time.
 
     Repeatable and safe beside any other function: a message too many finds its work
     done. Dies anywhere: what was not reached is overdue still.
@@ -45,7 +50,8 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
         broom.documents.postpone(unsettled, now + _wait(unsettled, broom))
         resent += 1
         stubborn += unsettled.sweeps > 0
-    return Swept(resent, stubborn)
+    expired = expire(registers=broom.registers, clock=broom.clock)
+    return Swept(resent, stubborn, expired)
 
 
 def _resend(unsettled: Unsettled, broom: Broom) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer
-from chalicelib.domain.registers import Book, Claim, lay_out_block, numbering_of
+from chalicelib.domain.registers import Book, Head, lay_out_block, numbering_of
 from chalicelib.services.seal import render_request
 from infra import client, local
 from tests.bench.results import Result, rate
-from tests.support.samples import AGENCIES, NOON, document
+from tests.support.samples import AGENCIES, NOON, claim_of, document
 
 _DOCUMENTS = 60
 _SENDERS = 4
@@ -55,8 +55,8 @@ def _bare_rates() -> list[float]:
         started = time.perf_counter()
         for n in range(_DOCUMENTS):
             accepted = document(f"B{n}", content=_example()["content"])
-            claim = Claim(accepted.document_id, "licence", accepted.content_digest)
-            (entry,) = lay_out_block(Book("diw", "licence").at(NOON), n, [claim], NOON).entries
+            register = Book("diw", "licence").at(NOON)
+            (entry,) = lay_out_block(register, Head(n), [claim_of(accepted)], NOON).entries
             request = render_request(
                 accepted.numbered(numbering_of(entry)),
                 AGENCIES[0],

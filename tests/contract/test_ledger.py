@@ -22,10 +22,10 @@ from chalicelib.domain.errors import (
     InvalidRequestError,
     RegisterConflictError,
 )
-from chalicelib.domain.registers import Claim, EntryState, Register, lay_out_block
+from chalicelib.domain.registers import EntryState, Head, Register, lay_out_block, numbering_of
 from chalicelib.domain.retention import LockMode
 from chalicelib.ports import DocumentStore, IdempotencyClaim, RegisterStore, Search
-from tests.support.samples import NOON, SWEEP_AFTER, document
+from tests.support.samples import NOON, SWEEP_AFTER, claim_of, document
 from tests.support.tables import create_table
 
 REGISTER = Register("diw", "licence", 2026)
@@ -50,10 +50,12 @@ class Ledger:
             self.documents.add(accepted, None)
 
     def number(self, *documents: Document, after: int = 0) -> list[Document]:
-        claims = [Claim(d.document_id, d.document_type, d.content_digest) for d in documents]
-        block = lay_out_block(REGISTER, after, claims, NOON)
-        numbered = self.registers.assign(block, {d.document_id: d for d in documents})
-        return list(numbered.values())
+        block = lay_out_block(REGISTER, Head(after), [claim_of(d) for d in documents], NOON)
+        numbered = [
+            d.numbered(numbering_of(e)) for d, e in zip(documents, block.entries, strict=True)
+        ]
+        self.registers.assign(block, {d.document_id: d for d in numbered})
+        return numbered
 
 
 @pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.aws)])
@@ -119,7 +121,7 @@ def test_a_block_numbers_all_its_documents(ledger: Ledger) -> None:
     ledger.accept(*waiting)
     numbered = ledger.number(*waiting)
     assert [d.numbering.number for d in numbered if d.numbering] == [1, 2, 3]
-    assert ledger.registers.last_number(REGISTER) == 3
+    assert ledger.registers.head(REGISTER).last_number == 3
     assert ledger.documents.get("D2") == numbered[1]
     entries = ledger.registers.entries(REGISTER)
     assert [(e.number, e.document_id, e.state) for e in entries] == [
@@ -135,7 +137,7 @@ def test_a_block_of_49_fits_one_transaction(ledger: Ledger) -> None:
     waiting = [document(f"D{n:02d}") for n in range(49)]
     ledger.accept(*waiting)
     assert len(ledger.number(*waiting)) == 49
-    assert len(ledger.registers.entries(REGISTER, after=9, limit=20)) == 20
+    assert len(ledger.registers.entries(REGISTER, after=(9, 0), limit=20)) == 20
 
 
 def test_a_stale_head_gives_no_number(ledger: Ledger) -> None:
@@ -147,7 +149,7 @@ def test_a_stale_head_gives_no_number(ledger: Ledger) -> None:
     kept = ledger.documents.get("D2")
     assert kept is not None
     assert kept.state is DocumentState.ACCEPTED
-    assert ledger.registers.last_number(REGISTER) == 1
+    assert ledger.registers.head(REGISTER).last_number == 1
 
 
 def test_a_document_is_numbered_once(ledger: Ledger) -> None:
@@ -156,7 +158,7 @@ def test_a_document_is_numbered_once(ledger: Ledger) -> None:
     ledger.number(document("D1"))
     with pytest.raises(DocumentMovedError):
         ledger.number(document("D2"), document("D1"), after=1)
-    assert ledger.registers.last_number(REGISTER) == 1
+    assert ledger.registers.head(REGISTER).last_number == 1
     assert [e.document_id for e in ledger.registers.entries(REGISTER)] == ["D1"]
 
 
@@ -165,7 +167,7 @@ def test_a_number_binds_only_the_digest_that_was_accepted(ledger: Ledger) -> Non
     ledger.accept(document("D1"))
     with pytest.raises(DocumentMovedError):
         ledger.number(replace(document("D1"), content_digest="00" * 32))
-    assert ledger.registers.last_number(REGISTER) == 0
+    assert ledger.registers.head(REGISTER).last_number == 0
 
 
 def test_parallel_writers_leave_no_gap(ledger: Ledger) -> None:
@@ -176,7 +178,7 @@ def test_parallel_writers_leave_no_gap(ledger: Ledger) -> None:
     def number_one(mine: Document) -> None:
         while True:
             try:
-                ledger.number(mine, after=ledger.registers.last_number(REGISTER))
+                ledger.number(mine, after=ledger.registers.head(REGISTER).last_number)
             except RegisterConflictError:
                 continue
             return
@@ -211,7 +213,7 @@ def test_void_keeps_the_number_and_the_reason(ledger: Ledger) -> None:
     """P1, P4: a void entry stays, with a reason its owner can read."""
     ledger.accept(document())
     (numbered,) = ledger.number(document())
-    voided = ledger.registers.void(numbered, REASON, NOON)
+    voided = ledger.registers.void(numbered, REASON, by="test", at=NOON)
     assert (voided.state, voided.reason) == (DocumentState.VOID, REASON)
     assert ledger.documents.get("D1") == voided
     (entry,) = ledger.registers.entries(REGISTER)
@@ -222,7 +224,7 @@ def test_what_is_void_is_never_issued(ledger: Ledger) -> None:
     """P1: an entry has one end."""
     ledger.accept(document())
     (numbered,) = ledger.number(document())
-    ledger.registers.void(numbered, REASON, NOON)
+    ledger.registers.void(numbered, REASON, by="test", at=NOON)
     with pytest.raises(DocumentMovedError):
         ledger.registers.finalise(numbered, FILE, NOON)
 

@@ -106,7 +106,7 @@ def test_the_audit_sees_a_gap() -> None:
     world = World()
     world.accept(*_batch())
     world.run_to_rest()
-    world.fakes.ledger._entries.pop((REGISTER, 2))
+    world.fakes.ledger._entries.pop((REGISTER, 2, 0))
     world.fakes.inboxes.events.pop()
     world.fakes.archive.files.clear()
     assert len(audit(world.fakes, REGISTER)) >= 3

@@ -27,7 +27,7 @@ from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
 from chalicelib.domain.errors import LintError, RenderError
 from chalicelib.domain.presentation import PREVIEW_MARK, machine_readable, present
-from chalicelib.domain.registers import Book, Numbering, print_number
+from chalicelib.domain.registers import Book, Numbering
 from chalicelib.ports import RenderRequest
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def _document(kind: DocumentType, content: Mapping[str, Any], **changes: Any) ->
         book=Book("diw", kind.book),
         content=content,
         content_digest="ab" * 32,
+        salt="5a" * 32,
         recipients=("dbd",),
         classification=Classification.NORMAL,
         urgency=Urgency.ROUTINE,
@@ -85,7 +86,7 @@ def _document(kind: DocumentType, content: Mapping[str, Any], **changes: Any) ->
         submitted_by="app",
         state=DocumentState.NUMBERED,
         history=(),
-        numbering=Numbering(year=2026, number=12, printed=print_number(12, 2026), numbered_at=NOW),
+        numbering=Numbering(year=2026, number=12, printed="๑๒/๒๕๖๙", numbered_at=NOW),
     )
     return replace(document, **changes)
 

@@ -17,7 +17,7 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import Book
+from chalicelib.domain.registers import Book, Claim
 
 NOON = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 """12:00 in Bangkok."""
@@ -104,6 +104,7 @@ def document(
             valid_from=None,
             valid_until=None,
         ),
+        salt="5a" * 32,
         recipients=recipients,
         classification=Classification.NORMAL,
         urgency=Urgency.ROUTINE,
@@ -115,4 +116,16 @@ def document(
         submitted_by="clerk-1",
         state=DocumentState.ACCEPTED,
         history=(Change(DocumentState.ACCEPTED, at),),
+    )
+
+
+def claim_of(accepted: Document) -> Claim:
+    """What a document asks of its register."""
+    return Claim(
+        document_id=accepted.document_id,
+        document_type=accepted.document_type,
+        content_digest=accepted.content_digest,
+        salt=accepted.salt,
+        subject="ใบอนุญาต",
+        counterpart="บริษัท น้ำผลไม้บางพลี จำกัด",
     )

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.documents import Validity, canonical_json, content_digest
+from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.documents import Validity, content_digest
 from tests.support.samples import document
 
 _JSON = st.recursive(

@@ -21,7 +21,7 @@ from chalicelib.domain.presentation import (
     machine_readable,
     present,
 )
-from chalicelib.domain.registers import Book, Numbering, print_number
+from chalicelib.domain.registers import Book, Numbering
 
 NUMBERED_AT = datetime(2026, 12, 31, 17, 30, tzinfo=UTC)  # 1 January 2027 in Bangkok
 URL = "https://tra.example.go.th/v/K7QX2M9TNB4HWZC5YRD3"
@@ -49,6 +49,7 @@ def _document(**changes: Any) -> Document:
         book=Book("diw", kind.book),
         content=kind.example["content"],
         content_digest="ab" * 32,
+        salt="5a" * 32,
         recipients=("dbd",),
         classification=Classification.NORMAL,
         urgency=Urgency.ROUTINE,
@@ -60,9 +61,7 @@ def _document(**changes: Any) -> Document:
         submitted_by="app",
         state=DocumentState.NUMBERED,
         history=(),
-        numbering=Numbering(
-            year=2027, number=12, printed=print_number(12, 2027), numbered_at=NUMBERED_AT
-        ),
+        numbering=Numbering(year=2027, number=12, printed="๑๒/๒๕๗๐", numbered_at=NUMBERED_AT),
     )
     return replace(document, **changes)
 

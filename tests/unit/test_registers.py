@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.registers import Book, Claim, lay_out_block, numbering_of, print_number
+from chalicelib.domain.registers import (
+    Book,
+    Head,
+    Register,
+    lay_out_block,
+    numbering_of,
+    print_number,
+)
 from chalicelib.domain.retention import retain_until
-from tests.support.samples import NOON
+from tests.support.samples import NOON, claim_of, document
 
 MIDNIGHT = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 """1 January 2027, 00:00 in Bangkok."""
@@ -19,8 +26,8 @@ MIDNIGHT = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 @given(after=st.integers(0, 10**6), size=st.integers(1, 49))
 def test_a_block_is_contiguous_from_the_head(after: int, size: int) -> None:
     """P1: entries are numbered after+1 … after+size, in the order of the claims."""
-    claims = [Claim(f"D{n}", "licence", f"{n:064d}") for n in range(size)]
-    block = lay_out_block(Book("diw", "licence").at(NOON), after, claims, NOON)
+    claims = [claim_of(document(f"D{n}")) for n in range(size)]
+    block = lay_out_block(Book("diw", "licence").at(NOON), Head(after), claims, NOON)
     assert [e.number for e in block.entries] == list(range(after + 1, after + size + 1))
     assert [e.document_id for e in block.entries] == [c.document_id for c in claims]
     assert [e.content_digest for e in block.entries] == [c.content_digest for c in claims]
@@ -41,13 +48,13 @@ def test_numbers_print_in_thai_digits_and_buddhist_years(
     number: int, year: int, printed: str
 ) -> None:
     """glossary: printed numbers use Thai digits and BE = CE + 543."""
-    assert print_number(number, year) == printed
+    assert print_number(Register("diw", "licence", year), number, 0, None) == printed
 
 
 def test_an_entry_tells_its_document_what_it_got() -> None:
     """P2: the document's numbering repeats its entry, nothing else."""
-    claim = Claim("D1", "licence", "00" * 32)
-    (entry,) = lay_out_block(Book("diw", "licence").at(NOON), 6, [claim], NOON).entries
+    claim = claim_of(document())
+    (entry,) = lay_out_block(Book("diw", "licence").at(NOON), Head(6), [claim], NOON).entries
     numbering = numbering_of(entry)
     assert (numbering.year, numbering.number, numbering.printed) == (2026, 7, "๗/๒๕๖๙")
     assert numbering.numbered_at == NOON
@@ -66,3 +73,25 @@ def test_a_retention_of_nothing_is_refused() -> None:
     """A26: a period below a year is a mistake, not a rule."""
     with pytest.raises(ValueError, match="less than a year"):
         retain_until(NOON, 0)
+
+
+@pytest.mark.parametrize(
+    ("book", "child", "printed"),
+    [
+        ("licence", 1, "๑๒/๑/๒๕๖๙"),
+        ("send", 0, "นร ๐๕๐๕/๑๒"),
+        ("send", 1, "นร ๐๕๐๕/๑๒/๑"),
+        ("circular", 0, "นร ๐๕๐๕/ว ๑๒"),
+    ],
+)
+def test_each_book_prints_its_numbers(book: str, child: int, printed: str) -> None:
+    """domain.md: letters carry the agency's prefix, circulars ว, inserted numbers their parent."""
+    assert print_number(Register("slc", book, 2026), 12, child, "นร ๐๕๐๕") == printed
+
+
+def test_time_in_a_register_never_runs_backwards() -> None:
+    """A18: a writer whose clock is late numbers at the instant of the last number."""
+    late = NOON - timedelta(seconds=5)
+    head = Head(6, NOON)
+    block = lay_out_block(Book("diw", "licence").at(late), head, [claim_of(document())], late)
+    assert block.entries[0].numbered_at == NOON

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from pynamodb.attributes import (
+    BooleanAttribute,
     ListAttribute,
     MapAttribute,
     NumberAttribute,
@@ -28,8 +29,23 @@ from chalicelib.domain.documents import (
     Reason,
     Urgency,
 )
-from chalicelib.domain.registers import Book, Entry, EntryState, Numbering, Register
+from chalicelib.domain.merkle import EMPTY_HEAD, TreeHead
+from chalicelib.domain.registers import (
+    Book,
+    Entry,
+    EntryState,
+    Head,
+    LogName,
+    Numbering,
+    NumberWish,
+    PendingOutcome,
+    Register,
+    Reserve,
+    WishKind,
+)
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.tlog import Outcome, SubjectKind
+from chalicelib.ports import LogState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,25 +78,44 @@ def to_instant(text: str) -> datetime:
 class NumberingMap(MapAttribute[str, object]):
     year = NumberAttribute()
     number = NumberAttribute()
+    child = NumberAttribute(default=0)
     printed = UnicodeAttribute()
     numbered_at = UnicodeAttribute()
+    dated = UnicodeAttribute(null=True)
 
     @classmethod
     def of(cls, numbering: Numbering) -> NumberingMap:
         return cls(
             year=numbering.year,
             number=numbering.number,
+            child=numbering.child,
             printed=numbering.printed,
             numbered_at=to_text(numbering.numbered_at),
+            dated=to_text(numbering.dated) if numbering.dated else None,
         )
 
     def to_domain(self) -> Numbering:
         return Numbering(
             year=int(self.year),
             number=int(self.number),
+            child=int(self.child),
             printed=self.printed,
             numbered_at=to_instant(self.numbered_at),
+            dated=to_instant(self.dated) if self.dated else None,
         )
+
+
+class WishMap(MapAttribute[str, object]):
+    kind = UnicodeAttribute()
+    year = NumberAttribute()
+    number = NumberAttribute()
+
+    @classmethod
+    def of(cls, wish: NumberWish) -> WishMap:
+        return cls(kind=wish.kind.value, year=wish.year, number=wish.number)
+
+    def to_domain(self) -> NumberWish:
+        return NumberWish(WishKind(self.kind), int(self.year), int(self.number))
 
 
 class FileMap(MapAttribute[str, object]):
@@ -171,12 +206,14 @@ class DocumentItem(Model):
     book_group = UnicodeAttribute()
     content = UnicodeAttribute()
     content_digest = UnicodeAttribute()
+    salt = UnicodeAttribute()
     recipients: ListAttribute[str] = ListAttribute(of=UnicodeAttribute)  # type: ignore[arg-type]  # pynamodb types `of` by the value
     classification = UnicodeAttribute()
     urgency = UnicodeAttribute()
     valid_from = UnicodeAttribute(null=True)
     valid_until = UnicodeAttribute(null=True)
     retention_years = NumberAttribute()
+    wish = WishMap(null=True)
     verification_code = UnicodeAttribute()
     submitted_at = UnicodeAttribute()
     submitted_by = UnicodeAttribute()
@@ -213,12 +250,14 @@ class DocumentItem(Model):
             book_group=document.book.group,
             content=json.dumps(document.content, ensure_ascii=False, separators=(",", ":")),
             content_digest=document.content_digest,
+            salt=document.salt,
             recipients=list(document.recipients),
             classification=document.classification.value,
             urgency=document.urgency.value,
             valid_from=_day_text(document.valid_from),
             valid_until=_day_text(document.valid_until),
             retention_years=document.retention_years,
+            wish=WishMap.of(document.wish) if document.wish else None,
             verification_code=document.verification_code,
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
@@ -239,12 +278,14 @@ class DocumentItem(Model):
             book=Book(self.agency_id, self.book),
             content=json.loads(self.content),
             content_digest=self.content_digest,
+            salt=self.salt,
             recipients=tuple(self.recipients),
             classification=Classification(self.classification),
             urgency=Urgency(self.urgency),
             valid_from=_day(self.valid_from),
             valid_until=_day(self.valid_until),
             retention_years=int(self.retention_years),
+            wish=self.wish.to_domain() if self.wish else None,
             verification_code=self.verification_code,
             submitted_at=to_instant(self.submitted_at),
             submitted_by=self.submitted_by,
@@ -286,8 +327,32 @@ class IdempotencyItem(Model):
     request_digest = UnicodeAttribute()
 
 
+class ReserveMap(MapAttribute[str, object]):
+    reservation_id = UnicodeAttribute()
+    owner = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    expires_at = UnicodeAttribute()
+
+    @classmethod
+    def of(cls, reserve: Reserve) -> ReserveMap:
+        return cls(
+            reservation_id=reserve.reservation_id,
+            owner=reserve.owner,
+            reason=reserve.reason,
+            expires_at=to_text(reserve.expires_at),
+        )
+
+    def to_domain(self) -> Reserve:
+        return Reserve(
+            reservation_id=self.reservation_id,
+            owner=self.owner,
+            reason=self.reason,
+            expires_at=to_instant(self.expires_at),
+        )
+
+
 class HeadItem(Model):
-    """The last number given in a register: `line` = `#HEAD`, before all entries."""
+    """How far a register is: `line` = `#HEAD`, before all entries."""
 
     class Meta:
         table_name = _UNBOUND
@@ -297,10 +362,126 @@ class HeadItem(Model):
     register_id = UnicodeAttribute(hash_key=True)
     line = UnicodeAttribute(range_key=True)
     last_number = NumberAttribute()
+    last_at = UnicodeAttribute()
+    closing = BooleanAttribute(null=True)
+
+    def to_domain(self) -> Head:
+        return Head(int(self.last_number), to_instant(self.last_at), closing=bool(self.closing))
+
+
+class BegunItem(Model):
+    """A register that was begun: `register_id` = `#REGISTERS`, `line` = its id."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    PARTITION = "#REGISTERS"
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+
+    def to_domain(self) -> Register:
+        agency_id, book, year = self.line.split("/")
+        return Register(agency_id, book, int(year))
+
+
+class ExpiringIndex(GlobalSecondaryIndex["EntryItem"]):
+    class Meta:
+        index_name = "expiring"
+        projection = AllProjection()
+
+    expiring = UnicodeAttribute(hash_key=True)
+    expires_at = UnicodeAttribute(range_key=True)
 
 
 class EntryItem(Model):
-    """One line of a register: `line` = `N#` and the number in ten digits."""
+    """One line of a register: `line` = `N#` and the number in ten digits, and for an
+    inserted one `/` and its place in four. In `expiring` only while reserved."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    EXPIRING = "reserved"
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+    number = NumberAttribute()
+    child = NumberAttribute(default=0)
+    subject_kind = UnicodeAttribute()
+    subject_id = UnicodeAttribute()
+    commitment = UnicodeAttribute()
+    document_type = UnicodeAttribute()
+    numbered_at = UnicodeAttribute()
+    document_id = UnicodeAttribute(null=True)
+    content_digest = UnicodeAttribute(null=True)
+    subject = UnicodeAttribute(null=True)
+    counterpart = UnicodeAttribute(null=True)
+    state = UnicodeAttribute()
+    reserve = ReserveMap(null=True)
+    children = NumberAttribute(default=0)
+    file_digest = UnicodeAttribute(null=True)
+    ended_at = UnicodeAttribute(null=True)
+    ended_by = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    expiring = UnicodeAttribute(null=True)
+    expires_at = UnicodeAttribute(null=True)
+
+    by_expiry = ExpiringIndex()
+
+    @staticmethod
+    def line_of(number: int, child: int = 0) -> str:
+        return f"N#{number:010d}/{child:04d}" if child else f"N#{number:010d}"
+
+    @classmethod
+    def of(cls, entry: Entry) -> EntryItem:
+        """An entry as first written."""
+        reserve = entry.reserve
+        return cls(
+            register_id=entry.register.register_id,
+            line=cls.line_of(*entry.position),
+            number=entry.number,
+            child=entry.child,
+            subject_kind=entry.subject_kind.value,
+            subject_id=entry.subject_id,
+            commitment=entry.commitment,
+            document_type=entry.document_type,
+            numbered_at=to_text(entry.numbered_at),
+            document_id=entry.document_id,
+            content_digest=entry.content_digest,
+            subject=entry.subject or None,
+            counterpart=entry.counterpart or None,
+            state=entry.state.value,
+            reserve=ReserveMap.of(reserve) if reserve else None,
+            expiring=cls.EXPIRING if reserve else None,
+            expires_at=to_text(reserve.expires_at) if reserve else None,
+        )
+
+    def to_domain(self, register: Register) -> Entry:
+        return Entry(
+            register=register,
+            number=int(self.number),
+            child=int(self.child),
+            subject_kind=SubjectKind(self.subject_kind),
+            subject_id=self.subject_id,
+            commitment=self.commitment,
+            document_type=self.document_type,
+            numbered_at=to_instant(self.numbered_at),
+            document_id=self.document_id,
+            content_digest=self.content_digest,
+            subject=self.subject or "",
+            counterpart=self.counterpart or "",
+            state=EntryState(self.state),
+            reserve=self.reserve.to_domain() if self.reserve else None,
+            file_digest=self.file_digest,
+            ended_at=to_instant(self.ended_at) if self.ended_at else None,
+            ended_by=self.ended_by,
+            reason=self.reason,
+        )
+
+
+class PendingItem(Model):
+    """An outcome that waits for its place in the outcome log: `register_id` =
+    `<register>!pending`, `line` = its time and key."""
 
     class Meta:
         table_name = _UNBOUND
@@ -308,44 +489,92 @@ class EntryItem(Model):
     register_id = UnicodeAttribute(hash_key=True)
     line = UnicodeAttribute(range_key=True)
     number = NumberAttribute()
-    document_id = UnicodeAttribute()
-    document_type = UnicodeAttribute()
-    content_digest = UnicodeAttribute()
-    numbered_at = UnicodeAttribute()
-    state = UnicodeAttribute()
+    child = NumberAttribute(default=0)
+    subject_id = UnicodeAttribute()
+    outcome = UnicodeAttribute()
+    at = UnicodeAttribute()
+    commitment = UnicodeAttribute(null=True)
     file_digest = UnicodeAttribute(null=True)
-    ended_at = UnicodeAttribute(null=True)
-    reason = UnicodeAttribute(null=True)
+    reason_code = UnicodeAttribute(null=True)
 
     @staticmethod
-    def line_of(number: int) -> str:
-        return f"N#{number:010d}"
+    def partition(register: Register) -> str:
+        return f"{register.register_id}!pending"
 
     @classmethod
-    def of(cls, entry: Entry) -> EntryItem:
+    def of(cls, register: Register, outcome: PendingOutcome) -> PendingItem:
+        at = to_text(outcome.at)
         return cls(
-            register_id=entry.register.register_id,
-            line=cls.line_of(entry.number),
-            number=entry.number,
-            document_id=entry.document_id,
-            document_type=entry.document_type,
-            content_digest=entry.content_digest,
-            numbered_at=to_text(entry.numbered_at),
-            state=entry.state.value,
+            register_id=cls.partition(register),
+            line=f"{at}#{outcome.key}",
+            number=outcome.number,
+            child=outcome.child,
+            subject_id=outcome.subject_id,
+            outcome=outcome.outcome.value,
+            at=at,
+            commitment=outcome.commitment,
+            file_digest=outcome.file_digest,
+            reason_code=outcome.reason_code,
         )
 
-    def to_domain(self, register: Register) -> Entry:
-        return Entry(
-            register=register,
+    def to_domain(self) -> PendingOutcome:
+        return PendingOutcome(
             number=int(self.number),
-            document_id=self.document_id,
-            document_type=self.document_type,
-            content_digest=self.content_digest,
-            numbered_at=to_instant(self.numbered_at),
-            state=EntryState(self.state),
+            child=int(self.child),
+            subject_id=self.subject_id,
+            outcome=Outcome(self.outcome),
+            at=to_instant(self.at),
+            commitment=self.commitment,
             file_digest=self.file_digest,
-            ended_at=to_instant(self.ended_at) if self.ended_at else None,
-            reason=self.reason,
+            reason_code=self.reason_code,
+        )
+
+
+class LeafItem(Model):
+    """A leaf of the outcome log in its place: `register_id` = `<register>!outcomes`,
+    `line` = its index in ten digits."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+    body = UnicodeAttribute()
+
+    @staticmethod
+    def partition(register: Register) -> str:
+        return f"{register.register_id}!outcomes"
+
+    @staticmethod
+    def line_of(index: int) -> str:
+        return f"{index:010d}"
+
+
+class LogItem(Model):
+    """State of a log: `line` = `#LOG#numbers` or `#LOG#outcomes`."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+    sequenced = NumberAttribute(default=0)
+    size = NumberAttribute(default=0)
+    root = UnicodeAttribute(null=True)
+    note = UnicodeAttribute(null=True)
+    cosignatures: ListAttribute[str] = ListAttribute(of=UnicodeAttribute, null=True)  # type: ignore[arg-type]  # pynamodb types `of` by the value
+
+    @staticmethod
+    def line_of(log: LogName) -> str:
+        return f"#LOG#{log}"
+
+    def to_domain(self) -> LogState:
+        if self.note is None:
+            return LogState(EMPTY_HEAD)
+        return LogState(
+            TreeHead(int(self.size), bytes.fromhex(self.root)),
+            self.note.encode(),
+            tuple(self.cosignatures or ()),
         )
 
 

@@ -1,37 +1,49 @@
-"""Registers in DynamoDB (port: RegisterStore).
+"""Registers and the order of their logs in DynamoDB (ports: RegisterStore, LogStore).
 
-P1 and P2 rest on three conditions, all in one TransactWriteItems: the head still
-holds the number the writer saw, no entry of these numbers exists, and each
-document is still accepted with the digest that its entry binds.
+P1 and P2 rest on conditions, all in one TransactWriteItems: the head still holds the
+number the writer saw, no entry of these numbers exists, and each document is still
+accepted with the digest that its entry binds. Whatever ends an entry puts, in the same
+transaction, what the outcome log will say of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pynamodb.connection import Connection
-from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.adapters.dynamodb.faults import Cancellation, cancellations, translated
+from chalicelib.adapters.dynamodb.faults import (
+    Cancellation,
+    cancellations,
+    is_condition_failure,
+    translated,
+)
 from chalicelib.adapters.dynamodb.items import (
+    BegunItem,
     ChangeMap,
     DocumentItem,
     EntryItem,
     FileMap,
     HeadItem,
+    LeafItem,
+    LogItem,
     NumberingMap,
+    PendingItem,
     ReasonMap,
     bind,
     to_text,
 )
-from chalicelib.domain.documents import ArchivedFile, Change, Document, DocumentState, Reason
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
+    EntryMovedError,
+    RegisterClosedError,
     RegisterConflictError,
     UnavailableError,
 )
@@ -39,10 +51,17 @@ from chalicelib.domain.registers import (
     Block,
     Entry,
     EntryState,
+    Head,
+    LogName,
     Numbering,
+    PendingOutcome,
     Register,
-    numbering_of,
 )
+from chalicelib.domain.tlog import Outcome
+from chalicelib.ports import LogState
+
+# A sequenced outcome costs a delete and a put; the log's length is the hundredth item.
+_OUTCOMES_PER_TRANSACTION = 49
 
 
 class DynamoRegisterStore:
@@ -52,184 +71,514 @@ class DynamoRegisterStore:
         self, registers_table: str, documents_table: str, *, sweep_after: timedelta
     ) -> None:
         self._heads = bind(HeadItem, registers_table)
+        self._begun = bind(BegunItem, registers_table)
         self._entries = bind(EntryItem, registers_table)
+        self._pending = bind(PendingItem, registers_table)
+        self._leaves = bind(LeafItem, registers_table)
+        self._logs = bind(LogItem, registers_table)
         self._documents = bind(DocumentItem, documents_table)
         self._sweep_after = sweep_after
         self.connection = Connection()
 
-    def last_number(self, register: Register) -> int:
+    # -- reading -------------------------------------------------------------
+
+    def head(self, register: Register) -> Head:
         with translated():
             try:
-                head = self._heads.get(register.register_id, HeadItem.LINE, consistent_read=True)
+                found = self._heads.get(register.register_id, HeadItem.LINE, consistent_read=True)
             except DoesNotExist:
-                return 0
-            return int(head.last_number)
+                return Head()
+            return found.to_domain()
 
-    def assign(self, block: Block, documents: Mapping[str, Document]) -> dict[str, Document]:
-        """Idempotency key of this write: the head's last number."""
-        with self._transaction_for(block) as transaction:
-            for entry in block.entries:
-                transaction.save(
-                    self._entries.of(entry), condition=self._entries.register_id.does_not_exist()
-                )
-            self._move_head(transaction, block)
-            for entry in block.entries:
-                self._number_document(transaction, entry)
-        return {
-            entry.document_id: documents[entry.document_id].numbered(numbering_of(entry))
-            for entry in block.entries
-        }
+    def entry(self, register: Register, number: int, child: int = 0) -> Entry | None:
+        found = self._entry_item(register, number, child)
+        return found.to_domain(register) if found else None
 
-    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
-        """Idempotency key of this write: the entry's state `open`."""
-        ending = _Ending(
-            entry_state=EntryState.ISSUED,
-            entry_actions=[self._entries.file_digest.set(file.sha256)],
-            document_state=DocumentState.ISSUED,
-            document_actions=[self._documents.file.set(FileMap.of(file))],
-        )
-        return self._end(document, ending, at, wanted=document.issued(file, at))
+    def children(self, register: Register, number: int) -> int:
+        found = self._entry_item(register, number)
+        return int(found.children) if found else 0
 
-    def void(self, document: Document, reason: Reason, at: datetime) -> Document:
-        """Idempotency key of this write: the entry's state `open`."""
-        ending = _Ending(
-            entry_state=EntryState.VOID,
-            entry_actions=[self._entries.reason.set(reason.code)],
-            document_state=DocumentState.VOID,
-            document_actions=[self._documents.reason.set(ReasonMap.of(reason))],
-        )
-        return self._end(document, ending, at, wanted=document.voided(reason, at))
-
-    def entries(self, register: Register, *, after: int = 0, limit: int = 100) -> tuple[Entry, ...]:
+    def entries(
+        self, register: Register, *, after: tuple[int, int] = (0, 0), limit: int = 100
+    ) -> tuple[Entry, ...]:
         with translated():
             found = self._entries.query(
                 register.register_id,
-                self._entries.line > EntryItem.line_of(after),
+                self._entries.line > EntryItem.line_of(*after),
                 consistent_read=True,
                 limit=limit,
             )
             return tuple(item.to_domain(register) for item in found)
 
-    @contextmanager
-    def _transaction_for(self, block: Block) -> Iterator[TransactWrite]:
+    def registers(self) -> tuple[Register, ...]:
+        with translated():
+            found = self._begun.query(BegunItem.PARTITION, consistent_read=True)
+            return tuple(item.to_domain() for item in found)
+
+    def expired(self, before: datetime, limit: int) -> tuple[Entry, ...]:
+        with translated():
+            found = self._entries.by_expiry.query(
+                EntryItem.EXPIRING, self._entries.expires_at <= to_text(before), limit=limit
+            )
+            return tuple(item.to_domain(_register(item.register_id)) for item in found)
+
+    # -- numbering -----------------------------------------------------------
+
+    def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
+        """Idempotency key of this write: the head's last number."""
+        numbered = [documents[e.document_id] for e in block.entries if e.document_id]
+        begins = block.after == 0
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                yield transaction
+                self._put_entries(transaction, block)
+                if begins:
+                    transaction.save(self._begun(BegunItem.PARTITION, block.register.register_id))
+                self._move_head(transaction, block)
+                for document in numbered:
+                    self._number(transaction, document)
         except TransactWriteError as error:
-            # Order of a transaction: puts (entries), then updates (head, documents).
-            found = cancellations(error)
-            size = len(block.entries)
-            entries, head, documents = found[:size], found[size], found[size + 1 :]
-            if Cancellation.BUSY in found or head is Cancellation.CONDITION:
-                message = "Another writer was at this register; read its head again."
-                raise RegisterConflictError(message) from error
-            if Cancellation.CONDITION in documents:
-                message = "A document of the block is in another state by now."
-                raise DocumentMovedError(message) from error
-            if Cancellation.CONDITION in entries:
-                # The head allowed a number that an entry already holds: P1 is broken
-                # by somebody who writes past Tra. Stop; the audit names the register.
-                message = "The register holds an entry beyond its head; numbering has stopped."
-                raise UnavailableError(message) from error
-            raise
+            found = _Found(
+                cancellations(error), puts=len(block.entries) + begins, updates=("head",)
+            )
+            self._explain_block(found, len(block.entries), error)
+
+    def use_reserved(self, entry: Entry, document: Document) -> None:
+        """Idempotency key of this write: the entry's state `reserved`."""
+        entries = self._entries
+        outcome = _with_document(entry, document, Outcome.RESERVATION_USED)
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                self._put_outcome(transaction, entry.register, outcome)
+                transaction.update(
+                    self._key_of(entry),
+                    actions=[
+                        entries.state.set(EntryState.OPEN.value),
+                        entries.document_id.set(document.document_id),
+                        entries.content_digest.set(document.content_digest),
+                        entries.subject.set(entry.subject),
+                        entries.counterpart.set(entry.counterpart),
+                        entries.expiring.remove(),
+                    ],
+                    condition=entries.state == EntryState.RESERVED.value,
+                )
+                self._number(transaction, document)
+        except TransactWriteError as error:
+            found = _Found(cancellations(error), puts=1, updates=("entry", "document"))
+            found.explain(error)
+
+    def insert(self, entry: Entry, document: Document) -> None:
+        """Idempotency key of this write: the parent's number of children."""
+        entries = self._entries
+        parent = entries(entry.register.register_id, EntryItem.line_of(entry.number))
+        outcome = _with_document(entry, document, Outcome.INSERTED)
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                transaction.condition_check(
+                    self._heads,
+                    entry.register.register_id,
+                    HeadItem.LINE,
+                    condition=self._heads.closing.does_not_exist(),
+                )
+                self._put_outcome(transaction, entry.register, outcome)
+                transaction.save(entries.of(entry), condition=entries.register_id.does_not_exist())
+                transaction.update(
+                    parent,
+                    actions=[entries.children.set(entry.child)],
+                    condition=entries.register_id.exists() & (entries.children == entry.child - 1),
+                )
+                self._number(transaction, document)
+        except TransactWriteError as error:
+            found = _Found(
+                cancellations(error), checks=("closing",), puts=2, updates=("entry", "document")
+            )
+            found.explain(error)
+
+    # -- ends ----------------------------------------------------------------
+
+    def release(self, entry: Entry, *, reason: str, by: str, at: datetime) -> None:
+        """Idempotency key of this write: the entry's state `reserved`."""
+        entries = self._entries
+        outcome = entry.ended_as(Outcome.VOID, at, reason_code=reason)
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                self._put_outcome(transaction, entry.register, outcome)
+                transaction.update(
+                    self._key_of(entry),
+                    actions=[
+                        *self._ending(EntryState.VOID, at, by),
+                        entries.reason.set(reason),
+                        entries.expiring.remove(),
+                    ],
+                    condition=entries.state == EntryState.RESERVED.value,
+                )
+        except TransactWriteError as error:
+            found = _Found(cancellations(error), puts=1, updates=("entry",))
+            kept = self.entry(entry.register, *entry.position)
+            if kept is None or kept.state is not EntryState.VOID:
+                found.explain(error)
+
+    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
+        """Idempotency key of this write: the entry's state `open`."""
+        end = _End(
+            entry_state=EntryState.ISSUED,
+            entry_actions=[self._entries.file_digest.set(file.sha256)],
+            document=document.issued(file, at),
+            document_actions=[self._documents.file.set(FileMap.of(file))],
+            outcome=Outcome.ISSUED,
+            file_digest=file.sha256,
+        )
+        return self._end(document, end, at, by=None)
+
+    def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
+        """Idempotency key of this write: the entry's state `open`."""
+        end = _End(
+            entry_state=EntryState.VOID,
+            entry_actions=[self._entries.reason.set(reason.code)],
+            document=document.voided(reason, at),
+            document_actions=[self._documents.reason.set(ReasonMap.of(reason))],
+            outcome=Outcome.VOID,
+            reason_code=reason.code,
+        )
+        return self._end(document, end, at, by=by)
+
+    def begin_closing(self, register: Register) -> Head:
+        """Idempotency key of this write: the head itself."""
+        item = self._heads(register.register_id, HeadItem.LINE)
+        with translated():
+            item.update(
+                actions=[self._heads.closing.set(True)],
+                condition=self._heads.register_id.exists(),
+            )
+        return item.to_domain()
+
+    # -- logs ----------------------------------------------------------------
+
+    def sequence(self, register: Register) -> int:
+        """Idempotency key of each write: the length the log had before."""
+        while True:
+            log = self._log_item(register, LogName.OUTCOMES)
+            length = int(log.sequenced)
+            with translated():
+                waiting = list(
+                    self._pending.query(
+                        PendingItem.partition(register),
+                        consistent_read=True,
+                        limit=_OUTCOMES_PER_TRANSACTION,
+                    )
+                )
+            if not waiting:
+                return length
+            self._place(register, log, length, waiting)
+
+    def leaves(
+        self, register: Register, log: LogName, *, start: int, limit: int
+    ) -> tuple[bytes, ...]:
+        with translated():
+            if log is LogName.NUMBERS:
+                entries = self._entries.query(
+                    register.register_id,
+                    self._entries.line.between(
+                        EntryItem.line_of(start + 1), EntryItem.line_of(start + limit)
+                    ),
+                    filter_condition=self._entries.child == 0,
+                    consistent_read=True,
+                )
+                return tuple(e.to_domain(register).number_leaf().to_bytes() for e in entries)
+            leaves = self._leaves.query(
+                LeafItem.partition(register),
+                self._leaves.line.between(
+                    LeafItem.line_of(start), LeafItem.line_of(start + limit - 1)
+                ),
+                consistent_read=True,
+            )
+            return tuple(leaf.body.encode() for leaf in leaves)
+
+    def state(self, register: Register, log: LogName) -> LogState:
+        return self._log_item(register, log).to_domain()
+
+    def advance(self, register: Register, log: LogName, old: LogState, new: LogState) -> None:
+        """Idempotency key of this write: the note that was published before."""
+        if new.note is None:
+            raise ValueError("a log is published with a signed note")
+        logs = self._logs
+        before = logs.note.does_not_exist() if old.note is None else logs.note == old.note.decode()
+        if old.cosignatures or new.head == old.head:
+            before &= (
+                logs.cosignatures == list(old.cosignatures)
+                if old.cosignatures
+                else logs.cosignatures.does_not_exist()
+            )
+        item = logs(register.register_id, LogItem.line_of(log))
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        logs.size.set(new.head.size),
+                        logs.root.set(new.head.root.hex()),
+                        logs.note.set(new.note.decode()),
+                        logs.cosignatures.set(list(new.cosignatures))
+                        if new.cosignatures
+                        else logs.cosignatures.remove(),
+                    ],
+                    condition=before,
+                )
+            except UpdateError as error:
+                if is_condition_failure(error):
+                    message = "Another checkpoint of this log was published meanwhile."
+                    raise RegisterConflictError(message) from error
+                raise
+
+    # -- parts of transactions -----------------------------------------------
+
+    def _put_entries(self, transaction: TransactWrite, block: Block) -> None:
+        for entry in block.entries:
+            transaction.save(
+                self._entries.of(entry), condition=self._entries.register_id.does_not_exist()
+            )
+
+    def _put_outcome(
+        self, transaction: TransactWrite, register: Register, outcome: PendingOutcome
+    ) -> None:
+        transaction.save(
+            self._pending.of(register, outcome),
+            condition=self._pending.register_id.does_not_exist(),
+        )
 
     def _move_head(self, transaction: TransactWrite, block: Block) -> None:
-        head = self._heads(block.register.register_id, HeadItem.LINE)
-        expected = (
-            self._heads.last_number == block.after
+        heads = self._heads
+        expected: Condition = (
+            (heads.last_number == block.after) & heads.closing.does_not_exist()
             if block.after
-            else self._heads.register_id.does_not_exist()
+            else heads.register_id.does_not_exist()
         )
         transaction.update(
-            head, actions=[self._heads.last_number.set(block.last)], condition=expected
+            heads(block.register.register_id, HeadItem.LINE),
+            actions=[
+                heads.last_number.set(block.last),
+                heads.last_at.set(to_text(block.entries[-1].numbered_at)),
+            ],
+            condition=expected,
         )
 
-    def _number_document(self, transaction: TransactWrite, entry: Entry) -> None:
-        documents = self._documents
+    def _number(self, transaction: TransactWrite, document: Document) -> None:
+        """`document` as it will be: numbered."""
+        documents, numbering = self._documents, _numbering(document)
         transaction.update(
-            documents(DocumentItem.key(entry.document_id)),
+            documents(DocumentItem.key(document.document_id)),
             actions=[
-                documents.numbering.set(NumberingMap.of(numbering_of(entry))),
-                *self._entering(DocumentState.NUMBERED, entry.numbered_at),
+                documents.numbering.set(NumberingMap.of(numbering)),
+                *self._entering(document),
             ],
             condition=(documents.state == DocumentState.ACCEPTED.value)
-            & (documents.content_digest == entry.content_digest),
+            & (documents.content_digest == document.content_digest),
         )
 
-    def _end(
-        self, document: Document, ending: _Ending, at: datetime, *, wanted: Document
-    ) -> Document:
+    def _explain_block(self, found: _Found, size: int, error: TransactWriteError) -> None:
+        if found.busy or found.failed("head"):
+            message = "Another writer was at this register; read its head again."
+            raise RegisterConflictError(message) from error
+        if found.any_later_update:
+            message = "A document of the block is in another state by now."
+            raise DocumentMovedError(message) from error
+        if found.any_put(size):
+            # The head allowed a number that an entry already holds: P1 is broken by
+            # somebody who writes past Tra. Stop; the audit names the register.
+            message = "The register holds an entry beyond its head; numbering has stopped."
+            raise UnavailableError(message) from error
+        raise error
+
+    def _end(self, document: Document, end: _End, at: datetime, *, by: str | None) -> Document:
         """Entry and document end together. If they ended before, the first end stands."""
         entries, documents = self._entries, self._documents
         numbering = _numbering(document)
-        entry = entries(document.register.register_id, EntryItem.line_of(numbering.number))
+        register = document.register
+        entry = entries(register.register_id, EntryItem.line_of(numbering.number, numbering.child))
+        outcome = PendingOutcome(
+            number=numbering.number,
+            child=numbering.child,
+            subject_id=document.document_id,
+            outcome=end.outcome,
+            at=at,
+            file_digest=end.file_digest,
+            reason_code=end.reason_code,
+        )
         try:
             with TransactWrite(connection=self.connection) as transaction:
+                self._put_outcome(transaction, register, outcome)
                 transaction.update(
                     entry,
-                    actions=[
-                        entries.state.set(ending.entry_state.value),
-                        entries.ended_at.set(to_text(at)),
-                        *ending.entry_actions,
-                    ],
+                    actions=[*self._ending(end.entry_state, at, by), *end.entry_actions],
                     condition=(entries.state == EntryState.OPEN.value)
                     & (entries.document_id == document.document_id)
                     & (entries.content_digest == document.content_digest),
                 )
                 transaction.update(
                     documents(DocumentItem.key(document.document_id)),
-                    actions=[
-                        *ending.document_actions,
-                        *self._entering(ending.document_state, at, settled=wanted.settled),
-                    ],
+                    actions=[*end.document_actions, *self._entering(end.document)],
                     condition=documents.state == DocumentState.NUMBERED.value,
                 )
         except TransactWriteError as error:
             if Cancellation.CONDITION not in cancellations(error):
                 message = "The register was busy; the end of the document was not entered."
                 raise UnavailableError(message) from error
-            return self._as_ended_before(document, ending, error)
-        return wanted
+            return self._as_ended_before(document, end, error)
+        return end.document
 
     def _as_ended_before(
-        self, document: Document, ending: _Ending, error: TransactWriteError
+        self, document: Document, end: _End, error: TransactWriteError
     ) -> Document:
         with translated():
             kept = self._documents.get(
                 DocumentItem.key(document.document_id), consistent_read=True
             ).to_domain()
-        if kept.state is not ending.document_state:
+        if kept.state is not end.document.state:
             raise DocumentMovedError(f"The document already ended as {kept.state}.") from error
         return kept
 
-    def _entering(
-        self, state: DocumentState, at: datetime, *, settled: bool = False
-    ) -> list[Action]:
-        documents = self._documents
-        change = ChangeMap.of(Change(state, at))
+    def _ending(self, state: EntryState, at: datetime, by: str | None) -> list[Action]:
+        entries = self._entries
+        actor: list[Action] = [entries.ended_by.set(by)] if by else []
+        return [entries.state.set(state.value), entries.ended_at.set(to_text(at)), *actor]
+
+    def _entering(self, document: Document) -> list[Action]:
+        """Actions that bring the stored document into the state of `document`."""
+        documents, last = self._documents, document.history[-1]
         watch: list[Action] = (
             [documents.unsettled_shard.remove(), documents.due_at.remove()]
-            if settled
-            else [documents.due_at.set(to_text(at + self._sweep_after)), documents.sweeps.set(0)]
+            if document.settled
+            else [
+                documents.due_at.set(to_text(last.at + self._sweep_after)),
+                documents.sweeps.set(0),
+            ]
         )
         return [
-            documents.state.set(state.value),
-            documents.history.set(documents.history.append([change])),
+            documents.state.set(document.state.value),
+            documents.history.set(documents.history.append([ChangeMap.of(last)])),
             *watch,
         ]
 
+    def _place(
+        self, register: Register, log: LogItem, length: int, waiting: Sequence[PendingItem]
+    ) -> None:
+        logs, leaves = self._logs, self._leaves
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                for index, pending in enumerate(waiting, start=length):
+                    leaf = pending.to_domain().leaf(register, index)
+                    transaction.delete(pending, condition=self._pending.register_id.exists())
+                    transaction.save(
+                        leaves(
+                            LeafItem.partition(register),
+                            LeafItem.line_of(index),
+                            body=leaf.to_bytes().decode(),
+                        ),
+                        condition=leaves.register_id.does_not_exist(),
+                    )
+                transaction.update(
+                    log,
+                    actions=[logs.sequenced.set(length + len(waiting))],
+                    condition=logs.sequenced == length
+                    if length
+                    else logs.sequenced.does_not_exist() | (logs.sequenced == 0),
+                )
+        except TransactWriteError as error:
+            cancellations(error)
+            message = "Another sequencer was at this log; read its length again."
+            raise RegisterConflictError(message) from error
+
+    def _entry_item(self, register: Register, number: int, child: int = 0) -> EntryItem | None:
+        with translated():
+            try:
+                return self._entries.get(
+                    register.register_id, EntryItem.line_of(number, child), consistent_read=True
+                )
+            except DoesNotExist:
+                return None
+
+    def _key_of(self, entry: Entry) -> EntryItem:
+        return self._entries(entry.register.register_id, EntryItem.line_of(*entry.position))
+
+    def _log_item(self, register: Register, log: LogName) -> LogItem:
+        with translated():
+            try:
+                return self._logs.get(
+                    register.register_id, LogItem.line_of(log), consistent_read=True
+                )
+            except DoesNotExist:
+                return self._logs(register.register_id, LogItem.line_of(log))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
-    """How entry and document end together."""
+class _End:
+    """How entry and document end together; `document` as it will be."""
 
     entry_state: EntryState
     entry_actions: Sequence[Action]
-    document_state: DocumentState
+    document: Document
     document_actions: Sequence[Action]
+    outcome: Outcome
+    file_digest: str | None = None
+    reason_code: str | None = None
+
+
+class _Found:
+    """Cancellation reasons by name. pynamodb sends checks, then puts, then updates."""
+
+    def __init__(
+        self,
+        reasons: Sequence[Cancellation],
+        *,
+        checks: Sequence[str] = (),
+        puts: int,
+        updates: Sequence[str],
+    ) -> None:
+        start = len(checks)
+        self.busy = Cancellation.BUSY in reasons
+        self._puts = reasons[start : start + puts]
+        self._later = reasons[start + puts + len(updates) :]
+        self._named = dict(zip(checks, reasons, strict=False)) | dict(
+            zip(updates, reasons[start + puts :], strict=False)
+        )
+
+    def failed(self, name: str) -> bool:
+        return self._named.get(name) is Cancellation.CONDITION
+
+    @property
+    def any_later_update(self) -> bool:
+        return Cancellation.CONDITION in self._later
+
+    def any_put(self, first: int) -> bool:
+        return Cancellation.CONDITION in self._puts[:first]
+
+    def explain(self, error: TransactWriteError) -> None:
+        """Raise what the failed condition means."""
+        if self.busy:
+            raise RegisterConflictError("Another writer was at this register.") from error
+        if self.failed("closing"):
+            raise RegisterClosedError("The year of this register is closed.") from error
+        if self.failed("document"):
+            raise DocumentMovedError("The document is in another state by now.") from error
+        raise EntryMovedError("The entry is in another state by now.") from error
+
+
+def _with_document(entry: Entry, document: Document, outcome: Outcome) -> PendingOutcome:
+    """The outcome that brings a document's content to a number."""
+    return PendingOutcome(
+        number=entry.number,
+        child=entry.child,
+        subject_id=document.document_id,
+        outcome=outcome,
+        at=_numbering(document).numbered_at,
+        commitment=document.commitment,
+    )
+
+
+def _register(register_id: str) -> Register:
+    agency_id, book, year = register_id.split("/")
+    return Register(agency_id, book, int(year))
 
 
 def _numbering(document: Document) -> Numbering:
     if document.numbering is None:
-        raise ValueError("only a numbered document has an entry to end")
+        raise ValueError("the document has no number")
     return document.numbering
