@@ -179,6 +179,9 @@ class RegisterStore(Protocol):
     def begin_closing(self, register: Register) -> Head:
         """From now on no number of this register is given. Repeatable."""
 
+    def mark_closed(self, register: Register, statement: str) -> Head:
+        """Note the digest of the closing statement; the first one stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogState:
@@ -340,7 +343,13 @@ class EvidenceSigner(Protocol):
 
 class Archive(Protocol):
     def put_once(
-        self, key: str, sealed: bytes, retain_until: datetime, mode: LockMode
+        self,
+        key: str,
+        sealed: bytes,
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str = "application/pdf",
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever."""

@@ -263,6 +263,12 @@ class MemoryLedger:
             self._heads[register] = replace(self._heads[register], closing=True)
             return self._heads[register]
 
+    def mark_closed(self, register: Register, statement: str) -> Head:
+        with self._lock:
+            head = self._heads[register]
+            self._heads[register] = replace(head, statement=head.statement or statement)
+            return self._heads[register]
+
     # -- LogStore ------------------------------------------------------------
 
     def sequence(self, register: Register) -> int:
@@ -413,14 +419,22 @@ class MemoryArchive:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.files: dict[str, bytes] = {}
+        self.media_types: dict[str, str] = {}
         self._described: dict[str, ArchivedFile] = {}
 
     def put_once(
-        self, key: str, sealed: bytes, retain_until: datetime, mode: LockMode
+        self,
+        key: str,
+        sealed: bytes,
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str = "application/pdf",
     ) -> ArchivedFile:
         with self._lock:
             if key not in self.files:
                 self.files[key] = sealed
+                self.media_types[key] = media_type
                 self._described[key] = ArchivedFile(
                     key=key,
                     version_id=f"v{len(self.files)}",

@@ -29,7 +29,13 @@ class S3Archive:
         self._bucket = bucket
 
     def put_once(
-        self, key: str, sealed: bytes, retain_until: datetime, mode: LockMode
+        self,
+        key: str,
+        sealed: bytes,
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str = "application/pdf",
     ) -> ArchivedFile:
         """Idempotency key of this write: the object key.
 
@@ -43,7 +49,7 @@ class S3Archive:
                     Bucket=self._bucket,
                     Key=key,
                     Body=sealed,
-                    ContentType="application/pdf",
+                    ContentType=media_type,
                     IfNoneMatch="*",
                     ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
                     ObjectLockMode=mode.value,
@@ -80,7 +86,6 @@ class S3Archive:
                 "Bucket": self._bucket,
                 "Key": file.key,
                 "VersionId": file.version_id,
-                "ResponseContentType": "application/pdf",
                 "ResponseContentDisposition": f'inline; filename="{filename}"',
             },
             ExpiresIn=seconds,

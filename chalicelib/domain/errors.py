@@ -165,6 +165,12 @@ class RegisterClosedError(TraError):
     code = "register_closed"
 
 
+class RegisterNotOverError(TraError):
+    """The year of this register still lasts in Asia/Bangkok, so it cannot be closed."""
+
+    code = "register_not_over"
+
+
 class LogForkError(TraError):
     """A log file would change what was published. Nothing is written; somebody must look."""
 

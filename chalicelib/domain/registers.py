@@ -223,11 +223,13 @@ class NumberWish:
 @dataclass(frozen=True, slots=True)
 class Head:
     """How far a register is: the last number given and when; `closing` once its year is
-    being closed, and no number is given any more."""
+    being closed, and no number is given any more; `statement` (hex SHA-256) once the
+    closing statement lies in the archive."""
 
     last_number: int = 0
     last_at: datetime | None = None
     closing: bool = False
+    statement: str | None = None
 
     def next_instant(self, now: datetime) -> datetime:
         """The numbering instant: `now`, but never before the last one, so that time in a
@@ -317,6 +319,16 @@ def insert_after(parent: Entry, child: int, claim: Claim, now: datetime) -> Entr
         subject=claim.subject,
         counterpart=claim.counterpart,
     )
+
+
+def is_over(register: Register, now: datetime) -> bool:
+    """Whether the register's year has ended in Asia/Bangkok (A18)."""
+    return register.year < register_year(now)
+
+
+def statement_key(register: Register) -> str:
+    """Where the closing statement lies in the archive."""
+    return f"statements/{register.register_id}/closing.jws"
 
 
 SEND, RECEIVE, CIRCULAR = "send", "receive", "circular"

@@ -18,13 +18,35 @@ from chalicelib.adapters.memory import MemoryLedger
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
+    EntryMovedError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    RegisterClosedError,
     RegisterConflictError,
 )
-from chalicelib.domain.registers import EntryState, Head, Register, lay_out_block, numbering_of
+from chalicelib.domain.merkle import EMPTY_HEAD, TreeHead
+from chalicelib.domain.registers import (
+    Entry,
+    EntryState,
+    Head,
+    LogName,
+    Register,
+    Reserve,
+    insert_after,
+    lay_out_block,
+    lay_out_reservation,
+    numbering_of,
+)
 from chalicelib.domain.retention import LockMode
-from chalicelib.ports import DocumentStore, IdempotencyClaim, RegisterStore, Search
+from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf
+from chalicelib.ports import (
+    DocumentStore,
+    IdempotencyClaim,
+    LogState,
+    LogStore,
+    RegisterStore,
+    Search,
+)
 from tests.support.samples import NOON, SWEEP_AFTER, claim_of, document
 from tests.support.tables import create_table
 
@@ -44,6 +66,7 @@ FILE = ArchivedFile(
 class Ledger:
     documents: DocumentStore
     registers: RegisterStore
+    logs: LogStore
 
     def accept(self, *documents: Document) -> None:
         for accepted in documents:
@@ -62,17 +85,15 @@ class Ledger:
 def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     if request.param == "memory":
         memory = MemoryLedger(sweep_after=SWEEP_AFTER)
-        yield Ledger(memory, memory)
+        yield Ledger(memory, memory, memory)
         return
     request.getfixturevalue("aws")
     client: Any = boto3.client("dynamodb")
     run = uuid4().hex[:8]
     documents = create_table(client, "DocumentsTable", f"documents-{run}")
     registers = create_table(client, "RegistersTable", f"registers-{run}")
-    yield Ledger(
-        DynamoDocumentStore(documents, sweep_after=SWEEP_AFTER),
-        DynamoRegisterStore(registers, documents, sweep_after=SWEEP_AFTER),
-    )
+    store = DynamoRegisterStore(registers, documents, sweep_after=SWEEP_AFTER)
+    yield Ledger(DynamoDocumentStore(documents, sweep_after=SWEEP_AFTER), store, store)
     client.delete_table(TableName=documents)
     client.delete_table(TableName=registers)
 
@@ -328,3 +349,193 @@ def test_a_forged_cursor_is_refused(ledger: Ledger) -> None:
     """P6: a cursor is only what the last answer gave."""
     with pytest.raises(InvalidRequestError):
         ledger.documents.search(Search(agency_id="diw", cursor="bm9uc2Vuc2U"))
+
+
+# -- reserved and inserted numbers, outcomes, closing ------------------------------
+
+TERMS = Reserve(
+    reservation_id="R1", owner="clerk-1", reason="รอลงนาม", expires_at=NOON + timedelta(days=3)
+)
+SALTS = ["0b" * 32, "0c" * 32]
+
+
+def _reserve(ledger: Ledger, after: int = 0) -> list[Entry]:
+    block = lay_out_reservation(REGISTER, Head(after), TERMS, SALTS, NOON)
+    ledger.registers.assign(block, {})
+    return list(block.entries)
+
+
+def _use(ledger: Ledger, entry: Entry, document: Document) -> Document:
+    numbered = document.numbered(replace(numbering_of(entry), dated=entry.numbered_at))
+    ledger.registers.use_reserved(entry, numbered)
+    return numbered
+
+
+def _outcomes(ledger: Ledger) -> list[OutcomeLeaf]:
+    length = ledger.logs.sequence(REGISTER)
+    leaves = ledger.logs.leaves(REGISTER, LogName.OUTCOMES, start=0, limit=100)
+    assert len(leaves) == length
+    return [OutcomeLeaf.from_bytes(leaf) for leaf in leaves]
+
+
+def test_reserved_numbers_are_visible_entries(ledger: Ledger) -> None:
+    """P1: numbers taken ahead stand in the register with owner, reason and expiry."""
+    reserved = _reserve(ledger)
+    assert ledger.registers.entries(REGISTER) == tuple(reserved)
+    assert ledger.registers.head(REGISTER).last_number == 2
+    assert ledger.registers.entry(REGISTER, 2) == reserved[1]
+    assert ledger.registers.expired(TERMS.expires_at - timedelta(seconds=1), 10) == ()
+    assert len(ledger.registers.expired(TERMS.expires_at, 10)) == 2
+
+
+def test_a_reserved_number_becomes_the_documents(ledger: Ledger) -> None:
+    """P1, P2: used in time it is the document's; used twice it is refused."""
+    first, _ = _reserve(ledger)
+    ledger.accept(document("D1"), document("D2"))
+    numbered = _use(ledger, first, document("D1"))
+    assert ledger.documents.get("D1") == numbered
+    entry = ledger.registers.entry(REGISTER, 1)
+    assert entry is not None
+    assert (entry.state, entry.document_id) == (EntryState.OPEN, "D1")
+    assert entry.number_leaf() == first.number_leaf()
+    with pytest.raises(EntryMovedError):
+        _use(ledger, first, document("D2"))
+    with pytest.raises(DocumentMovedError):
+        _use(ledger, ledger.registers.entries(REGISTER)[1], document("D1"))
+    assert len(ledger.registers.expired(TERMS.expires_at, 10)) == 1
+
+
+def test_an_unused_number_ends_as_void(ledger: Ledger) -> None:
+    """P1: given back or expired it stays as void, with reason, actor and time; never reused."""
+    first, second = _reserve(ledger)
+    for _ in range(2):
+        ledger.registers.release(first, reason="reservation_expired", by="sweep", at=NOON)
+    kept = ledger.registers.entry(REGISTER, 1)
+    assert kept is not None
+    assert (kept.state, kept.reason, kept.ended_by, kept.ended_at) == (
+        EntryState.VOID,
+        "reservation_expired",
+        "sweep",
+        NOON,
+    )
+    ledger.accept(document())
+    _use(ledger, second, document())
+    with pytest.raises(EntryMovedError):
+        ledger.registers.release(second, reason="reservation_expired", by="sweep", at=NOON)
+    assert [leaf.outcome for leaf in _outcomes(ledger)] == [
+        Outcome.VOID,
+        Outcome.RESERVATION_USED,
+    ]
+
+
+def test_inserted_numbers_are_children_of_their_parent(ledger: Ledger) -> None:
+    """domain.md: เลขแทรก 1/1, 1/2 follow their parent, and none is given twice."""
+    waiting = [document(f"D{n}") for n in range(4)]
+    ledger.accept(*waiting)
+    ledger.number(waiting[0], waiting[1])
+    parent = ledger.registers.entry(REGISTER, 1)
+    assert parent is not None
+    for child, late in ((1, waiting[2]), (2, waiting[3])):
+        assert ledger.registers.children(REGISTER, 1) == child - 1
+        entry = insert_after(parent, child, claim_of(late), NOON + timedelta(hours=child))
+        ledger.registers.insert(entry, late.numbered(numbering_of(entry, dated=NOON)))
+        with pytest.raises((EntryMovedError, DocumentMovedError)):
+            ledger.registers.insert(entry, late.numbered(numbering_of(entry, dated=NOON)))
+    entries = ledger.registers.entries(REGISTER)
+    assert [e.position for e in entries] == [(1, 0), (1, 1), (1, 2), (2, 0)]
+    assert ledger.registers.entries(REGISTER, after=(1, 1), limit=1)[0].position == (1, 2)
+    stored = ledger.documents.get("D3")
+    assert stored is not None
+    assert stored.numbering is not None
+    assert (stored.numbering.printed, stored.numbering.dated) == ("๑/๒/๒๕๖๙", NOON)
+    assert [leaf.child for leaf in _outcomes(ledger)] == [1, 2]
+
+
+def test_an_inserted_document_ends_like_any_other(ledger: Ledger) -> None:
+    """P3: the child's own entry is final with its document, the parent's is untouched."""
+    ledger.accept(document("D1"), document("D2"))
+    ledger.number(document("D1"))
+    parent = ledger.registers.entry(REGISTER, 1)
+    assert parent is not None
+    entry = insert_after(parent, 1, claim_of(document("D2")), NOON)
+    inserted = document("D2").numbered(numbering_of(entry, dated=NOON))
+    ledger.registers.insert(entry, inserted)
+    ledger.registers.finalise(inserted, FILE, NOON)
+    child = ledger.registers.entry(REGISTER, 1, 1)
+    assert child is not None
+    assert child.state is EntryState.ISSUED
+    assert ledger.registers.entry(REGISTER, 1) == parent
+
+
+def test_the_number_log_tells_what_was_fixed_at_numbering(ledger: Ledger) -> None:
+    """P7: leaf i is number i+1; neither ends, uses nor insertions change it."""
+    ledger.accept(document("D1"), document("D2"))
+    _reserve(ledger)
+    (numbered,) = ledger.number(document("D1"), after=2)
+    before = ledger.logs.leaves(REGISTER, LogName.NUMBERS, start=0, limit=100)
+    assert [NumberLeaf.from_bytes(leaf).number for leaf in before] == [1, 2, 3]
+    parent = ledger.registers.entry(REGISTER, 3)
+    assert parent is not None
+    entry = insert_after(parent, 1, claim_of(document("D2")), NOON)
+    ledger.registers.insert(entry, document("D2").numbered(numbering_of(entry)))
+    ledger.registers.finalise(numbered, FILE, NOON)
+    assert ledger.logs.leaves(REGISTER, LogName.NUMBERS, start=0, limit=100) == before
+    assert ledger.logs.leaves(REGISTER, LogName.NUMBERS, start=1, limit=1) == before[1:2]
+    assert document("D1").content_digest not in b"".join(before).decode()
+
+
+def test_every_end_is_told_once_in_a_fixed_order(ledger: Ledger) -> None:
+    """P7: each outcome gets one place in the outcome log, and keeps it."""
+    waiting = [document(f"D{n:02d}") for n in range(60)]
+    ledger.accept(*waiting)
+    numbered = [*ledger.number(*waiting[:49]), *ledger.number(*waiting[49:], after=49)]
+    for n, each in enumerate(numbered[:55]):
+        at = NOON + timedelta(seconds=n)
+        if n % 5:
+            ledger.registers.finalise(each, replace(FILE, key=each.document_id), at)
+        else:
+            ledger.registers.void(each, REASON, by="function:seal", at=at)
+    first = _outcomes(ledger)
+    assert [leaf.seq for leaf in first] == list(range(55))
+    assert {leaf.number for leaf in first} == set(range(1, 56))
+    for each in numbered[55:]:
+        ledger.registers.finalise(each, FILE, NOON)
+    assert _outcomes(ledger)[:55] == first
+    assert len(_outcomes(ledger)) == 60
+
+
+def test_a_log_is_published_forward_only(ledger: Ledger) -> None:
+    """P7: of two checkpoints over the same state one is published."""
+    empty = ledger.logs.state(REGISTER, LogName.NUMBERS)
+    assert empty.head == EMPTY_HEAD
+    first = LogState(TreeHead(2, b"r" * 32), "จุดรับรอง\n".encode(), ("— a b\n",))
+    ledger.logs.advance(REGISTER, LogName.NUMBERS, empty, first)
+    assert ledger.logs.state(REGISTER, LogName.NUMBERS) == first
+    with pytest.raises(RegisterConflictError):
+        ledger.logs.advance(REGISTER, LogName.NUMBERS, empty, first)
+    cosigned = replace(first, cosignatures=("— a b\n", "— c d\n"))
+    ledger.logs.advance(REGISTER, LogName.NUMBERS, first, cosigned)
+    with pytest.raises(RegisterConflictError):
+        ledger.logs.advance(REGISTER, LogName.NUMBERS, first, cosigned)
+    second = LogState(TreeHead(3, b"s" * 32), b"next\n")
+    ledger.logs.advance(REGISTER, LogName.NUMBERS, cosigned, second)
+    assert ledger.logs.state(REGISTER, LogName.NUMBERS) == second
+    assert ledger.logs.state(REGISTER, LogName.OUTCOMES) == empty
+
+
+def test_a_closed_register_gives_no_number(ledger: Ledger) -> None:
+    """A18: once a year is being closed, neither next nor inserted numbers are given."""
+    ledger.accept(document("D1"), document("D2"), document("D3"))
+    ledger.number(document("D1"))
+    assert ledger.registers.registers() == (REGISTER,)
+    assert ledger.registers.begin_closing(REGISTER).closing
+    assert ledger.registers.begin_closing(REGISTER).closing
+    with pytest.raises(RegisterConflictError):
+        ledger.number(document("D2"), after=1)
+    parent = ledger.registers.entry(REGISTER, 1)
+    assert parent is not None
+    entry = insert_after(parent, 1, claim_of(document("D3")), NOON)
+    with pytest.raises(RegisterClosedError):
+        ledger.registers.insert(entry, document("D3").numbered(numbering_of(entry)))
+    assert ledger.registers.mark_closed(REGISTER, "aa").statement == "aa"
+    assert ledger.registers.mark_closed(REGISTER, "bb").statement == "aa"

@@ -142,16 +142,20 @@ def audit(fakes: Fakes, register: Register, *, agency_id: str = "diw") -> list[s
 
 def _audit_register(fakes: Fakes, register: Register) -> Iterator[str]:
     entries = fakes.ledger.entries(register, limit=1_000_000)
-    numbers = [entry.number for entry in entries]
+    numbers = [entry.number for entry in entries if not entry.child]
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"numbers are {numbers}"
     if fakes.ledger.head(register).last_number != len(numbers):
         yield "the head does not match the entries"
     for document_id, times in Counter(entry.document_id for entry in entries).items():
-        if times > 1:
+        if document_id is not None and times > 1:
             yield f"{document_id} has {times} numbers"
     for entry in entries:
-        document = fakes.ledger.get(entry.document_id or "")
+        if entry.document_id is None:
+            if entry.state is not EntryState.VOID:
+                yield f"{entry.number} is {entry.state} and nobody's"
+            continue
+        document = fakes.ledger.get(entry.document_id)
         if document is None or document.content_digest != entry.content_digest:
             yield f"{entry.number} binds another content"
         elif entry.state is EntryState.OPEN:

@@ -364,9 +364,15 @@ class HeadItem(Model):
     last_number = NumberAttribute()
     last_at = UnicodeAttribute()
     closing = BooleanAttribute(null=True)
+    statement = UnicodeAttribute(null=True)
 
     def to_domain(self) -> Head:
-        return Head(int(self.last_number), to_instant(self.last_at), closing=bool(self.closing))
+        return Head(
+            int(self.last_number),
+            to_instant(self.last_at),
+            closing=bool(self.closing),
+            statement=self.statement,
+        )
 
 
 class BegunItem(Model):

@@ -251,6 +251,22 @@ class DynamoRegisterStore:
             )
         return item.to_domain()
 
+    def mark_closed(self, register: Register, statement: str) -> Head:
+        """Idempotency key of this write: there is no statement yet."""
+        heads = self._heads
+        item = heads(register.register_id, HeadItem.LINE)
+        with translated():
+            try:
+                item.update(
+                    actions=[heads.statement.set(statement)],
+                    condition=(heads.closing == True)  # noqa: E712 - a DynamoDB condition
+                    & heads.statement.does_not_exist(),
+                )
+            except UpdateError as error:
+                if not is_condition_failure(error):
+                    raise
+        return self.head(register)
+
     # -- logs ----------------------------------------------------------------
 
     def sequence(self, register: Register) -> int:
