@@ -87,9 +87,11 @@ class DocumentStore(Protocol):
     """Documents and the keys that lead to them. Reads are strongly consistent
     unless said otherwise."""
 
-    def add(self, document: Document, claim: IdempotencyClaim | None) -> Document:
-        """Store a new document, its verification code and its idempotency claim in one
-        transaction. A claim seen before with the same digest returns the document
+    def add(
+        self, document: Document, claim: IdempotencyClaim | None, *others: Document
+    ) -> Document:
+        """Store a new document (and the others of its run), their verification codes and
+        the idempotency claim in one transaction. A claim seen before with the same digest returns the document
         it made; with another digest raises IdempotencyKeyReusedError."""
 
     def get(self, document_id: str) -> Document | None: ...
@@ -320,6 +322,27 @@ class Previewer(Protocol):
 
     def render(self, request: RenderRequest) -> LintedPdf:
         """Render and lint. Raises RenderError, LintError, UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterSheet:
+    """A register as printed for people (A25): every text is ready. `created_at` is the
+    time of printing in seconds since 1970; each of `rows` has a text per head."""
+
+    agency: str
+    title: str
+    year: str
+    extent: str
+    selection: str | None
+    printed_at: str
+    created_at: int
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class RegisterPrinter(Protocol):
+    def print_register(self, sheet: RegisterSheet) -> bytes:
+        """PDF bytes, A4 across. Raises RenderError, UnavailableError."""
 
 
 class Sealer(Protocol):

@@ -77,7 +77,9 @@ class MemoryLedger:
 
     # -- DocumentStore -------------------------------------------------------
 
-    def add(self, document: Document, claim: IdempotencyClaim | None) -> Document:
+    def add(
+        self, document: Document, claim: IdempotencyClaim | None, *others: Document
+    ) -> Document:
         with self._lock:
             if claim is not None:
                 made = self._claims.get((claim.agency_id, claim.key))
@@ -87,9 +89,10 @@ class MemoryLedger:
                     document.document_id,
                     claim.request_digest,
                 )
-            self._documents[document.document_id] = document
-            self._codes[document.verification_code] = document.document_id
-            self._watch(document.document_id, document.submitted_at)
+            for each in (document, *others):
+                self._documents[each.document_id] = each
+                self._codes[each.verification_code] = each.document_id
+                self._watch(each.document_id, each.submitted_at)
             return document
 
     def get(self, document_id: str) -> Document | None:

@@ -20,6 +20,8 @@ class Action(StrEnum):
     READ_DOCUMENT = "documents:read"
     SEARCH_DOCUMENTS = "documents:search"
     READ_FILE = "files:read"
+    READ_REGISTER = "registers:read"
+    RESERVE_NUMBERS = "registers:reserve"
     COSIGN_LOG = "logs:cosign"
 
 
@@ -40,6 +42,8 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.READ_DOCUMENT: _READERS,
     Action.SEARCH_DOCUMENTS: _READERS,
     Action.READ_FILE: _READERS,
+    Action.READ_REGISTER: _READERS - {Role.APPROVER},
+    Action.RESERVE_NUMBERS: frozenset({Role.CLERK, Role.REGISTRAR}),
     # A witness acts for its agency on the logs of all: they are public.
     Action.COSIGN_LOG: frozenset({Role.APPLICATION, Role.AUDITOR}),
 }

@@ -21,7 +21,8 @@ class SealCredential:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
     """A juristic-person agency. `inbox_url` is its own SQS queue; without one it is
-    listed but cannot be told anything, so it cannot be a recipient."""
+    listed but cannot be told anything, so it cannot be a recipient. `witness_key` (vkey)
+    is what its co-signatures on other agencies' logs are checked with."""
 
     agency_id: str
     name_th: str
@@ -30,6 +31,7 @@ class Agency:
     signatory_position_th: str | None = None
     inbox_url: str | None = None
     seal: SealCredential | None = None
+    witness_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

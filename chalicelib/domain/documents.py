@@ -98,6 +98,7 @@ class Document:
     `content_digest` (hex SHA-256, see `content_digest`) is fixed at acceptance
     and bound to the number in the numbering transaction (P2). `salt` (hex, 32 random
     bytes) hides it in the public log: the log holds only a commitment to both (P7).
+    `run` names all documents, in order, that get consecutive numbers with this one.
     """
 
     document_id: str
@@ -115,6 +116,7 @@ class Document:
     valid_until: date | None
     retention_years: int
     wish: NumberWish | None = None
+    run: tuple[str, ...] = ()
     verification_code: str
     submitted_at: datetime
     submitted_by: str

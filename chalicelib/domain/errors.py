@@ -159,6 +159,13 @@ class EntryMovedError(TraError):
     retryable = True
 
 
+class NumberUsedError(EntryMovedError):
+    """A reserved number became a document's, so it cannot be given back."""
+
+    code = "number_used"
+    retryable = False
+
+
 class RegisterClosedError(TraError):
     """The year of this register is closed: no number of it is given any more (A18)."""
 

@@ -192,6 +192,7 @@ def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submis
         classification=Classification(body.classification),
         urgency=Urgency(body.urgency),
         wish=_wish(call, kind, body),
+        per_recipient=body.numbers == "per_recipient",
         claim=_claim(call, raw),
     )
 

@@ -32,6 +32,8 @@ from chalicelib.domain.evidence import verify_url
 from chalicelib.services.preview import Previewed
 
 MAX_RECIPIENTS = 100
+MAX_RUN = 49
+"""What one numbering transaction holds: a run is numbered whole or not at all."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -87,6 +89,11 @@ class SubmitDocument(_Strict):
         default=None,
         description="Letter date, if the application prints one of its own: it must be today in "
         "Asia/Bangkok, because numbers are never back-dated.",
+    )
+    numbers: Literal["one", "per_recipient"] = Field(
+        default="one",
+        description="One number for all recipients, or a run of consecutive numbers: one document "
+        f"for each recipient (at most {MAX_RUN}).",
     )
     use_reserved: NumberOfBook | None = Field(
         default=None, description="Use a number that was reserved (จองเลข)."
@@ -163,6 +170,29 @@ class SubmitDocument(_Strict):
         if text is not None and text != today:
             raise _custom("backdating_refused" if text < today else "date_ahead", *_NOT_TODAY)
         return text
+
+    @field_validator("numbers")
+    @classmethod
+    def _has_recipients(cls, numbers: str, info: ValidationInfo) -> str:
+        count = len(info.data.get("recipients", [""]))
+        if numbers == "per_recipient" and not 1 <= count <= MAX_RUN:
+            raise _custom(
+                "bad_run",
+                f"A run needs 1 to {MAX_RUN} recipients.",
+                f"การออกเลขเรียงตามผู้รับ ต้องมีผู้รับ 1 ถึง {MAX_RUN} ราย",
+            )
+        return numbers
+
+    @field_validator("use_reserved", "insert_after")
+    @classmethod
+    def _not_a_run(cls, wish: NumberOfBook | None, info: ValidationInfo) -> NumberOfBook | None:
+        if wish is not None and info.data.get("numbers") == "per_recipient":
+            raise _custom(
+                "two_wishes",
+                "A run takes the next numbers; it cannot use or insert a certain one.",
+                "การออกเลขเรียงตามผู้รับใช้เลขถัดไปเท่านั้น",
+            )
+        return wish
 
     @field_validator("insert_after")
     @classmethod
@@ -263,6 +293,7 @@ class AcceptedDocument(_Answer):
     document_id: str
     state: DocumentState
     content_digest: str
+    run: list[str] = Field(description="Ids of all documents numbered consecutively with this.")
     links: DocumentLinks
 
     @classmethod
@@ -271,6 +302,7 @@ class AcceptedDocument(_Answer):
             document_id=document.document_id,
             state=document.state,
             content_digest=document.content_digest,
+            run=list(document.run),
             links=_links(document, public_url),
         )
 
@@ -301,6 +333,7 @@ class DocumentView(AcceptedDocument):
             document_id=document.document_id,
             state=document.state,
             content_digest=document.content_digest,
+            run=list(document.run),
             links=_links(document, public_url),
             agency_id=document.agency_id,
             document_type=document.document_type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.directory import DocumentType
@@ -67,14 +67,36 @@ def number(document_ids: Sequence[str], *, to: Numberer) -> None:
     Dies before step 3: nothing happened. Dies after it: documents are numbered, the
     messages come back and step 4 sends them on (P8).
     """
-    for start in range(0, len(document_ids), NUMBERS_PER_BLOCK):
-        _number_block(document_ids[start : start + NUMBERS_PER_BLOCK], to)
+    known = to.documents.get_many(document_ids)
+    for block in _blocks(document_ids, known):
+        _number_block(block, to, known)
 
 
-def _number_block(document_ids: Sequence[str], to: Numberer) -> None:
+def _blocks(document_ids: Sequence[str], known: Mapping[str, Document]) -> Iterator[list[str]]:
+    """Ids in blocks that fit a transaction. The documents of a run stay together, though
+    the message of one of them came alone: their numbers follow each other."""
+    block: list[str] = []
+    placed: set[str] = set()
+    for document_id in document_ids:
+        document = known.get(document_id)
+        together = (document.run or (document_id,)) if document else (document_id,)
+        if document_id in placed:
+            continue
+        if len(block) + len(together) > NUMBERS_PER_BLOCK:
+            yield block
+            block = []
+        block += together
+        placed.update(together)
+    if block:
+        yield block
+
+
+def _number_block(document_ids: Sequence[str], to: Numberer, known: Mapping[str, Document]) -> None:
     for attempt in range(_TRIES):
         # 1. Read how far each document is.
-        found = _in_order(document_ids, to.documents.get_many(document_ids))
+        if attempt or not known.keys() >= set(document_ids):
+            known = to.documents.get_many(document_ids)
+        found = _in_order(document_ids, known)
 
         try:
             # 2. End what can never be numbered, so that it does not block its register (P4).

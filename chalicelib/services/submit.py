@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -34,6 +34,7 @@ class Submission:
     classification: Classification
     urgency: Urgency
     wish: NumberWish | None
+    per_recipient: bool
     claim: IdempotencyClaim | None
 
 
@@ -55,15 +56,27 @@ def submit(
     accepted and `sweep`, or a repeat with the same key, sends the message.
     """
     # 1. Fix what the number will bind: the digest of the content (P2).
-    fresh = accept(submission, clock=clock, ids=ids)
+    fresh, *others = _run(submission, clock, ids)
 
     # 2. Store it, once per Idempotency-Key.
-    document = documents.add(fresh, submission.claim)
+    document = documents.add(fresh, submission.claim, *others)
 
     # 3. Tell the numbering of its book. A repeat tells it again, which harms nothing.
     if document.state is DocumentState.ACCEPTED:
         number_queue.send([document.document_id], group=document.book.group)
     return document
+
+
+def _run(submission: Submission, clock: Clock, ids: Ids) -> list[Document]:
+    """One document for all recipients, or one for each, to be numbered consecutively."""
+    if not submission.per_recipient:
+        return [accept(submission, clock=clock, ids=ids)]
+    each = [
+        accept(replace(submission, recipients=(recipient,)), clock=clock, ids=ids)
+        for recipient in submission.recipients
+    ]
+    run = tuple(document.document_id for document in each)
+    return [replace(document, run=run) for document in each]
 
 
 def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:

@@ -539,3 +539,14 @@ def test_a_closed_register_gives_no_number(ledger: Ledger) -> None:
         ledger.registers.insert(entry, document("D3").numbered(numbering_of(entry)))
     assert ledger.registers.mark_closed(REGISTER, "aa").statement == "aa"
     assert ledger.registers.mark_closed(REGISTER, "bb").statement == "aa"
+
+
+def test_a_run_of_49_is_stored_whole(ledger: Ledger) -> None:
+    """P4: the documents of a run are accepted together, under one claim."""
+    run = tuple(f"D{n:02d}" for n in range(49))
+    first, *others = [replace(document(i), run=run) for i in run]
+    claim = IdempotencyClaim("diw", "key-1", "digest-1")
+    assert ledger.documents.add(first, claim, *others) == first
+    assert ledger.documents.add(replace(first, document_id="X"), claim) == first
+    assert ledger.documents.get_many(run) == {d.document_id: d for d in (first, *others)}
+    assert ledger.documents.get("X") is None

@@ -20,7 +20,7 @@ from typing import Any
 
 from chalicelib.adapters.memory import MemoryQueue
 from chalicelib.domain.documents import Document, DocumentState, archive_key
-from chalicelib.domain.registers import EntryState, Register
+from chalicelib.domain.registers import Entry, EntryState, Register
 from chalicelib.handlers import queues, schedules
 from chalicelib.ports import Search
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
@@ -151,19 +151,23 @@ def _audit_register(fakes: Fakes, register: Register) -> Iterator[str]:
         if document_id is not None and times > 1:
             yield f"{document_id} has {times} numbers"
     for entry in entries:
-        if entry.document_id is None:
-            if entry.state is not EntryState.VOID:
-                yield f"{entry.number} is {entry.state} and nobody's"
-            continue
-        document = fakes.ledger.get(entry.document_id)
-        if document is None or document.content_digest != entry.content_digest:
-            yield f"{entry.number} binds another content"
-        elif entry.state is EntryState.OPEN:
-            yield f"{entry.number} is open"
-        elif entry.state is EntryState.ISSUED and (
-            document.file is None or entry.file_digest != document.file.sha256
-        ):
-            yield f"{entry.number} and its document name different files"
+        yield from _audit_entry(fakes, entry)
+
+
+def _audit_entry(fakes: Fakes, entry: Entry) -> Iterator[str]:
+    if entry.document_id is None:
+        if entry.state is not EntryState.VOID:
+            yield f"{entry.number} is {entry.state} and nobody's"
+        return
+    document = fakes.ledger.get(entry.document_id)
+    if document is None or document.content_digest != entry.content_digest:
+        yield f"{entry.number} binds another content"
+    elif entry.state is EntryState.OPEN:
+        yield f"{entry.number} is open"
+    elif entry.state is EntryState.ISSUED and (
+        document.file is None or entry.file_digest != document.file.sha256
+    ):
+        yield f"{entry.number} and its document name different files"
 
 
 def _audit_documents(fakes: Fakes, agency_id: str) -> Iterator[str]:

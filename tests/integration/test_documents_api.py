@@ -157,3 +157,28 @@ def test_search_pages_through_the_agencys_documents(api: Api, licence: dict[str,
         cursor = page["cursor"]
     assert len(found) == 5
     assert set(found) == made
+
+
+def test_one_number_for_each_recipient(api: Api, licence: dict[str, Any]) -> None:
+    """Issue of registers: a run of consecutive numbers, one document per recipient, though
+    another request comes between and only one message of the run arrives."""
+    body = {**licence, "recipients": ["dbd", "rd"], "numbers": "per_recipient"}
+    other = api.submit(licence).json["document_id"]
+    run = api.submit(body).json["run"]
+    last = api.submit(licence).json["document_id"]
+    assert len(run) == 2
+    World(api.fakes).run_to_rest()
+    route = ("GET", "/v1/documents/{document_id}")
+    shown = [api.call(*route, path={"document_id": i}).json for i in (other, *run, last)]
+    assert [d["number"] for d in shown] == [1, 2, 3, 4]
+    assert [d["notified"] for d in shown[1:3]] == [["dbd"], ["rd"]]
+    assert {d["run"] == run for d in shown[1:3]} == {True}
+
+
+def test_a_run_needs_recipients_and_no_wish(api: Api, licence: dict[str, Any]) -> None:
+    """P4: what contradicts itself is pointed at."""
+    empty = api.submit({**licence, "recipients": [], "numbers": "per_recipient"})
+    assert empty.json["errors"][0]["code"] == "bad_run"
+    wish = {"year": 2026, "number": 1}
+    both = api.submit({**licence, "numbers": "per_recipient", "use_reserved": wish})
+    assert both.json["errors"][0]["code"] == "two_wishes"

@@ -59,18 +59,14 @@ class DynamoDocumentStore:
         self._sweep_after = sweep_after
         self.connection = Connection()
 
-    def add(self, document: Document, claim: IdempotencyClaim | None) -> Document:
+    def add(
+        self, document: Document, claim: IdempotencyClaim | None, *others: Document
+    ) -> Document:
         """Idempotency key of this write: the claim; without one, the fresh document id."""
-        item = self.items.of(document, due_at=document.submitted_at + self._sweep_after)
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                transaction.save(item, condition=self.items.pk.does_not_exist())
-                transaction.save(
-                    self._codes(
-                        CodeItem.key(document.verification_code), document_id=document.document_id
-                    ),
-                    condition=self._codes.pk.does_not_exist(),
-                )
+                for each in (document, *others):
+                    self._put(transaction, each)
                 if claim is not None:
                     transaction.save(
                         self._claims(
@@ -86,6 +82,16 @@ class DynamoDocumentStore:
                 raise UnavailableError(message) from error
             return self._made_by(claim)
         return document
+
+    def _put(self, transaction: TransactWrite, document: Document) -> None:
+        transaction.save(
+            self.items.of(document, due_at=document.submitted_at + self._sweep_after),
+            condition=self.items.pk.does_not_exist(),
+        )
+        transaction.save(
+            self._codes(CodeItem.key(document.verification_code), document_id=document.document_id),
+            condition=self._codes.pk.does_not_exist(),
+        )
 
     def get(self, document_id: str) -> Document | None:
         with translated():

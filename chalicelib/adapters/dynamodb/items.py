@@ -214,6 +214,7 @@ class DocumentItem(Model):
     valid_until = UnicodeAttribute(null=True)
     retention_years = NumberAttribute()
     wish = WishMap(null=True)
+    run: ListAttribute[str] = ListAttribute(of=UnicodeAttribute, null=True)  # type: ignore[arg-type]  # pynamodb types `of` by the value
     verification_code = UnicodeAttribute()
     submitted_at = UnicodeAttribute()
     submitted_by = UnicodeAttribute()
@@ -258,6 +259,7 @@ class DocumentItem(Model):
             valid_until=_day_text(document.valid_until),
             retention_years=document.retention_years,
             wish=WishMap.of(document.wish) if document.wish else None,
+            run=list(document.run) or None,
             verification_code=document.verification_code,
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
@@ -286,6 +288,7 @@ class DocumentItem(Model):
             valid_until=_day(self.valid_until),
             retention_years=int(self.retention_years),
             wish=self.wish.to_domain() if self.wish else None,
+            run=tuple(self.run or ()),
             verification_code=self.verification_code,
             submitted_at=to_instant(self.submitted_at),
             submitted_by=self.submitted_by,

@@ -1,0 +1,159 @@
+"""What a person reads in a register: the columns of the Saraban regulation (A16, A17, A25).
+
+Stored entries are made of ids, digests and UTC instants; this module makes of each one line
+of eight texts. Pure: same entry, same line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+from chalicelib.domain.directory import Agency, DocumentType
+from chalicelib.domain.registers import (
+    CIRCULAR,
+    RECEIVE,
+    SEND,
+    Entry,
+    EntryState,
+    Register,
+    print_number,
+)
+from chalicelib.domain.thai import be_year, in_bangkok, long_date, long_instant, to_thai_digits
+
+HEADS = (
+    "เลขทะเบียน",
+    "ที่",
+    "ลงวันที่",
+    "จาก",
+    "ถึง",
+    "เรื่อง",
+    "การปฏิบัติ",
+    "หมายเหตุ",
+)
+"""Titles of the columns, in order."""
+
+_BOOKS = {SEND: "ทะเบียนหนังสือส่ง", RECEIVE: "ทะเบียนหนังสือรับ", CIRCULAR: "ทะเบียนหนังสือเวียน"}
+
+_ACTIONS = {
+    EntryState.RESERVED: "จองเลข",
+    EntryState.OPEN: "กำลังออกเอกสาร",
+    EntryState.ISSUED: "ออกเอกสารแล้ว",
+    EntryState.VOID: "ยกเลิกเลข",
+}
+
+# Codes that the public log repeats, as an officer reads them.
+_VOID_REASONS = {
+    "reservation_expired": "ไม่ได้ใช้ภายในกำหนดที่จอง",
+    "reservation_given_back": "คืนเลขที่จอง",
+    "reservation_not_needed": "คืนเลขที่จอง เพราะไม่ต้องใช้แล้ว",
+    "reservation_mistaken": "คืนเลขที่จอง เพราะจองผิดพลาด",
+    "reservation_replaced": "คืนเลขที่จอง เพราะใช้เลขอื่นแทน",
+    "render_failed": "จัดหน้าเอกสารไม่ได้",
+    "lint_failed": "เอกสารที่จัดหน้าแล้วไม่ผ่านการตรวจ",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """One line as printed, in the order of `HEADS`; Thai digits, Buddhist years."""
+
+    running_number: str
+    letter_number: str
+    dated: str
+    sender: str
+    recipient: str
+    subject: str
+    action: str
+    remarks: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry with the instant it is dated by: its own, or that of the entry under which it
+    was inserted (เลขแทรก)."""
+
+    entry: Entry
+    dated_at: datetime
+
+    @property
+    def dated(self) -> date:
+        """The day in Asia/Bangkok."""
+        return in_bangkok(self.dated_at).date()
+
+
+def columns_of(line: Line, agency: Agency) -> Columns:
+    """The eight texts of a line of one of `agency`'s registers."""
+    entry = line.entry
+    receives = entry.register.book == RECEIVE
+    return Columns(
+        running_number=to_thai_digits(_running_number(entry)),
+        letter_number=printed_number(entry, agency),
+        dated=long_date(line.dated),
+        sender=entry.counterpart if receives else agency.name_th,
+        recipient=agency.name_th if receives else entry.counterpart,
+        subject=entry.subject,
+        action=_ACTIONS[entry.state],
+        remarks=" ".join(_remarks(entry)),
+    )
+
+
+def printed_number(entry: Entry, agency: Agency) -> str:
+    """The number as on the document; empty where an agency lost its letter prefix, because no
+    other number may stand in its place."""
+    try:
+        return print_number(entry.register, entry.number, entry.child, agency.letter_prefix)
+    except ValueError:
+        return ""
+
+
+def title_of(register: Register, kinds: Iterable[DocumentType]) -> str:
+    """The book's name: `ทะเบียนหนังสือส่ง`, or of the types that are numbered in it."""
+    titles = [kind.title_th for kind in kinds if kind.book == register.book]
+    own = "ทะเบียน" + " ".join(titles) if titles else f"ทะเบียน {register.book}"
+    return _BOOKS.get(register.book, own)
+
+
+def year_of(register: Register) -> str:
+    """`พ.ศ. ๒๕๖๙`."""
+    return to_thai_digits(f"พ.ศ. {be_year(register.year)}")
+
+
+def _running_number(entry: Entry) -> str:
+    return f"{entry.number}/{entry.child}" if entry.child else f"{entry.number}"
+
+
+def _remarks(entry: Entry) -> Iterable[str]:
+    """Whatever makes this line other than an ordinary one, with the real times (A18)."""
+    if entry.child:
+        yield f"เลขแทรก ออกเลขจริงเมื่อ {long_instant(entry.numbered_at)}"
+    if entry.reserve is not None:
+        yield from _remarks_of_reservation(entry)
+    if entry.state is EntryState.VOID:
+        yield _void_reason(entry)
+
+
+def _remarks_of_reservation(entry: Entry) -> Iterable[str]:
+    reserve = entry.reserve
+    if reserve is None:
+        return
+    if entry.state is EntryState.RESERVED:
+        yield f"จองโดย {reserve.owner} ใช้ได้ก่อน {long_instant(reserve.expires_at)}"
+    elif entry.document_id is None:
+        yield f"จองโดย {reserve.owner}"
+    else:
+        yield "ใช้เลขที่จองไว้"
+        if entry.state is EntryState.ISSUED and entry.ended_at is not None:
+            yield f"ออกจริงเมื่อ {long_instant(entry.ended_at)}"
+
+
+def _void_reason(entry: Entry) -> str:
+    code = entry.reason or "unknown"
+    told = _VOID_REASONS.get(code, f"เหตุ {code}")
+    when = f" เมื่อ {long_instant(entry.ended_at)}" if entry.ended_at else ""
+    return f"{told}{when}"
