@@ -35,10 +35,12 @@ class Settings:
     registers_table: str
     directory_table: str
     archive_bucket: str
+    logs_bucket: str
     number_queue_url: str
     seal_queue_url: str
     deliver_queue_url: str
     evidence_key_id: str
+    log_key_id: str
     preview_function: str
     public_url: str
     oidc_issuer: str
@@ -62,10 +64,12 @@ class Settings:
             registers_table=reader.text("TRA_REGISTERS_TABLE"),
             directory_table=reader.text("TRA_DIRECTORY_TABLE"),
             archive_bucket=reader.text("TRA_ARCHIVE_BUCKET"),
+            logs_bucket=reader.text("TRA_LOGS_BUCKET"),
             number_queue_url=reader.text("TRA_NUMBER_QUEUE_URL"),
             seal_queue_url=reader.text("TRA_SEAL_QUEUE_URL"),
             deliver_queue_url=reader.text("TRA_DELIVER_QUEUE_URL"),
             evidence_key_id=reader.text("TRA_EVIDENCE_KEY_ID"),
+            log_key_id=reader.text("TRA_LOG_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
             public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),

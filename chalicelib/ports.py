@@ -7,7 +7,7 @@ Each has a real adapter and a fake in `adapters/memory.py`; one contract suite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -212,6 +212,10 @@ class LogStore(Protocol):
         """Leaves `start`, `start + 1` … of a log, in their fixed order; of the outcome log
         those that were sequenced."""
 
+    def outcomes_of(self, register: Register, number: int, child: int = 0) -> tuple[int, ...]:
+        """Places in the outcome log of what became of an entry, in order; those that were
+        sequenced."""
+
     def state(self, register: Register, log: LogName) -> LogState:
         """What was published last; the empty tree before."""
 
@@ -382,3 +386,55 @@ class Archive(Protocol):
 
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
         """A short-lived HTTPS link to exactly this version."""
+
+
+# -- reading for the audit ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of a key in the archive, or (`deleted`) the mark that it was deleted."""
+
+    key: str
+    version_id: str
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What lies in the archive, whatever was written down of it: `lock_mode` and
+    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it."""
+
+    size: int
+    sha256: str | None
+    lock_mode: LockMode | None
+    retain_until: datetime | None
+
+
+class ArchiveInventory(Protocol):
+    """The archive as an auditor sees it: everything that lies there, nothing written."""
+
+    def versions(self, prefix: str) -> Iterator[FileVersion]:
+        """Every version and every deletion mark below `prefix`, by key; a page at a time."""
+
+    def examine(
+        self, files: Sequence[ArchivedFile], *, read_bytes: bool
+    ) -> tuple[Examined | None, ...]:
+        """What really lies at each file's key and version; None where nothing does. The
+        digest is made from the bytes, or, unless `read_bytes`, is the one the store
+        checked when they came. Raises UnavailableError."""
+
+    def read(self, key: str) -> bytes | None:
+        """The newest version's bytes, for small files. Raises UnavailableError."""
+
+
+class LogInventory(Protocol):
+    """All files of the logs, found without knowing their names."""
+
+    def paths(self, register: Register, log: LogName, prefix: str) -> Iterator[str]:
+        """Paths that begin so, in order; a page at a time."""
+
+    def read(
+        self, register: Register, log: LogName, paths: Sequence[str]
+    ) -> tuple[bytes | None, ...]:
+        """Newest bytes at each path. Raises UnavailableError."""

@@ -38,7 +38,7 @@ from chalicelib.domain.registers import (
     Register,
 )
 from chalicelib.domain.retention import LockMode
-from chalicelib.domain.tlog import Outcome
+from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
     IdempotencyClaim,
     LintedPdf,
@@ -290,6 +290,13 @@ class MemoryLedger:
             numbers = range(start + 1, start + limit + 1)
             found = (self._entries.get((register, number, 0)) for number in numbers)
             return tuple(entry.number_leaf().to_bytes() for entry in found if entry)
+
+    def outcomes_of(self, register: Register, number: int, child: int = 0) -> tuple[int, ...]:
+        with self._lock:
+            leaves = map(OutcomeLeaf.from_bytes, self._leaves.get(register, []))
+            return tuple(
+                leaf.seq for leaf in leaves if (leaf.number, leaf.child) == (number, child)
+            )
 
     def state(self, register: Register, log: LogName) -> LogState:
         with self._lock:

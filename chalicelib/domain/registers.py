@@ -47,6 +47,15 @@ class Register:
         """Stable key: `diw/licence/2026`."""
         return f"{self.agency_id}/{self.book}/{self.year}"
 
+    @classmethod
+    def parse(cls, register_id: str) -> Register:
+        """Read `register_id`. Raises ValueError unless it prints back the same."""
+        agency_id, book, year = register_id.split("/")
+        register = cls(agency_id, book, int(year))
+        if register.register_id != register_id or not (agency_id and book):
+            raise ValueError("a register is named agency/book/year")
+        return register
+
 
 class LogName(StrEnum):
     """The two Merkle logs of a register year (P7)."""

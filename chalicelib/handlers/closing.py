@@ -6,7 +6,8 @@ from chalice.app import Blueprint, CloudWatchEvent, Cron, Response
 
 from chalicelib.bootstrap import house
 from chalicelib.domain.errors import NotFoundError, UnavailableError
-from chalicelib.domain.registers import Register, statement_key
+from chalicelib.domain.registers import statement_key
+from chalicelib.handlers.logs import register_of
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
 from chalicelib.services.close import close_all
@@ -46,17 +47,9 @@ def close(_event: CloudWatchEvent) -> dict[str, int]:
     errors=(NotFoundError, UnavailableError),
 )
 def show_statement(call: Call) -> Response:
-    register = register_in(call.path)
+    register = register_of(call)
     file = call.house.archive.find(statement_key(register))
     if file is None:
         raise NotFoundError
     link = call.house.archive.link(file, filename="closing.jws", seconds=_LINK_SECONDS)
     return Response("", status_code=303, headers={"Location": link})
-
-
-def register_in(path: dict[str, str]) -> Register:
-    """The register a path names. Raises NotFoundError for a year that is none."""
-    year = path["year"]
-    if not (year.isascii() and year.isdigit() and len(year) == 4):
-        raise NotFoundError
-    return Register(path["agency"], path["book"], int(year))

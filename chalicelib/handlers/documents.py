@@ -38,6 +38,7 @@ from chalicelib.handlers.models import (
     AcceptedDocument,
     DocumentPage,
     DocumentView,
+    EvidenceBundle,
     Known,
     Preview,
     SearchDocuments,
@@ -48,6 +49,7 @@ from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
+from chalicelib.services.bundle import bundle
 from chalicelib.services.number import why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.submit import Submission, submit
@@ -146,6 +148,22 @@ def download_file(call: Call) -> Response:
         document.file, filename=f"{document.document_id}.pdf", seconds=LINK_SECONDS
     )
     return Response("", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}/evidence",
+    summary="Everything that proves the document, in one bundle; `missing` names what is not "
+    "published yet.",
+    action=Action.READ_FILE,
+    answers={200: EvidenceBundle},
+    errors=(NotFoundError, NotReadyError, UnavailableError),
+)
+def show_evidence(call: Call) -> Response:
+    return as_json(
+        EvidenceBundle(**bundle(_authorised(call), room=call.house.proving_room).content)
+    )
 
 
 def _authorised(call: Call) -> Document:

@@ -12,6 +12,7 @@ from chalicelib.services.prove import Inclusion
 
 _COUNT_PATTERN = r"^(0|[1-9][0-9]{0,18})$"
 Count = Annotated[str, StringConstraints(pattern=_COUNT_PATTERN)]
+Child = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,3})$")]
 
 
 class _Strict(BaseModel):
@@ -28,11 +29,9 @@ class AskConsistency(_Strict):
 
 
 class AskProof(_Strict):
-    """Which outcome to prove beside the number."""
+    """Of the number itself, or of one inserted under it."""
 
-    outcome_seq: Count | None = Field(
-        default=None, description="Index of an outcome of this number in the outcome log."
-    )
+    child: Child = Field(default="0", description="Place of an inserted number: 1 for 12/1.")
 
 
 class SubmitCosignature(_Strict):
@@ -66,11 +65,15 @@ class InclusionView(BaseModel):
 
 
 class NumberProof(BaseModel):
-    """What was fixed when a number was given, and, where asked for, what became of it."""
+    """What was fixed when a number was given, and what became of it, or of the number
+    inserted under it at `child`."""
 
     number: int
-    numbers: InclusionView
-    outcomes: list[InclusionView]
+    child: int
+    numbers: InclusionView = Field(description="From the number log; of 12/1 that of 12.")
+    outcomes: list[InclusionView] = Field(
+        description="From the outcome log, in its order; empty until there is one."
+    )
 
 
 class ConsistencyView(BaseModel):

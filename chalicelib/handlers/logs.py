@@ -20,7 +20,6 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.registers import LogName, Register
-from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.handlers.log_models import (
     AskConsistency,
     AskProof,
@@ -35,11 +34,11 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.cosign import cosign
 from chalicelib.services.prove import (
-    Inclusion,
     file_link,
     key_of,
     prove_consistency,
     prove_inclusion,
+    prove_outcomes,
     published,
 )
 
@@ -153,13 +152,13 @@ def show_consistency(call: Call) -> Response:
 )
 def show_number_proof(call: Call) -> Response:
     asked = parse(AskProof, call.query)
-    number = _number(call)
-    proved = prove_inclusion(
-        _register(call), LogName.NUMBERS, number - 1, room=call.house.proving_room
-    )
-    outcomes = [_outcome(call, number, int(asked.outcome_seq))] if asked.outcome_seq else []
+    register, number, child = register_of(call), _number(call), int(asked.child)
+    room = call.house.proving_room
+    proved = prove_inclusion(register, LogName.NUMBERS, number - 1, room=room)
+    outcomes = prove_outcomes(register, number, child, room=room)
     view = NumberProof(
         number=number,
+        child=child,
         numbers=InclusionView.of(proved),
         outcomes=[InclusionView.of(outcome) for outcome in outcomes],
     )
@@ -198,7 +197,7 @@ def submit_cosignature(call: Call) -> Response:
     return _text(note.decode(), cache_seconds=0)
 
 
-def _register(call: Call) -> Register:
+def register_of(call: Call) -> Register:
     """Raises NotFoundError for a name that no register can have."""
     agency, book, year = (call.path[name] for name in ("agency", "book", "year"))
     if not (_NAME.fullmatch(agency) and _NAME.fullmatch(book) and _YEAR.fullmatch(year)):
@@ -209,21 +208,13 @@ def _register(call: Call) -> Register:
 def _log(call: Call) -> tuple[Register, LogName]:
     if call.path["log"] not in set(LogName):
         raise NotFoundError
-    return _register(call), LogName(call.path["log"])
+    return register_of(call), LogName(call.path["log"])
 
 
 def _number(call: Call) -> int:
     if not _NUMBER.fullmatch(call.path["number"]):
         raise NotFoundError
     return int(call.path["number"])
-
-
-def _outcome(call: Call, number: int, seq: int) -> Inclusion:
-    """Raises NotFoundError if the outcome at `seq` is another number's."""
-    proved = prove_inclusion(_register(call), LogName.OUTCOMES, seq, room=call.house.proving_room)
-    if OutcomeLeaf.from_bytes(proved.leaf).number != number:
-        raise NotFoundError
-    return proved
 
 
 def _redirect(call: Call, *parts: str) -> Response:

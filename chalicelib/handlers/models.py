@@ -29,6 +29,8 @@ from chalicelib.domain.errors import (
     UnknownDocumentTypeError,
 )
 from chalicelib.domain.evidence import verify_url
+from chalicelib.domain.registers import Numbering
+from chalicelib.domain.thai import in_bangkok
 from chalicelib.services.preview import Previewed
 
 MAX_RECIPIENTS = 100
@@ -283,10 +285,27 @@ class FileView(_Answer):
 
 class NumberView(_Answer):
     number: int
+    child: int = Field(description="Place of an inserted number (เลขแทรก) under `number`, else 0.")
     year: int = Field(description="Register year, CE.")
     register_id: str
     printed_number: str = Field(description="As printed, in Thai digits.")
-    numbered_at: datetime
+    numbered_at: datetime = Field(description="The instant this number was really given.")
+    dated: date = Field(
+        description="Letter date, CE, Asia/Bangkok: of a reserved or inserted number the day of "
+        "the reservation or of the entry above it."
+    )
+
+    @classmethod
+    def of(cls, document: Document, numbering: Numbering) -> Self:
+        return cls(
+            number=numbering.number,
+            child=numbering.child,
+            year=numbering.year,
+            register_id=document.register.register_id,
+            printed_number=numbering.printed,
+            numbered_at=numbering.numbered_at,
+            dated=in_bangkok(numbering.dated or numbering.numbered_at).date(),
+        )
 
 
 class AcceptedDocument(_Answer):
@@ -348,15 +367,7 @@ class DocumentView(AcceptedDocument):
             history=[ChangeView(state=c.state, at=c.at) for c in document.history],
             number=numbering.number if numbering else None,
             printed_number=numbering.printed if numbering else None,
-            numbering=NumberView(
-                number=numbering.number,
-                year=numbering.year,
-                register_id=document.register.register_id,
-                printed_number=numbering.printed,
-                numbered_at=numbering.numbered_at,
-            )
-            if numbering
-            else None,
+            numbering=NumberView.of(document, numbering) if numbering else None,
             retain_until=file.retain_until if file else None,
             file=FileView(
                 sha256=file.sha256,
@@ -371,6 +382,49 @@ class DocumentView(AcceptedDocument):
             if reason
             else None,
         )
+
+
+class LogProof(_Answer):
+    """That a leaf is in a log: RFC 9162 inclusion proof under a signed checkpoint."""
+
+    index: int
+    leaf: str = Field(description="The leaf's bytes: canonical JSON.")
+    proof: list[str] = Field(description="Hashes from leaf to root, base64.")
+    checkpoint: str = Field(description="C2SP signed note.")
+
+
+class BundledFile(_Answer):
+    sha256: str
+    size: int
+    archive_version: str
+    lock_mode: str
+    retain_until: str
+
+
+class EvidenceBundle(_Answer):
+    """All that proves one document. `commitment` = SHA-256("tra/content-commitment/v1\\n" ‖
+    salt ‖ content digest) is what the public log holds."""
+
+    type: str
+    document_id: str
+    document_type: str
+    agency_id: str
+    state: DocumentState
+    register_id: str
+    number: int
+    child: int
+    printed_number: str
+    numbered_at: str
+    dated: str | None
+    content_digest: str
+    salt: str
+    commitment: str
+    reason_code: str | None
+    file: BundledFile | None
+    number_log: LogProof | None
+    outcome_log: list[LogProof]
+    evidence: str | None = Field(description="Compact JWS (ES256), key in the JWKS.")
+    missing: list[str]
 
 
 class DocumentPage(_Answer):
@@ -459,7 +513,12 @@ class PublicVerification(_Answer):
     agency_en: str
     printed_number: str
     number: int
-    issued_on: date = Field(description="CE date, Asia/Bangkok.")
+    child: int = Field(description="Place of an inserted number under `number`, else 0.")
+    dated: date = Field(description="Letter date as printed, CE, Asia/Bangkok.")
+    issued_on: date = Field(
+        description="The day the number was really given, CE, Asia/Bangkok; printed too where it "
+        "is not the letter date."
+    )
     valid_from: date | None
     valid_until: date | None
     file_sha256: str

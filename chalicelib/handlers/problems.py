@@ -36,6 +36,10 @@ KINDS: dict[type[TraError], Kind] = {
     errors.RegisterNotOverError: Kind(
         409, "The year of this register still lasts", "ทะเบียนปีนี้ยังไม่สิ้นปี"
     ),
+    errors.EntryMovedError: Kind(
+        409, "The entry is in another state by now", "รายการเปลี่ยนสถานะแล้ว"
+    ),
+    errors.RegisterClosedError: Kind(409, "The year of the register is closed", "ทะเบียนปีนี้ปิดแล้ว"),
     errors.EndedWithoutFileError: Kind(410, "There will be no file", "จะไม่มีไฟล์"),
     errors.RequestTooLargeError: Kind(413, "The body is too large", "เนื้อหาใหญ่เกินกำหนด"),
     errors.TopSecretRefusedError: Kind(

@@ -8,6 +8,7 @@ from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.bootstrap import house
 from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.services.checkpoint import FailedLog, checkpoint_all
 from chalicelib.services.sweep import sweep as sweep_documents
 
 blueprint = Blueprint(__name__)
@@ -23,3 +24,29 @@ def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     logger.info(LogEvent.SWEPT, extra=asdict(swept))
     count("ReservationExpired", swept.expired)
     return asdict(swept)
+
+
+@blueprint.schedule(Rate(5, unit=Rate.MINUTES), name="checkpoint")
+@instrumented
+def checkpoint(_event: CloudWatchEvent) -> dict[str, int]:
+    """Extend and sign the public logs of every register (P7)."""
+    done = checkpoint_all(room=house().checkpoint_room)
+    for failed in done.failed:
+        _log_failed(failed)
+    counts = {"logs": done.logs, "extended": done.extended, "failed": len(done.failed)}
+    count("CheckpointPublished", done.extended)
+    count("CheckpointFailed", len(done.failed))
+    logger.info(LogEvent.CHECKPOINTED, extra={**counts, "entries": done.entries})
+    return {**counts, "entries": done.entries}
+
+
+def _log_failed(failed: FailedLog) -> None:
+    logger.error(
+        LogEvent.CHECKPOINT_FAILED,
+        extra={
+            "register": failed.register.register_id,
+            "log": failed.log,
+            "code": failed.error.code,
+            "detail": failed.error.detail,
+        },
+    )

@@ -37,6 +37,16 @@ class LogEvent(StrEnum):
     DELIVERED = "TRA-DEL-002 recipients told"
     POISONED = "TRA-MSG-001 message without document let go"
     SWEPT = "TRA-SWP-001 swept"
+    RESERVED = "TRA-REG-001 numbers reserved"
+    GIVEN_BACK = "TRA-REG-002 reserved number given back"
+    CLOSED = "TRA-CLO-001 years closed"
+    CLOSING_FAILED = "TRA-CLO-002 a year could not be closed"
+    CHECKPOINTED = "TRA-LOG-001 logs checkpointed"
+    CHECKPOINT_FAILED = "TRA-LOG-002 log not extended, it stays as it was published"
+    AUDITED = "TRA-AUD-001 register audited"
+    FOUND = "TRA-AUD-002 the audit found something"
+    NOT_AUDITED = "TRA-AUD-003 register not audited"
+    COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 
 
 def count(name: str, value: float = 1) -> None:

@@ -449,6 +449,8 @@ def test_inserted_numbers_are_children_of_their_parent(ledger: Ledger) -> None:
     assert stored.numbering is not None
     assert (stored.numbering.printed, stored.numbering.dated) == ("๑/๒/๒๕๖๙", NOON)
     assert [leaf.child for leaf in _outcomes(ledger)] == [1, 2]
+    assert ledger.logs.outcomes_of(REGISTER, 1, 2) == (1,)
+    assert ledger.logs.outcomes_of(REGISTER, 1) == ()
 
 
 def test_an_inserted_document_ends_like_any_other(ledger: Ledger) -> None:
@@ -500,8 +502,11 @@ def test_every_end_is_told_once_in_a_fixed_order(ledger: Ledger) -> None:
     assert {leaf.number for leaf in first} == set(range(1, 56))
     for each in numbered[55:]:
         ledger.registers.finalise(each, FILE, NOON)
-    assert _outcomes(ledger)[:55] == first
-    assert len(_outcomes(ledger)) == 60
+    after = _outcomes(ledger)
+    assert after[:55] == first
+    assert len(after) == 60
+    for leaf in after:
+        assert ledger.logs.outcomes_of(REGISTER, leaf.number) == (leaf.seq,)
 
 
 def test_a_log_is_published_forward_only(ledger: Ledger) -> None:

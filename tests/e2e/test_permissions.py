@@ -5,11 +5,14 @@ The embedded AWS enforces IAM, so these are the policies themselves at work.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from infra import local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +21,18 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.aws, pytest.mark.deployed]
 
-FUNCTIONS = ("api", "authorizer", "number", "seal", "deliver", "sweep", "preview")
+FUNCTIONS = (
+    "api",
+    "authorizer",
+    "number",
+    "seal",
+    "deliver",
+    "sweep",
+    "preview",
+    "checkpoint",
+    "close",
+    "audit",
+)
 _DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
@@ -63,18 +77,22 @@ def _who_may(
     }
 
 
-def test_only_seal_writes_the_archive(
-    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+@pytest.mark.parametrize(("place", "writer"), [("documents", "seal"), ("statements", "close")])
+def test_one_function_writes_each_part_of_the_archive(
+    as_function: Callable[[str], boto3.session.Session],
+    deployment: Deployment,
+    place: str,
+    writer: str,
 ) -> None:
-    """P2: no function but `seal` puts anything into the archive."""
+    """P2: sealed files come from `seal` alone, closing statements from `close` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
         lambda session: session.client("s3").put_object(
-            Bucket=bucket, Key="documents/permission-test", Body=b"x"
+            Bucket=bucket, Key=f"{place}/permission-test", Body=b"x"
         ),
     )
-    assert found == {"seal"}
+    assert found == {writer}
 
 
 def test_nobody_deletes_or_unlocks(
@@ -94,10 +112,10 @@ def test_nobody_deletes_or_unlocks(
     )
 
 
-def test_only_seal_uses_agencies_keys_and_only_deliver_the_evidence_key(
+def test_each_key_is_used_by_its_functions_alone(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
-    """P6: an agency's seal is used by `seal` alone, the evidence key by `deliver` alone."""
+    """P6: an agency's seal is used by `seal` alone, the evidence key by who states evidence."""
 
     def sign(key: str) -> Callable[[boto3.session.Session], Any]:
         return lambda session: session.client("kms").sign(
@@ -110,7 +128,10 @@ def test_only_seal_uses_agencies_keys_and_only_deliver_the_evidence_key(
     kms = deployment.session().client("kms")
     seal_key = kms.describe_key(KeyId=f"alias/{deployment.stack}-seal-diw")["KeyMetadata"]["Arn"]
     assert _who_may(as_function, sign(seal_key)) == {"seal"}
-    assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {"deliver"}
+    assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
+        "deliver",
+        "close",
+    }
 
 
 def test_only_deliver_sends_to_recipients(
@@ -130,18 +151,62 @@ def test_only_deliver_sends_to_recipients(
     aws.client("sqs").purge_queue(QueueUrl=url)
 
 
-def test_only_numbering_and_sealing_write_registers(
+def test_only_who_works_on_registers_writes_them(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
-    """P1: nobody else writes an entry, and nobody deletes one."""
+    """P1: nobody else writes into a register, and only who orders outcomes takes anything away.
+
+    On AWS conditions narrow this to attributes and to the line of waiting outcomes; the
+    embedded AWS does not evaluate them for writes, `test_deletion_is_for_what_waits` reads them.
+    """
     table = deployment.outputs["RegistersTable"]
     key = {"register_id": {"S": "permission-test"}, "line": {"S": "1"}}
     found = _who_may(
         as_function,
         lambda session: session.client("dynamodb").put_item(TableName=table, Item=dict(key)),
     )
-    assert found == {"number", "seal"}
-    assert not _who_may(
+    assert found == {"api", "number", "seal", "sweep", "checkpoint", "close"}
+    assert _who_may(
         as_function,
         lambda session: session.client("dynamodb").delete_item(TableName=table, Key=dict(key)),
+    ) == {"checkpoint", "close"}
+
+
+def test_deletion_is_for_what_waits() -> None:
+    """P1: whoever may delete in the registers may so only with outcomes that got their place."""
+    allowed = [
+        statement
+        for path in (local.ROOT / ".chalice").glob("policy-*.json")
+        for statement in json.loads(path.read_text(encoding="utf-8"))["Statement"]
+        if "dynamodb:DeleteItem" in statement["Action"]
+    ]
+    assert allowed
+    for statement in allowed:
+        assert statement["Condition"] == {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*!pending"]}
+        }
+
+
+def test_only_who_publishes_writes_and_signs_logs_and_nobody_deletes_them(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """P7: two functions publish (`close` ends a log), and nobody can take it away."""
+    bucket = deployment.outputs["LogsBucket"]
+    key = "logs/permission-test"
+
+    def sign(session: boto3.session.Session) -> Any:
+        return session.client("kms").sign(
+            KeyId=deployment.outputs["LogKey"],
+            Message=b"permission test",
+            MessageType="RAW",
+            SigningAlgorithm="ED25519_SHA_512",
+        )
+
+    assert _who_may(as_function, sign) == {"checkpoint", "close"}
+    assert _who_may(
+        as_function,
+        lambda session: session.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x"),
+    ) == {"checkpoint", "close"}
+    assert not _who_may(
+        as_function, lambda session: session.client("s3").delete_object(Bucket=bucket, Key=key)
     )

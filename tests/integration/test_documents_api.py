@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
 from chalicelib.adapters.memory import PlainRenderer
+from chalicelib.bootstrap import house
 from chalicelib.domain.errors import LintError
+from chalicelib.domain.merkle import leaf_hash, verify_inclusion
+from chalicelib.domain.notes import Checkpoint, Note
+from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, verify_commitment
 from chalicelib.ports import RenderRequest
+from chalicelib.services.checkpoint import checkpoint_all
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.rooms import sample_event
@@ -182,3 +188,28 @@ def test_a_run_needs_recipients_and_no_wish(api: Api, licence: dict[str, Any]) -
     wish = {"year": 2026, "number": 1}
     both = api.submit({**licence, "numbers": "per_recipient", "use_reserved": wish})
     assert both.json["errors"][0]["code"] == "two_wishes"
+
+
+def test_the_bundle_proves_the_document_offline(api: Api, licence: dict[str, Any]) -> None:
+    """P2, P7: with the salt and the proofs anybody can check that the public logs hold just
+    this content under this number, and what became of it."""
+    document_id = _issued(api, licence)
+    route = ("GET", "/v1/documents/{document_id}/evidence")
+    early = api.call(*route, path={"document_id": document_id}).json
+    assert early["missing"] == ["number_log", "outcome_log"]
+    checkpoint_all(room=house().checkpoint_room)
+    found = api.call(*route, path={"document_id": document_id}, authorizer=DBD).json
+    assert found["missing"] == []
+    verify_commitment(found["commitment"], bytes.fromhex(found["salt"]), found["content_digest"])
+    number = NumberLeaf.from_bytes(found["number_log"]["leaf"].encode())
+    assert (number.number, number.commitment) == (1, found["commitment"])
+    (outcome,) = found["outcome_log"]
+    leaf = OutcomeLeaf.from_bytes(outcome["leaf"].encode())
+    assert (leaf.outcome, leaf.file_digest) == (Outcome.ISSUED, found["file"]["sha256"])
+    for part in (found["number_log"], outcome):
+        head = Checkpoint.parse(Note.from_bytes(part["checkpoint"].encode()).text).head
+        proof = [base64.b64decode(node) for node in part["proof"]]
+        verify_inclusion(leaf_hash(part["leaf"].encode()), part["index"], proof, head)
+    assert api.call(*route, path={"document_id": document_id}, authorizer=RD).status == 404
+    waiting = api.submit(licence).json["document_id"]
+    assert api.call(*route, path={"document_id": waiting}).status == 409

@@ -24,7 +24,10 @@ from chalicelib.adapters.memory import (
     MemoryQueue,
     PlainRenderer,
 )
+from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
+from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.types import PackagedDocumentTypes
+from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.bootstrap import House
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
@@ -66,11 +69,14 @@ class Fakes:
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
     archive: MemoryArchive = field(default_factory=MemoryArchive)
+    log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
+    log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
     inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
     number_queue: MemoryQueue = field(default_factory=MemoryQueue)
     seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     deliver_queue: MemoryQueue = field(default_factory=MemoryQueue)
     renderer: Any = field(default_factory=PlainRenderer)
+    printer: Any = field(default_factory=TypstRegisterPrinter)
     sealer: Any = field(default_factory=MarkingSealer)
     signer: Any = field(default_factory=CountingSigner)
 
@@ -80,8 +86,13 @@ class Fakes:
         ports = {
             "documents": self.ledger,
             "registers": self.ledger,
+            "logs": self.ledger,
+            "log_files": self.log_files,
+            "log_signer": self.log_signer,
             "directory": self.directory,
             "archive": self.archive,
+            "archive_inventory": MemoryArchiveInventory(self.archive),
+            "log_inventory": MemoryLogInventory(self.log_files),
             "inboxes": self.inboxes,
             "number_queue": self.number_queue,
             "seal_queue": self.seal_queue,
@@ -96,6 +107,7 @@ class Fakes:
             ids=CountingIds(),
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
+            register_printer=self.printer,
         )
         return house
 

@@ -559,6 +559,26 @@ class LeafItem(Model):
         return f"{index:010d}"
 
 
+class PlaceItem(Model):
+    """Where an outcome of an entry stands: `register_id` = `<register>!places`, `line` =
+    the entry's line, `#`, and the leaf's index in ten digits."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+    index = NumberAttribute()
+
+    @staticmethod
+    def partition(register: Register) -> str:
+        return f"{register.register_id}!places"
+
+    @staticmethod
+    def prefix(number: int, child: int) -> str:
+        return f"{EntryItem.line_of(number, child)}#"
+
+
 class LogItem(Model):
     """State of a log: `line` = `#LOG#numbers` or `#LOG#outcomes`."""
 

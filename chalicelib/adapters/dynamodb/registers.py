@@ -35,6 +35,7 @@ from chalicelib.adapters.dynamodb.items import (
     LogItem,
     NumberingMap,
     PendingItem,
+    PlaceItem,
     ReasonMap,
     bind,
     to_text,
@@ -60,8 +61,8 @@ from chalicelib.domain.registers import (
 from chalicelib.domain.tlog import Outcome
 from chalicelib.ports import LogState
 
-# A sequenced outcome costs a delete and a put; the log's length is the hundredth item.
-_OUTCOMES_PER_TRANSACTION = 49
+# A sequenced outcome costs a delete and two puts; the log's length is the hundredth item.
+_OUTCOMES_PER_TRANSACTION = 33
 
 
 class DynamoRegisterStore:
@@ -75,6 +76,7 @@ class DynamoRegisterStore:
         self._entries = bind(EntryItem, registers_table)
         self._pending = bind(PendingItem, registers_table)
         self._leaves = bind(LeafItem, registers_table)
+        self._places = bind(PlaceItem, registers_table)
         self._logs = bind(LogItem, registers_table)
         self._documents = bind(DocumentItem, documents_table)
         self._sweep_after = sweep_after
@@ -309,6 +311,15 @@ class DynamoRegisterStore:
             )
             return tuple(leaf.body.encode() for leaf in leaves)
 
+    def outcomes_of(self, register: Register, number: int, child: int = 0) -> tuple[int, ...]:
+        with translated():
+            found = self._places.query(
+                PlaceItem.partition(register),
+                self._places.line.startswith(PlaceItem.prefix(number, child)),
+                consistent_read=True,
+            )
+            return tuple(int(place.index) for place in found)
+
     def state(self, register: Register, log: LogName) -> LogState:
         return self._log_item(register, log).to_domain()
 
@@ -489,6 +500,14 @@ class DynamoRegisterStore:
                             body=leaf.to_bytes().decode(),
                         ),
                         condition=leaves.register_id.does_not_exist(),
+                    )
+                    prefix = PlaceItem.prefix(leaf.number, leaf.child)
+                    transaction.save(
+                        self._places(
+                            PlaceItem.partition(register),
+                            prefix + LeafItem.line_of(index),
+                            index=index,
+                        )
                     )
                 transaction.update(
                     log,

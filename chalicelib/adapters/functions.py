@@ -1,0 +1,51 @@
+"""Invoking a function of a deployment from outside (the `tra` command)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from chalicelib.adapters.aws import translated
+from chalicelib.domain.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+# Longer than any of our functions may run; and a function that runs is not started twice.
+_READ_SECONDS = 300
+
+
+def invoke(name: str, event: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """What the function returned, as JSON. Raises UnavailableError if it cannot be invoked
+    or failed."""
+    with translated(f"function {name}"):
+        answer = _client(environment).invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        payload = answer["Payload"].read()
+    if "FunctionError" in answer:
+        raise UnavailableError(f"The function {name} failed; its log says why.")
+    return json.loads(payload)
+
+
+def settings_of(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables a function was deployed with. Raises UnavailableError."""
+    with translated(f"function {name}"):
+        found = _client(environment).get_function_configuration(FunctionName=name)
+    return found.get("Environment", {}).get("Variables", {})
+
+
+def _client(environment: Mapping[str, str]) -> LambdaClient:
+    session = boto3.session.Session(
+        environment.get("AWS_ACCESS_KEY_ID"),
+        environment.get("AWS_SECRET_ACCESS_KEY"),
+        environment.get("AWS_SESSION_TOKEN"),
+        region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
+    )
+    return session.client(
+        "lambda",
+        endpoint_url=environment.get("AWS_ENDPOINT_URL"),
+        config=Config(read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1}),
+    )

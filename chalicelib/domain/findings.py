@@ -1,0 +1,218 @@
+"""What an audit can find, and the report it ends with (P1, P2, P7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.domain.registers import LogName, Register
+
+MOST_KEPT = 1_000
+"""A report lists so many findings and counts all: its size is bounded, whatever happened."""
+
+
+class Fault(StrEnum):
+    """Kinds of findings; the values are stable and part of the report's format."""
+
+    GAP = "gap"
+    DOUBLE = "double"
+    HEAD_MISMATCH = "head_mismatch"
+    TIME_ORDER = "time_order"
+    STATE_MISMATCH = "state_mismatch"
+    ENTRY_WITHOUT_DOCUMENT = "entry_without_document"
+    ENTRY_WITHOUT_FILE = "entry_without_file"
+    FILE_WITHOUT_ENTRY = "file_without_entry"
+    DIGEST_MISMATCH = "digest_mismatch"
+    LOCK_MISSING = "lock_missing"
+    LOCK_WEAKER = "lock_weaker"
+    LOCK_TOO_SHORT = "lock_too_short"
+    MORE_THAN_ONE_VERSION = "more_than_one_version"
+    NUMBER_LOG_MISMATCH = "number_log_mismatch"
+    OUTCOME_LOG_MISMATCH = "outcome_log_mismatch"
+    TILE_DAMAGED = "tile_damaged"
+    CHECKPOINT_SIGNATURE = "checkpoint_signature"
+    CHECKPOINT_HISTORY = "checkpoint_history"
+    FORKED_LOG = "forked_log"
+    CLOSED_YEAR_WRITTEN = "closed_year_written"
+    UNFINISHED = "unfinished"
+    LOG_BEHIND = "log_behind"
+
+    @property
+    def is_warning(self) -> bool:
+        """Nothing is wrong yet, but somebody should look."""
+        return self in {Fault.UNFINISHED, Fault.LOG_BEHIND}
+
+
+_WORDS: dict[Fault, tuple[str, str]] = {
+    Fault.GAP: ("Numbers are missing.", "เลขทะเบียนขาดหาย"),
+    Fault.DOUBLE: ("One document or number stands twice.", "เอกสารหรือเลขซ้ำ"),
+    Fault.HEAD_MISMATCH: (
+        "The register's last number is not that of its last entry.",
+        "เลขล่าสุดของทะเบียนไม่ตรงกับรายการสุดท้าย",
+    ),
+    Fault.TIME_ORDER: (
+        "The entry is older than the one before it.",
+        "รายการนี้มีเวลาเก่ากว่ารายการก่อนหน้า",
+    ),
+    Fault.STATE_MISMATCH: (
+        "Entry and document are in states that do not go together.",
+        "สถานะของรายการทะเบียนกับเอกสารไม่สอดคล้องกัน",
+    ),
+    Fault.ENTRY_WITHOUT_DOCUMENT: (
+        "The entry's document does not exist.",
+        "ไม่มีเอกสารของรายการนี้",
+    ),
+    Fault.ENTRY_WITHOUT_FILE: (
+        "The issued document's file is not in the archive.",
+        "ไม่มีไฟล์ของเอกสารที่ออกแล้วในคลังเอกสาร",
+    ),
+    Fault.FILE_WITHOUT_ENTRY: (
+        "A file in the archive belongs to no issued entry.",
+        "ไฟล์ในคลังเอกสารไม่มีรายการทะเบียนรองรับ",
+    ),
+    Fault.DIGEST_MISMATCH: (
+        "Entry, document and file do not name the same content.",
+        "ค่าแฮชของรายการ เอกสาร และไฟล์ไม่ตรงกัน",
+    ),
+    Fault.LOCK_MISSING: ("The file is not locked.", "ไฟล์ไม่ถูกล็อก"),
+    Fault.LOCK_WEAKER: (
+        "The file is locked in another mode than was written down.",
+        "ไฟล์ถูกล็อกด้วยโหมดที่ต่างจากที่บันทึกไว้",
+    ),
+    Fault.LOCK_TOO_SHORT: (
+        "The lock ends before the retention does.",
+        "การล็อกไฟล์สิ้นสุดก่อนครบอายุการเก็บ",
+    ),
+    Fault.MORE_THAN_ONE_VERSION: (
+        "More than one version lies at the document's key.",
+        "มีไฟล์มากกว่าหนึ่งเวอร์ชันของเอกสารเดียว",
+    ),
+    Fault.NUMBER_LOG_MISMATCH: (
+        "The register says something else than its published number log.",
+        "ทะเบียนไม่ตรงกับบันทึกสาธารณะของเลขทะเบียน",
+    ),
+    Fault.OUTCOME_LOG_MISMATCH: (
+        "What became of the number is not what the outcome log says.",
+        "ผลของเลขนี้ไม่ตรงกับบันทึกสาธารณะของผล",
+    ),
+    Fault.TILE_DAMAGED: (
+        "A published file of the log is missing or has other bytes.",
+        "ไฟล์สาธารณะของทะเบียนสูญหายหรือถูกเปลี่ยนแปลง",
+    ),
+    Fault.CHECKPOINT_SIGNATURE: (
+        "The checkpoint is not signed by the log's key.",
+        "จุดรับรองไม่ได้ลงนามด้วยกุญแจของทะเบียน",
+    ),
+    Fault.CHECKPOINT_HISTORY: (
+        "The kept checkpoints are not one unbroken history.",
+        "ประวัติจุดรับรองไม่ต่อเนื่องเป็นหนึ่งเดียว",
+    ),
+    Fault.FORKED_LOG: (
+        "The log's key signed another history.",
+        "กุญแจของทะเบียนลงนามรับรองประวัติที่ขัดแย้งกัน",
+    ),
+    Fault.CLOSED_YEAR_WRITTEN: (
+        "The register was written after its year, or contradicts its closing statement.",
+        "ทะเบียนถูกเขียนหลังสิ้นปี หรือขัดแย้งกับคำรับรองปิดปี",
+    ),
+    Fault.UNFINISHED: ("The number waits for its end for too long.", "เลขนี้ค้างอยู่นานเกินไป"),
+    Fault.LOG_BEHIND: (
+        "The public log is far behind the register.",
+        "บันทึกสาธารณะล่าช้ากว่าทะเบียนมาก",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong. `number` and `child` say where in the register, `log` and
+    `place` (a key, a path, a range) where else; nothing here is personal."""
+
+    fault: Fault
+    register_id: str
+    number: int | None = None
+    child: int = 0
+    document_id: str | None = None
+    log: LogName | None = None
+    place: str | None = None
+
+    @property
+    def detail(self) -> str:
+        return _WORDS[self.fault][0]
+
+    @property
+    def detail_th(self) -> str:
+        return _WORDS[self.fault][1]
+
+    def to_json(self) -> dict[str, Any]:
+        severity = "warning" if self.fault.is_warning else "error"
+        return {
+            **asdict(self),
+            "severity": severity,
+            "detail": self.detail,
+            "detail_th": self.detail_th,
+        }
+
+
+@dataclass
+class Findings:
+    """Gathers what one audit finds: counts all, keeps the first `MOST_KEPT`."""
+
+    register: Register
+    counted: Counter[Fault] = field(default_factory=Counter)
+    kept: list[Finding] = field(default_factory=list)
+
+    def add(self, fault: Fault, **where: Any) -> None:
+        self.note(Finding(fault=fault, register_id=self.register.register_id, **where))
+
+    def note(self, finding: Finding) -> None:
+        self.counted[finding.fault] += 1
+        if len(self.kept) < MOST_KEPT:
+            self.kept.append(finding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How an audit ended. `counts` says how much was looked at; `found` counts every
+    finding by kind, of which `findings` lists the first."""
+
+    register: Register
+    started_at: datetime
+    ended_at: datetime
+    counts: dict[str, int]
+    found: dict[Fault, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> int:
+        return sum(self._severe())
+
+    @property
+    def warnings(self) -> int:
+        return sum(self.found.values()) - self.errors
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is wrong. There may be warnings."""
+        return not self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": "tra.audit.v1",
+            "register_id": self.register.register_id,
+            "started_at": self.started_at.isoformat(),
+            "ended_at": self.ended_at.isoformat(),
+            "clean": self.clean,
+            "errors": self.errors,
+            "warnings": self.warnings,
+            "counts": dict(self.counts),
+            "found": {fault.value: times for fault, times in self.found.items()},
+            "findings": [finding.to_json() for finding in self.findings],
+        }
+
+    def _severe(self) -> Iterator[int]:
+        return (times for fault, times in self.found.items() if not fault.is_warning)

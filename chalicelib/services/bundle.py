@@ -1,0 +1,106 @@
+"""Bundle: everything that proves one document, in one file (P2, P7).
+
+What the public log commits to is salted; the salt travels here, so that who holds the
+bundle, and nobody else, can show that the number was given to this content.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.domain.documents import ArchivedFile, Document
+from chalicelib.domain.errors import NotFoundError, NotReadyError
+from chalicelib.domain.registers import LogName, Numbering
+from chalicelib.services.prove import Inclusion, ProvingRoom, prove_inclusion, prove_outcomes
+
+TYPE = "tra.evidence.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The bundle as JSON, and what is not in it yet (it will be, after a checkpoint)."""
+
+    content: dict[str, Any]
+    missing: tuple[str, ...]
+
+
+def bundle(document: Document, *, room: ProvingRoom) -> Bundle:
+    """What proves `document`: its place in the register, the file's digest, the salt of the
+    commitment, proofs that both logs include it, and the signed evidence.
+
+    Raises NotReadyError for a document without number. Reads only.
+    """
+    if document.numbering is None:
+        message = "The document has no number yet, so there is nothing to prove."
+        raise NotReadyError(message, "เอกสารยังไม่มีเลข จึงยังไม่มีหลักฐาน")
+    number_log = _number_proof(document, document.numbering, room)
+    position = (document.numbering.number, document.numbering.child)
+    outcomes = [_plain(i) for i in prove_outcomes(document.register, *position, room=room)]
+    parts = {"number_log": number_log, "outcome_log": outcomes, "evidence": document.evidence}
+    missing = tuple(name for name, part in parts.items() if not part)
+    content = {
+        "type": TYPE,
+        **_facts(document, document.numbering),
+        "file": _file(document.file) if document.file else None,
+        **parts,
+        "missing": list(missing),
+    }
+    return Bundle(content, missing)
+
+
+def _facts(document: Document, numbering: Numbering) -> dict[str, Any]:
+    return {
+        "document_id": document.document_id,
+        "document_type": document.document_type,
+        "agency_id": document.agency_id,
+        "state": document.state.value,
+        "register_id": document.register.register_id,
+        "number": numbering.number,
+        "child": numbering.child,
+        "printed_number": numbering.printed,
+        "numbered_at": _utc(numbering.numbered_at),
+        "dated": _utc(numbering.dated) if numbering.dated else None,
+        "content_digest": document.content_digest,
+        "salt": document.salt,
+        "commitment": document.commitment,
+        "reason_code": document.reason.code if document.reason else None,
+    }
+
+
+def _file(file: ArchivedFile) -> dict[str, Any]:
+    return {
+        "sha256": file.sha256,
+        "size": file.size,
+        "archive_version": file.version_id,
+        "lock_mode": file.lock_mode.value,
+        "retain_until": _utc(file.retain_until),
+    }
+
+
+def _number_proof(
+    document: Document, numbering: Numbering, room: ProvingRoom
+) -> dict[str, Any] | None:
+    """An inserted number has no leaf of its own there: the outcome log tells of it."""
+    if numbering.child:
+        return None
+    index = numbering.number - 1
+    try:
+        return _plain(prove_inclusion(document.register, LogName.NUMBERS, index, room=room))
+    except NotFoundError:  # no checkpoint includes it yet
+        return None
+
+
+def _plain(inclusion: Inclusion) -> dict[str, Any]:
+    return {
+        "index": inclusion.index,
+        "leaf": inclusion.leaf.decode(),
+        "proof": [base64.b64encode(node).decode() for node in inclusion.proof],
+        "checkpoint": inclusion.published.note.decode(),
+    }
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
