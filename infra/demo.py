@@ -2,8 +2,8 @@
 
 Starts everything on the embedded AWS, submits documents of two agencies over HTTPS's
 local stand-in, waits, downloads them, checks their seals with code that did not make
-them, reads the recipients' queues, tries to destroy what is archived, prints one table,
-and stops everything. Leaves `build/demo/summary.json` and the PDFs.
+them, reads the recipients' queues, re-derives the registers from their public endpoints,
+tries to destroy what is archived, prints one table, and stops everything. Leaves `build/demo/summary.json` and the PDFs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import shutil
 import sys
 import time
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import urllib3
 from botocore.exceptions import ClientError as AwsError
 
 from infra import client as api
 from infra import local
+from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
 
@@ -86,10 +88,13 @@ def _run(phases: Phases) -> list[Shown]:
         with phases("read the recipients' queues", log=log) as show:
             events = _read_inboxes(deployment, shown)
             show(f"{len(events)} events")
+        with phases("publish and re-derive the registers", log=log) as show:
+            registers = _check_registers(deployment, shown)
+            show(", ".join(f"{r.register_id} 1..{r.numbers}" for r in registers))
         with phases("try to destroy what is archived", log=log) as show:
             attempts = _try_to_destroy(deployment, clients, shown)
             show(f"{attempts} attempts refused")
-        _write_summary(shown, events)
+        _write_summary(shown, events, registers)
     return shown
 
 
@@ -139,6 +144,21 @@ def _check_seals(shown: Sequence[Shown], deployment: local.Deployment) -> None:
             raise DemoError(f"{one.file.name}: pdfsig says: {complaint}")
         if one.sha256 != one.view["file"]["sha256"]:
             raise DemoError(f"{one.file.name} is not the file the register entry names (P2)")
+
+
+def _check_registers(deployment: local.Deployment, shown: Sequence[Shown]) -> list[CheckedRegister]:
+    """Publish checkpoints now, then check the registers as anybody can (P1, P7)."""
+    answer = (
+        deployment.session()
+        .client("lambda")
+        .invoke(FunctionName=deployment.outputs["CheckpointFunction"], Payload=b"{}")
+    )
+    counts = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError") or counts["failed"]:
+        raise DemoError(f"checkpoints failed: {counts}")
+    names = sorted({one.view["numbering"]["register_id"] for one in shown})
+    http = urllib3.PoolManager()
+    return [check_register(deployment.url, name, http) for name in names]
 
 
 def _read_inboxes(deployment: local.Deployment, shown: Sequence[Shown]) -> list[dict[str, Any]]:
@@ -212,7 +232,11 @@ def _must_be_refused(attempt: Callable[[], object], key: str) -> None:
 # -- showing -------------------------------------------------------------------------
 
 
-def _write_summary(shown: Sequence[Shown], events: Sequence[Mapping[str, Any]]) -> None:
+def _write_summary(
+    shown: Sequence[Shown],
+    events: Sequence[Mapping[str, Any]],
+    registers: Sequence[CheckedRegister],
+) -> None:
     documents = [
         {
             "document_id": one.view["document_id"],
@@ -228,7 +252,11 @@ def _write_summary(shown: Sequence[Shown], events: Sequence[Mapping[str, Any]]) 
         }
         for one in shown
     ]
-    summary = {"documents": documents, "events": list(events)}
+    summary = {
+        "documents": documents,
+        "events": list(events),
+        "registers": [asdict(register) for register in registers],
+    }
     text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
     (TARGET / "summary.json").write_text(text, encoding="utf-8")
 
