@@ -151,7 +151,10 @@ def _check_registers(deployment: local.Deployment, shown: Sequence[Shown]) -> li
     answer = (
         deployment.session()
         .client("lambda")
-        .invoke(FunctionName=deployment.outputs["CheckpointFunction"], Payload=b"{}")
+        .invoke(
+            FunctionName=deployment.outputs["CheckpointFunction"],
+            Payload=(local.ROOT / "events" / "checkpoint.json").read_bytes(),
+        )
     )
     counts = json.loads(answer["Payload"].read())
     if answer.get("FunctionError") or counts["failed"]:
