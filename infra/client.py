@@ -9,7 +9,9 @@ from typing import Any
 
 import urllib3
 
-SCOPES = "documents:submit documents:read documents:search files:read"
+SCOPES = (
+    "documents:submit documents:read documents:search files:read registers:read registers:reserve"
+)
 ENDED = frozenset({"issued", "rejected", "void"})
 _POLL_SECONDS = 0.2
 _FOUND = range(200, 300)

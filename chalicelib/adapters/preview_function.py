@@ -1,21 +1,31 @@
-"""Previews by the `preview` function (port: Previewer), called synchronously.
+"""Pages by the `preview` function (ports: Previewer, RegisterPrinter), called synchronously.
 
-Both ends of the call live here: what `PreviewFunction` sends, `answer` reads.
+Both ends of the call live here: what `PreviewFunction` sends, `answer` reads. A request
+without `kind` is a document's preview; `"kind": "register"` is a register on paper.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws import translated
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
-from chalicelib.ports import LintedPdf, Renderer, RenderRequest
+from chalicelib.ports import (
+    LintedPdf,
+    RegisterPrinter,
+    RegisterSheet,
+    Renderer,
+    RenderRequest,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
+_REGISTER = "register"
 _FAULTS = {fault.code: fault for fault in (RenderError, LintError)}
 
 
@@ -27,18 +37,47 @@ class PreviewFunction:
         self._function_name = function_name
 
     def render(self, request: RenderRequest) -> LintedPdf:
+        body = self._ask(_to_wire(request))
+        return LintedPdf(base64.b64decode(body["pdf"]), body["pages"])
+
+    def print_register(self, sheet: RegisterSheet) -> bytes:
+        body = self._ask({"kind": _REGISTER, "sheet": asdict(sheet)})
+        return base64.b64decode(body["pdf"])
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises the fault that the function told of, UnavailableError if it told nothing."""
+        payload = json.dumps(question, ensure_ascii=False).encode()
         with translated("preview"):
-            reply = self._client.invoke(
-                FunctionName=self._function_name, Payload=json.dumps(_to_wire(request)).encode()
-            )
-            body = reply["Payload"].read()
+            reply = self._client.invoke(FunctionName=self._function_name, Payload=payload)
+            raw = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise UnavailableError("The preview failed; repeat the request.")
-        return _from_wire(json.loads(body))
+        body: dict[str, Any] = json.loads(raw)
+        if "fault" in body:
+            raise _FAULTS[body["fault"]](body["detail"], body["detail_th"])
+        return body
 
 
-def answer(event: dict[str, Any], renderer: Renderer) -> dict[str, Any]:
-    """What the function answers to what `PreviewFunction.render` sent."""
+def answer(event: dict[str, Any], renderer: Renderer, printer: RegisterPrinter) -> dict[str, Any]:
+    """What the function answers to what `PreviewFunction` sent."""
+    try:
+        if event.get("kind") == _REGISTER:
+            return _print(event, printer)
+        return _render(event, renderer)
+    except (RenderError, LintError) as error:
+        return {"fault": error.code, "detail": error.detail, "detail_th": error.detail_th}
+
+
+def _print(event: Mapping[str, Any], printer: RegisterPrinter) -> dict[str, Any]:
+    sheet = event["sheet"]
+    rows = tuple(tuple(row) for row in sheet["rows"])
+    pdf = printer.print_register(
+        RegisterSheet(**{**sheet, "heads": tuple(sheet["heads"]), "rows": rows})
+    )
+    return {"pdf": base64.b64encode(pdf).decode()}
+
+
+def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
     request = RenderRequest(
         document_type=event["document_type"],
         type_version=event["type_version"],
@@ -46,10 +85,7 @@ def answer(event: dict[str, Any], renderer: Renderer) -> dict[str, Any]:
         data=event["data"],
         attachment=base64.b64decode(event["attachment"]),
     )
-    try:
-        linted = renderer.lint(renderer.render(request), request)
-    except (RenderError, LintError) as error:
-        return {"fault": error.code, "detail": error.detail, "detail_th": error.detail_th}
+    linted = renderer.lint(renderer.render(request), request)
     return {"pdf": base64.b64encode(linted.pdf).decode(), "pages": linted.pages}
 
 
@@ -61,9 +97,3 @@ def _to_wire(request: RenderRequest) -> dict[str, Any]:
         "data": request.data,
         "attachment": base64.b64encode(request.attachment).decode(),
     }
-
-
-def _from_wire(body: dict[str, Any]) -> LintedPdf:
-    if "fault" in body:
-        raise _FAULTS[body["fault"]](body["detail"], body["detail_th"])
-    return LintedPdf(base64.b64decode(body["pdf"]), body["pages"])

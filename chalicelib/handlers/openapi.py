@@ -115,6 +115,8 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     responses = {str(code): _answer(code, what) for code, what in operation.answers.items()}
+    for other in operation.also:
+        _add_form(responses["200"]["content"], other)
     by_status: dict[int, list[str]] = {}
     for error in _errors(operation):
         by_status.setdefault(kind_of(error).status, []).append(error.code)
@@ -142,12 +144,23 @@ def _answer(status: int, what: type[BaseModel] | str) -> dict[str, Any]:
     }
 
 
+def _add_form(content: dict[str, Any], form: type[BaseModel] | str) -> None:
+    """Another form of an answer: a file of a media type, or one more model as JSON."""
+    if isinstance(form, str):
+        binary = {"type": "string", "contentMediaType": form}
+        content[form] = {"schema": binary}
+        return
+    first = content["application/json"]["schema"]
+    content["application/json"] = {"schema": {"anyOf": [first, _ref(form)]}}
+
+
 def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    answers = {m for o in operations for m in o.answers.values() if not isinstance(m, str)}
+    told = {m for o in operations for m in (*o.answers.values(), *o.also)}
+    answers = {m for m in told if not isinstance(m, str)}
     bodies = {o.body for o in operations if o.body is not None}
     _, definitions = models_json_schema(
         [(m, "serialization") for m in sorted(answers | {Problem}, key=_name)]

@@ -89,6 +89,7 @@ class Operation:
     summary: str
     action: Action | None
     answers: Mapping[int, type[BaseModel] | str]
+    also: tuple[type[BaseModel] | str, ...] = ()
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -107,13 +108,15 @@ def operation(
     *,
     summary: str,
     answers: Mapping[int, type[BaseModel] | str],
+    also: tuple[type[BaseModel] | str, ...] = (),
     action: Action | None = None,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     headers: Mapping[str, str] | None = None,
     errors: tuple[type[TraError], ...] = (),
 ) -> Callable[[View], View]:
-    """Declare a route. Without `action` it is public."""
+    """Declare a route. Without `action` it is public. `also` are other forms of the 200
+    answer: models, or media types of files."""
 
     def declare(view: View) -> View:
         OPERATIONS.append(
@@ -124,6 +127,7 @@ def operation(
                 summary=summary,
                 action=action,
                 answers=answers,
+                also=also,
                 body=body,
                 query=query,
                 headers=headers or {},

@@ -78,6 +78,8 @@ def _public_view(call: Call, document: Document) -> PublicVerification:
         agency_en=agency.name_en,
         printed_number=numbering.printed,
         number=numbering.number,
+        child=numbering.child,
+        dated=in_bangkok(numbering.dated or numbering.numbered_at).date(),
         issued_on=in_bangkok(numbering.numbered_at).date(),
         valid_from=document.valid_from,
         valid_until=document.valid_until,

@@ -9,6 +9,7 @@ from datetime import datetime
 from chalicelib.domain.errors import (
     EntryMovedError,
     NotFoundError,
+    NumberUsedError,
     RegisterClosedError,
     RegisterConflictError,
     UnavailableError,
@@ -86,17 +87,24 @@ def reserve(request: ReservationRequest, *, desk: ReservationDesk) -> tuple[Entr
     raise UnavailableError(message)
 
 
-def give_back(register: Register, number: int, *, by: str, desk: ReservationDesk) -> Entry:
+def give_back(
+    register: Register, number: int, *, by: str, desk: ReservationDesk, reason: str = GIVEN_BACK
+) -> Entry:
     """End a reserved number as void: it stays in the register, with reason, actor and time.
 
-    Repeatable. Raises NotFoundError if no such number was reserved, EntryMovedError if
-    it was used.
+    `reason` is a code, because the public outcome log repeats it (P7). Repeatable. Raises
+    NotFoundError if no such number was reserved, NumberUsedError if it was used.
     """
     entry = desk.registers.entry(register, number)
     if entry is None or entry.reserve is None:
         raise NotFoundError
+    if entry.document_id is not None:
+        raise NumberUsedError(
+            "The number was used by a document and cannot be given back.",
+            "เลขนี้ถูกใช้ออกเอกสารแล้ว จึงคืนไม่ได้",
+        )
     if entry.state is not EntryState.VOID:
-        desk.registers.release(entry, reason=GIVEN_BACK, by=by, at=desk.clock())
+        desk.registers.release(entry, reason=reason, by=by, at=desk.clock())
     ended = desk.registers.entry(register, number)
     if ended is None:
         raise NotFoundError

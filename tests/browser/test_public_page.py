@@ -43,6 +43,8 @@ def _view(status: Validity) -> PublicVerification:
         agency_en="Department of Industrial Works",
         printed_number="๑๒/๒๕๖๙",
         number=12,
+        child=0,
+        dated=date(2026, 11, 21),
         issued_on=date(2026, 11, 21),
         valid_from=None,
         valid_until=date(2031, 12, 31),

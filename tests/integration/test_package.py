@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import zipfile
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -161,7 +162,11 @@ def test_gateway_answers_with_problem_documents(template: dict[str, Any]) -> Non
         content_type = parameters["gatewayresponse.header.Content-Type"]
         assert content_type == "'application/problem+json'"
         problem = json.loads(response["responseTemplates"]["application/json"])
-        assert problem.keys() == {"type", "title", "status", "code", "detail", "detail_th"}
+        told = {"type", "title", "status", "code", "detail", "detail_th"}
+        if problem["status"] == HTTPStatus.UNAUTHORIZED:
+            told |= {"reason"}
+        assert problem.keys() == told
+        assert problem["type"] == f"urn:tra:problem:{problem['code']}"
         assert str(problem["status"]) == response.get("statusCode", str(problem["status"]))
-        if problem["status"] == 401:
+        if problem["status"] == HTTPStatus.UNAUTHORIZED:
             assert "gatewayresponse.header.WWW-Authenticate" in parameters

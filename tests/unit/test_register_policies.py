@@ -1,0 +1,93 @@
+"""What the policies let `api` and `sweep` write in registers, held against what they write.
+
+The embedded AWS does not evaluate conditions on attributes, so the requests themselves are
+looked at: each attribute they name must be listed, and none that binds content may be.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
+from chalicelib.domain.registers import Head, Register, Reserve, lay_out_reservation
+from tests.support.samples import NOON, SWEEP_AFTER
+
+_POLICIES = Path(__file__).parent.parent.parent / ".chalice"
+_RESERVE = Reserve(
+    reservation_id="R1", owner="clerk-1", reason="ประชุม", expires_at=NOON + timedelta(days=1)
+)
+_BINDING = {"document_id", "content_digest", "file_digest", "note", "root", "size"}
+
+
+def _listed(policy: str, sid: str) -> set[str]:
+    statements = json.loads((_POLICIES / policy).read_text(encoding="utf-8"))["Statement"]
+    (statement,) = (s for s in statements if s["Sid"] == sid)
+    return set(statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"])
+
+
+class _Wire:
+    """Keeps what would go to DynamoDB; every write succeeds."""
+
+    def __init__(self, store: DynamoRegisterStore) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        events = store.connection.client.meta.events
+        events.register("before-call.dynamodb", self._keep)  # type: ignore[arg-type]  # an answer ends the call
+
+    def _keep(self, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        self.bodies.append(json.loads(params["body"]))
+        return AWSResponse("", 200, HTTPHeaders(), None), {}
+
+    def attributes(self) -> set[str]:
+        """All top-level attributes named in items, keys, updates and conditions."""
+        named: set[str] = set()
+        for body in self.bodies:
+            for item in body["TransactItems"]:
+                (request,) = item.values()
+                named |= {*request.get("Item", {}), *request.get("Key", {})}
+                named |= set(request.get("ExpressionAttributeNames", {}).values())
+        return named
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> DynamoRegisterStore:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-7")
+    return DynamoRegisterStore("registers", "documents", sweep_after=SWEEP_AFTER)
+
+
+@pytest.mark.parametrize("last", [0, 7])
+def test_the_api_may_reserve_and_give_back_and_bind_nothing(
+    store: DynamoRegisterStore, last: int
+) -> None:
+    """P2: the API writes reservations and their ends, and no attribute that binds content."""
+    wire = _Wire(store)
+    listed = _listed("policy-api.json", "ReserveNumbers")
+    register = Register("diw", "licence", 2026)
+    block = lay_out_reservation(register, Head(last), _RESERVE, ["5a" * 32] * 2, NOON)
+    store.assign(block, {})
+    store.release(block.entries[0], reason="reservation_mistaken", by="clerk-1", at=NOON)
+    assert len(wire.bodies) == 2
+    assert {"reserve", "last_number", "outcome", "ended_at"} <= wire.attributes() <= listed
+    assert not listed & _BINDING
+
+
+def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore) -> None:
+    """P2: `sweep` ends what expired, and can do nothing else to an entry."""
+    wire = _Wire(store)
+    listed = _listed("policy-sweep.json", "EndExpired")
+    register = Register("diw", "licence", 2026)
+    (entry,) = lay_out_reservation(register, Head(), _RESERVE, ["5a" * 32], NOON).entries
+    store.release(
+        replace(entry), reason="reservation_expired", by="function:sweep", at=_RESERVE.expires_at
+    )
+    assert {"outcome", "ended_at", "state"} <= wire.attributes() <= listed
+    assert not listed & (_BINDING | {"last_number", "closing", "reserve", "subject"})
