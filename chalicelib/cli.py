@@ -1,4 +1,5 @@
-"""The `tra` command: issue, follow, fetch and verify documents against any deployment.
+"""The `tra` command: issue, follow, fetch and verify documents against any deployment,
+look into its public logs and witness them.
 
 Where it talks to comes from the environment (`TRA_URL`, `TRA_TOKEN`, or
 `TRA_TOKEN_URL` to fetch one); after `make up` from `build/local/env`.
@@ -21,9 +22,20 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib.bootstrap import seal_validator
+from chalicelib import cli_audit
+from chalicelib.bootstrap import (
+    ed25519_verify,
+    new_witness_key,
+    public_log,
+    run_function,
+    seal_validator,
+    witness_room,
+)
 from chalicelib.domain.errors import TraError
+from chalicelib.domain.merkle import leaf_hash, verify_inclusion
+from chalicelib.domain.notes import Note, VerifierKey, open_checkpoint
 from chalicelib.services.verify import verify
+from chalicelib.services.witness import witness
 from chalicelib.version import VERSION
 
 _LOCAL_ENVIRONMENT = Path("build/local/env")
@@ -31,6 +43,18 @@ _TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 _FAILED, _MISUSED = 1, 2
 _MULTIPLE_CHOICES, _BAD_REQUEST = 300, 400
+# What the schedule sends; Chalice reads these members.
+_ON_DEMAND = {
+    "version": "0",
+    "id": "on-demand",
+    "detail-type": "Scheduled Event",
+    "source": "tra.command",
+    "account": "",
+    "time": "",
+    "region": "",
+    "resources": [],
+    "detail": {},
+}
 _ENDED = frozenset({"issued", "rejected", "void"})
 
 
@@ -69,6 +93,10 @@ class Remote:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
         return str(_json(answer)["access_token"])
+
+    def log_url(self, log: str) -> str:
+        """The public address of `<agency>/<book>/<year>/<numbers or outcomes>`."""
+        return f"{self._setting('TRA_URL').rstrip('/')}/v1/registers/{log}"
 
     def call(
         self, method: str, path: str, *, body: bytes | None = None, **headers: str
@@ -135,6 +163,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("document_id", metavar="ID")
     show.set_defaults(run=_show)
 
+    evidence = commands.add_parser(
+        "evidence", parents=[identity], help="fetch everything that proves a document"
+    )
+    evidence.add_argument("document_id", metavar="ID")
+    evidence.add_argument("-o", "--output", help="default: stdout")
+    evidence.set_defaults(run=_evidence)
+
     file = commands.add_parser("file", parents=[identity], help="fetch the sealed PDF")
     file.add_argument("document_id", metavar="ID")
     file.add_argument("-o", "--output", help="default: ID.pdf; - for stdout")
@@ -147,7 +182,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--json", action="store_true", help="machine-readable verdict")
     verify.set_defaults(run=_verify)
+
+    _add_log_commands(commands, identity)
+    cli_audit.add_to(commands)
     return parser
+
+
+def _add_log_commands(commands: Any, identity: argparse.ArgumentParser) -> None:
+    a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
+
+    log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
+    log.add_argument("log", **a_log)
+    log.add_argument("--log-key", metavar="VKEY", help="default: the one the log names")
+    log.add_argument("--number", type=int, help="show and verify the entry of this number")
+    log.set_defaults(run=_log)
+
+    witness = commands.add_parser(
+        "witness",
+        parents=[identity],
+        help="co-sign a log's checkpoint, if it continues the last one seen",
+    )
+    witness.add_argument("log", nargs="?", **a_log)
+    witness.add_argument("--key", metavar="FILE", type=Path, help="the witness's key file")
+    witness.add_argument("--state", metavar="DIR", type=Path, help="what the witness remembers")
+    witness.add_argument("--log-key", metavar="VKEY", help="default: the one seen first")
+    witness.add_argument("--no-submit", action="store_true", help="only print the co-signature")
+    witness.add_argument("--new-key", metavar="FILE", type=Path, help="make a key, print its vkey")
+    witness.add_argument("--name", help="of the new key: a URL without scheme")
+    role = os.environ.get("TRA_ROLE", "application")
+    witness.set_defaults(run=_witness, role=role)
+
+    checkpoint = commands.add_parser(
+        "checkpoint", help="extend all public logs now (needs AWS credentials)"
+    )
+    checkpoint.add_argument("--stack", help="TRA_STACK")
+    checkpoint.set_defaults(run=_checkpoint)
 
 
 # -- commands ------------------------------------------------------------------
@@ -180,6 +249,19 @@ def _show(options: argparse.Namespace, remote: Remote) -> int:
     return 0
 
 
+def _evidence(options: argparse.Namespace, remote: Remote) -> int:
+    bundle = _json(remote.call("GET", f"/v1/documents/{options.document_id}/evidence"))
+    text = json.dumps(bundle, ensure_ascii=False, indent=2)
+    if options.output:
+        Path(options.output).write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    if bundle["missing"]:
+        missing = ", ".join(bundle["missing"])
+        print(f"tra: not published yet: {missing}; ask again in some minutes", file=sys.stderr)
+    return 0
+
+
 def _file(options: argparse.Namespace, remote: Remote) -> int:
     answer = remote.call("GET", f"/v1/documents/{options.document_id}/file")
     if answer.status < _MULTIPLE_CHOICES:
@@ -206,6 +288,52 @@ def _verify(options: argparse.Namespace, remote: Remote) -> int:
     else:
         _print_verdict(verdict)
     return 0 if verdict.passed else _FAILED
+
+
+def _log(options: argparse.Namespace, remote: Remote) -> int:
+    log = public_log(remote.log_url(options.log))
+    key = VerifierKey.parse(options.log_key) if options.log_key else log.key()
+    note = log.checkpoint()
+    checkpoint = open_checkpoint(note, key, ed25519_verify).checkpoint
+    print(note.decode(), end="")
+    names = [signature.name for signature in Note.from_bytes(note).signatures[1:]]
+    print(f"verified: {checkpoint.size} entries, co-signed by {', '.join(names) or 'nobody'}")
+    if options.number is not None:
+        leaf, proof = log.inclusion(options.number)
+        verify_inclusion(leaf_hash(leaf), options.number - 1, proof, checkpoint.head)
+        print(f"{leaf.decode()}\nverified: entry {options.number - 1} of this log")
+    return 0
+
+
+def _witness(options: argparse.Namespace, remote: Remote) -> int:
+    if options.new_key is not None:
+        if not options.name:
+            raise CommandError("Name the key (--name), e.g. witness.example.go.th/1.")
+        print(new_witness_key(options.new_key, options.name).vkey)
+        return 0
+    if not (options.log and options.key and options.state):
+        raise CommandError("Name the log, --key FILE and --state DIR; or --new-key FILE.")
+    log_key = VerifierKey.parse(options.log_key) if options.log_key else None
+    url = remote.log_url(options.log)
+    with witness_room(url, key_file=options.key, state=options.state, log_key=log_key) as room:
+        told = witness(room=room)
+    print(f"{told.previous_size} -> {told.checkpoint.size} entries: consistent", file=sys.stderr)
+    line = told.cosignature.line.strip()
+    if not options.no_submit:
+        body = json.dumps({"cosignature": line}).encode()
+        path = f"/v1/registers/{options.log}/cosignatures"
+        remote.call("POST", path, body=body, Content_Type="application/json")
+    print(line)
+    return 0
+
+
+def _checkpoint(options: argparse.Namespace, remote: Remote) -> int:
+    stack = options.stack or remote.environment.get("TRA_STACK")
+    if not stack:
+        raise CommandError("Name the stack: --stack, or TRA_STACK.")
+    counts = run_function(f"{stack}-checkpoint", _ON_DEMAND, remote.environment)
+    print(json.dumps(counts))
+    return _FAILED if counts["failed"] else 0
 
 
 # -- parts ---------------------------------------------------------------------

@@ -57,6 +57,9 @@ class Urgency(StrEnum):
     MOST_EXPRESS = "most_express"
 
 
+_WEIGHT_OF_THE_REST = 4_096
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why a document ended without being issued, for its owner to read (P4)."""
@@ -134,6 +137,11 @@ class Document:
         if self.numbering is None:
             raise ValueError("a document without number is in no register")
         return self.book.in_year(self.numbering.year)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes its item has: content as it is and for searching, and the rest."""
+        return 2 * len(canonical_json(self.content)) + _WEIGHT_OF_THE_REST
 
     @property
     def commitment(self) -> str:

@@ -50,7 +50,7 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
 from chalicelib.services.bundle import bundle
-from chalicelib.services.number import why_not
+from chalicelib.services.number import BYTES_PER_BLOCK, why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.submit import Submission, submit
 
@@ -85,6 +85,7 @@ def submit_document(call: Call) -> Response:
     raw = call.json_object()
     body = parse(SubmitDocument, raw, _known(call))
     submission = _submission(call, raw, body)
+    _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
     document = submit(
@@ -213,6 +214,25 @@ def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submis
         per_recipient=body.numbers == "per_recipient",
         claim=_claim(call, raw),
     )
+
+
+def _demand_numberable(submission: Submission) -> None:
+    """A run is numbered in one transaction or never; refuse what will not fit."""
+    if submission.per_recipient:
+        weight = 2 * len(canonical_json(submission.content)) * len(submission.recipients)
+        if weight > BYTES_PER_BLOCK // 2:
+            raise InvalidRequestError(
+                [
+                    FieldFault(
+                        "/recipients",
+                        "run_too_large",
+                        "This content is too large for so many consecutive numbers; send fewer "
+                        "recipients at once, or use one number for all.",
+                        "เนื้อหาใหญ่เกินไปสำหรับการออกเลขเรียงจำนวนเท่านี้ โปรดลดจำนวนผู้รับต่อครั้ง "
+                        "หรือใช้เลขเดียวกันทุกผู้รับ",
+                    )
+                ]
+            )
 
 
 def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:

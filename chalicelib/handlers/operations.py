@@ -28,8 +28,8 @@ from chalicelib.handlers.authorizer import actor_of, authorizer
 from chalicelib.handlers.problems import problem, unexpected
 from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
 
-# A document's content lies in one DynamoDB item (400 kB); this leaves room for the rest.
-MAX_BODY_BYTES = 256 * 1024
+# A document's content lies twice, as it is and for searching, in one DynamoDB item (400 kB).
+MAX_BODY_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

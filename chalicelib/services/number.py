@@ -38,6 +38,9 @@ from chalicelib.ports import (
 # register's own line, and an entry and a document for each number.
 NUMBERS_PER_BLOCK = 49
 
+# The items of a transaction have at most 4 MB together.
+BYTES_PER_BLOCK = 3_000_000
+
 # A conflict means that somebody else numbered meanwhile. With one FIFO group per
 # book that is rare (a message delivered twice), so a few tries settle it; the
 # queue brings back what they do not.
@@ -76,16 +79,21 @@ def _blocks(document_ids: Sequence[str], known: Mapping[str, Document]) -> Itera
     """Ids in blocks that fit a transaction. The documents of a run stay together, though
     the message of one of them came alone: their numbers follow each other."""
     block: list[str] = []
+    weight = 0
     placed: set[str] = set()
     for document_id in document_ids:
-        document = known.get(document_id)
-        together = (document.run or (document_id,)) if document else (document_id,)
         if document_id in placed:
             continue
-        if len(block) + len(together) > NUMBERS_PER_BLOCK:
+        document = known.get(document_id)
+        together = (document.run or (document_id,)) if document else (document_id,)
+        added = len(together) * document.weight if document else 0
+        if block and (
+            len(block) + len(together) > NUMBERS_PER_BLOCK or weight + added > BYTES_PER_BLOCK
+        ):
             yield block
-            block = []
+            block, weight = [], 0
         block += together
+        weight += added
         placed.update(together)
     if block:
         yield block

@@ -40,6 +40,8 @@ def test_issue_show_file_verify(deployment: Deployment, tmp_path: Path) -> None:
     assert [line.split()[-1] for line in issued.stderr.splitlines()][-1] == "issued"
     shown = json.loads(_tra(deployment, "show", document_id, "--agency", "diw").stdout)
     assert (shown["state"], shown["printed_number"]) == ("issued", printed)
+    bundle = json.loads(_tra(deployment, "evidence", document_id, "--agency", "diw").stdout)
+    assert bundle["file"]["sha256"] == digest
     pdf = tmp_path / "out.pdf"
     _tra(deployment, "file", document_id, "--agency", "diw", "-o", pdf)
     verdict = json.loads(_tra(deployment, "verify", pdf, "--json").stdout)

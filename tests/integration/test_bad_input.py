@@ -150,7 +150,7 @@ def test_a_body_over_the_limit_is_refused(api: Api, licence: dict[str, Any]) -> 
     """api.md: too large is 413 and says how large it may be."""
     body = json.dumps(_set(licence, "/content/holder/name", "x" * 300_000))
     problem = _is_problem(api.submit(body), 413, "request_too_large")
-    assert "262144" in problem["detail"]
+    assert "131072" in problem["detail"]
     assert _nothing_is_stored(api)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from chalicelib.domain.registers import (
     print_number,
 )
 from chalicelib.domain.retention import retain_until
+from chalicelib.services.number import _blocks
 from tests.support.samples import NOON, claim_of, document
 
 MIDNIGHT = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
@@ -95,3 +97,21 @@ def test_time_in_a_register_never_runs_backwards() -> None:
     head = Head(6, NOON)
     block = lay_out_block(Book("diw", "licence").at(late), head, [claim_of(document())], late)
     assert block.entries[0].numbered_at == NOON
+
+
+def test_a_block_holds_what_a_transaction_can() -> None:
+    """P1: neither 100 items nor 4 MB are exceeded, and a run is never torn apart."""
+    small = [document(f"S{n:03d}") for n in range(60)]
+    large = [document(f"L{n}", content={"text": "ก" * 100_000}) for n in range(8)]
+    run = tuple(f"R{n:02d}" for n in range(40))
+    member = replace(document("R07"), run=run)
+    known = {d.document_id: d for d in (*small, *large, member)}
+    blocks = list(_blocks([*known, "gone"], known))
+    assert [i for block in blocks for i in block] == [
+        *(d.document_id for d in (*small, *large)),
+        *run,
+        "gone",
+    ]
+    assert all(len(block) <= 49 for block in blocks)
+    assert max(sum(known[i].weight for i in b if i in known) for b in blocks) <= 3_000_000
+    assert sum(set(run) <= set(block) for block in blocks) == 1
