@@ -12,7 +12,7 @@ STAGE ?= dev
 REGION ?= ap-southeast-7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test check format bench package deploy lock clean
+.PHONY: help setup demo up down status test campaign check format bench package deploy lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ status: setup  ## where it answers
 
 test: setup  ## all tests
 	$(BIN)/pytest
+
+campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000
+	@$(RUN) tests.fault.campaign --documents $(or $(DOCUMENTS),5000) $(if $(SEED),--seed $(SEED))
 
 check: setup  ## style, types, layers, template and policies
 	$(BIN)/ruff check .

@@ -3,26 +3,35 @@
 from chalice.app import Chalice
 
 from chalicelib.handlers import (
+    audits,
     authorizer,
     catalogue,
+    closing,
     documents,
+    logs,
     previews,
     queues,
+    registers,
     schedules,
     service,
     verification,
 )
 
 app = Chalice(app_name="tra")
+app.api.binary_types.append(registers.PDF)  # the gateway hands it on as bytes
 
 for room in (
     authorizer,
     documents,
     catalogue,
     verification,
+    registers,
+    logs,
+    closing,
     service,
     previews,
     queues,
     schedules,
+    audits,
 ):
     app.register_blueprint(room.blueprint)

@@ -9,17 +9,26 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings
 from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
+    from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
+    from chalicelib.adapters.http_log import HttpLog
     from chalicelib.adapters.oidc import JwksVerifier
+    from chalicelib.adapters.preview_function import PreviewFunction
+    from chalicelib.domain.notes import VerifierKey
     from chalicelib.ports import (
         Archive,
+        ArchiveInventory,
         ContentChecker,
         Directory,
         DocumentStore,
@@ -27,19 +36,32 @@ if TYPE_CHECKING:
         EvidenceSigner,
         Ids,
         Inboxes,
+        LogFiles,
+        LogInventory,
+        LogSigner,
+        LogStore,
         Previewer,
+        RegisterPrinter,
         RegisterStore,
         Renderer,
         Sealer,
         WorkQueue,
     )
+    from chalicelib.services.audit import AuditRoom
+    from chalicelib.services.audit.room import Watch
+    from chalicelib.services.checkpoint import CheckpointRoom
+    from chalicelib.services.close import ClosingRoom
+    from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.number import Numberer
     from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.print_register import PrintingRoom
+    from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
+    from chalicelib.services.witness import WitnessRoom
 
 
 def utc_now() -> datetime:
@@ -69,6 +91,14 @@ class House:
 
     @cached_property
     def registers(self) -> RegisterStore:
+        return self._register_store
+
+    @cached_property
+    def logs(self) -> LogStore:
+        return self._register_store
+
+    @cached_property
+    def _register_store(self) -> DynamoRegisterStore:
         from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
 
         return DynamoRegisterStore(
@@ -100,6 +130,30 @@ class House:
         from chalicelib.adapters.s3 import S3Archive
 
         return S3Archive(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def log_files(self) -> LogFiles:
+        from chalicelib.adapters.log_files import S3LogFiles
+
+        return S3LogFiles(_client("s3"), self.settings.logs_bucket)
+
+    @cached_property
+    def log_signer(self) -> LogSigner:
+        from chalicelib.adapters.log_signer import KmsLogSigner
+
+        return KmsLogSigner(_client("kms"), self.settings.log_key_id)
+
+    @cached_property
+    def archive_inventory(self) -> ArchiveInventory:
+        from chalicelib.adapters.archive_inventory import S3ArchiveInventory
+
+        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def log_inventory(self) -> LogInventory:
+        from chalicelib.adapters.archive_inventory import S3LogInventory
+
+        return S3LogInventory(_client("s3"), self.settings.logs_bucket)
 
     @cached_property
     def number_queue(self) -> WorkQueue:
@@ -146,15 +200,30 @@ class House:
 
     @cached_property
     def previewer(self) -> Previewer:
+        return self._preview_function
+
+    @cached_property
+    def register_printer(self) -> RegisterPrinter:
+        return self._preview_function
+
+    @cached_property
+    def _preview_function(self) -> PreviewFunction:
         from chalicelib.adapters.preview_function import PreviewFunction
 
         return PreviewFunction(_client("lambda"), self.settings.preview_function)
+
+    @cached_property
+    def paper_printer(self) -> RegisterPrinter:
+        """The printer itself, for the function that has one."""
+        from chalicelib.adapters.typst_register import TypstRegisterPrinter
+
+        return TypstRegisterPrinter()
 
     def answer_preview(self, event: dict[str, Any]) -> dict[str, Any]:
         """What the `preview` function answers; see `adapters/preview_function.py`."""
         from chalicelib.adapters.preview_function import answer
 
-        return answer(event, self.renderer)
+        return answer(event, self.renderer, self.paper_printer)
 
     @cached_property
     def token_verifier(self) -> JwksVerifier:
@@ -233,6 +302,70 @@ class House:
         )
 
     @cached_property
+    def checkpoint_room(self) -> CheckpointRoom:
+        from chalicelib.adapters.ed25519 import verify
+        from chalicelib.services.checkpoint import CheckpointRoom
+
+        return CheckpointRoom(
+            registers=self.registers,
+            logs=self.logs,
+            files=self.log_files,
+            signer=self.log_signer,
+            verify=verify,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def audit_room(self) -> AuditRoom:
+        from chalicelib.adapters.ed25519 import verify
+        from chalicelib.services.audit import AuditRoom
+
+        return AuditRoom(
+            documents=self.documents,
+            registers=self.registers,
+            logs=self.logs,
+            archive=self.archive_inventory,
+            log_files=self.log_inventory,
+            log_key=lambda: self.log_signer.public_key,
+            verify=verify,
+            clock=self.clock,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def closing_room(self) -> ClosingRoom:
+        from chalicelib.services.close import ClosingRoom
+
+        return ClosingRoom(
+            registers=self.registers,
+            checkpoints=self.checkpoint_room,
+            archive=self.archive,
+            signer=self.evidence_signer,
+            clock=self.clock,
+            lock_mode=self.settings.lock_mode,
+        )
+
+    @cached_property
+    def proving_room(self) -> ProvingRoom:
+        from chalicelib.services.prove import ProvingRoom
+
+        return ProvingRoom(
+            logs=self.logs,
+            files=self.log_files,
+            signer=self.log_signer,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def cosigning_room(self) -> CosigningRoom:
+        from chalicelib.adapters.ed25519 import verify
+        from chalicelib.services.cosign import CosigningRoom
+
+        return CosigningRoom(
+            logs=self.logs, directory=self.directory, verify=verify, clock=self.clock
+        )
+
+    @cached_property
     def preview_room(self) -> PreviewRoom:
         from chalicelib.services.preview import PreviewRoom
 
@@ -242,6 +375,17 @@ class House:
             clock=self.clock,
             ids=self.ids,
             public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def printing_room(self) -> PrintingRoom:
+        from chalicelib.services.print_register import PrintingRoom
+
+        return PrintingRoom(
+            registers=self.registers,
+            types=self.types,
+            printer=self.register_printer,
+            clock=self.clock,
         )
 
     @property
@@ -259,6 +403,69 @@ def seal_validator() -> SealValidator:
     from chalicelib.adapters.pades_validation import PadesValidator
 
     return PadesValidator()
+
+
+def public_log(url: str) -> HttpLog:
+    """A public log of any deployment, over HTTP; needs no settings."""
+    from chalicelib.adapters.http_log import HttpLog
+
+    return HttpLog(url)
+
+
+def new_witness_key(path: Path, name: str) -> VerifierKey:
+    """Make a witness key in a file that is not there yet; returns its public half."""
+    from chalicelib.adapters.witness_files import new_key
+
+    return new_key(path, name).verifier
+
+
+@contextmanager
+def witness_room(
+    url: str, *, key_file: Path, state: Path, log_key: VerifierKey | None
+) -> Iterator[WitnessRoom]:
+    """What witnesses the log at `url`, with what it remembers under `state`. Without
+    `log_key` the log's own word is taken, the first time, and held against it later."""
+    from chalicelib.adapters.ed25519 import verify
+    from chalicelib.adapters.witness_files import NotebookFiles, read_key
+    from chalicelib.services.witness import WitnessRoom
+
+    log, key = public_log(url), read_key(key_file)
+    with NotebookFiles.opened(state, url) as notebook:
+        yield WitnessRoom(
+            log=log,
+            log_key=notebook.trust(log_key or log.key()),
+            notebook=notebook,
+            key=key.verifier,
+            sign=key.sign,
+            verify=verify,
+            clock=utc_now,
+        )
+
+
+def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """What checks checkpoints; see `adapters/ed25519.py`."""
+    from chalicelib.adapters.ed25519 import verify
+
+    return verify(public_key, message, signature)
+
+
+def run_function(name: str, event: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """Invoke a function of a deployment and wait for what it returns, as JSON. Credentials,
+    region and endpoint are those of `environment`. Raises UnavailableError."""
+    from chalicelib.adapters.functions import invoke
+
+    return invoke(name, event, environment)
+
+
+def auditor(stack: str, environment: Mapping[str, str], watch: Watch) -> AuditRoom:
+    """What audits a deployment from outside, in this process and with the credentials of
+    `environment`: it needs no more than the policy of the `audit` function, and
+    permission to read that function's settings. Raises UnavailableError."""
+    from chalicelib.adapters.functions import settings_of
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
+    return replace(House(settings).audit_room, watch=watch)
 
 
 _house: House | None = None

@@ -8,10 +8,26 @@ from collections.abc import Callable
 
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
 from tests.bench.issuing import issue_end_to_end
+from tests.bench.logs import checkpoint_10k_seconds, proof_verify_per_second
+from tests.bench.registers import (
+    audit_100k_peak_mb,
+    audit_100k_seconds,
+    numbering_vs_single_increment,
+)
 from tests.bench.results import SUMMARY, Result, table, write
 
 BENCHES: dict[str, Callable[[], Result]] = {
-    bench.__name__: bench for bench in (issue_end_to_end, cold_import_api_ms, cold_import_seal_ms)
+    bench.__name__: bench
+    for bench in (
+        issue_end_to_end,
+        cold_import_api_ms,
+        cold_import_seal_ms,
+        numbering_vs_single_increment,
+        checkpoint_10k_seconds,
+        proof_verify_per_second,
+        audit_100k_seconds,
+        audit_100k_peak_mb,
+    )
 }
 
 

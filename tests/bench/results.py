@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 SUMMARY = Path("build/bench/summary.json")
@@ -58,6 +58,13 @@ def duration(
         [*map(_short, samples)],
         [*map(_short, peers)],
     )
+
+
+def single(
+    samples: Sequence[float], peers: Sequence[float], *, unit: str, target: str, against: str
+) -> Result:
+    """Less is better, in any unit."""
+    return replace(duration(samples, peers, target=target, against=against), unit=unit)
 
 
 def _short(value: float) -> float:

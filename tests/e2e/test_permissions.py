@@ -210,3 +210,31 @@ def test_only_who_publishes_writes_and_signs_logs_and_nobody_deletes_them(
     assert not _who_may(
         as_function, lambda session: session.client("s3").delete_object(Bucket=bucket, Key=key)
     )
+
+
+def test_the_audit_only_reads(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """P7: who audits cannot change what is audited, nor sign for it."""
+    session = as_function("audit")
+    outputs = deployment.outputs
+    dynamodb, s3 = session.client("dynamodb"), session.client("s3")
+    entry = {"register_id": {"S": "permission-test"}, "line": {"S": "1"}}
+    paper = {"pk": {"S": "permission-test"}}
+    attempts: list[Callable[[], Any]] = [
+        lambda: dynamodb.put_item(TableName=outputs["RegistersTable"], Item=entry),
+        lambda: dynamodb.delete_item(TableName=outputs["RegistersTable"], Key=entry),
+        lambda: dynamodb.put_item(TableName=outputs["DocumentsTable"], Item=paper),
+        lambda: dynamodb.scan(TableName=outputs["DocumentsTable"]),
+        lambda: s3.put_object(Bucket=outputs["ArchiveBucket"], Key="documents/x", Body=b"x"),
+        lambda: s3.put_object(Bucket=outputs["LogsBucket"], Key="logs/x", Body=b"x"),
+        lambda: s3.delete_object(Bucket=outputs["ArchiveBucket"], Key="documents/x"),
+        lambda: session.client("kms").sign(
+            KeyId=outputs["LogKey"],
+            Message=b"x",
+            MessageType="RAW",
+            SigningAlgorithm="ED25519_SHA_512",
+        ),
+    ]
+    assert [_allowed(attempt) for attempt in attempts] == [False] * len(attempts)
+    assert _allowed(lambda: s3.list_object_versions(Bucket=outputs["ArchiveBucket"]))

@@ -23,6 +23,7 @@ from chalicelib.domain.documents import Document, DocumentState, archive_key
 from chalicelib.domain.registers import Entry, EntryState, Register
 from chalicelib.handlers import queues, schedules
 from chalicelib.ports import Search
+from chalicelib.services.audit import audit as audit_register
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 
 # Reading a clock or an id is no external call.
@@ -137,7 +138,16 @@ def _event(function: str, messages: list[tuple[str, str | None]]) -> dict[str, A
 
 def audit(fakes: Fakes, register: Register, *, agency_id: str = "diw") -> list[str]:
     """What is wrong with P1 to P5 in one register; an empty list if nothing is."""
-    return [*_audit_register(fakes, register), *_audit_documents(fakes, agency_id)]
+    return [
+        *_audit_register(fakes, register),
+        *_audit_documents(fakes, agency_id),
+        *_audit_as_in_production(fakes, register),
+    ]
+
+
+def _audit_as_in_production(fakes: Fakes, register: Register) -> Iterator[str]:
+    report = audit_register(register, room=fakes.house().audit_room)
+    yield from (f"{f.fault} at {f.number}/{f.child} {f.place}" for f in report.findings)
 
 
 def _audit_register(fakes: Fakes, register: Register) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,10 +24,10 @@ NEW_YEAR = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 
 
 class TellingSigner(CountingSigner):
-    """Signs by showing what it signs."""
+    """Signs by showing what it signs, in the shape of a compact JWS."""
 
     def sign(self, payload: bytes) -> str:
-        return payload.decode()
+        return f"x.{base64.urlsafe_b64encode(payload).decode()}.x"
 
 
 def _world() -> World:
@@ -56,7 +57,8 @@ def _close(world: World, danger: Danger | None = None) -> Closing:
 
 
 def _statement(world: World) -> dict[str, Any]:
-    stated: dict[str, Any] = json.loads(world.fakes.archive.files[statement_key(REGISTER)])
+    signed = world.fakes.archive.files[statement_key(REGISTER)]
+    stated: dict[str, Any] = json.loads(base64.urlsafe_b64decode(signed.split(b".")[1]))
     return stated
 
 

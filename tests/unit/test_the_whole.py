@@ -29,6 +29,19 @@ PUBLIC = {
     "/v/{code}",
     "/.well-known/jwks.json",
     "/healthz",
+    "/v1/registers/{agency}/{book}/{year}/proof/{number}",
+    "/v1/registers/{agency}/{book}/{year}/statement",
+    *(
+        f"/v1/registers/{{agency}}/{{book}}/{{year}}/{{log}}/{rest}"
+        for rest in (
+            "checkpoint",
+            "key",
+            "consistency",
+            "tile/{level}/{a}",
+            "tile/{level}/{a}/{b}",
+            "tile/{level}/{a}/{b}/{c}",
+        )
+    ),
 }
 
 
@@ -113,7 +126,18 @@ def test_the_template_sets_every_setting() -> None:
 
 def test_every_trigger_has_a_sample_event() -> None:
     """style: tests run on what AWS really sends."""
-    functions = {"api", "authorizer", "number", "seal", "deliver", "sweep", "preview"}
+    functions = {
+        "api",
+        "authorizer",
+        "number",
+        "seal",
+        "deliver",
+        "sweep",
+        "preview",
+        "checkpoint",
+        "close",
+        "audit",
+    }
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == functions
     sources = {source.name for source in app.app.event_sources}
     pure = {function.name for function in app.app.pure_lambda_functions}

@@ -1,0 +1,56 @@
+"""What an audit works with. All of it is only read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chalicelib.domain.notes import Verify
+from chalicelib.ports import (
+    ArchiveInventory,
+    Clock,
+    DocumentStore,
+    LogInventory,
+    LogStore,
+    RegisterStore,
+)
+
+PATIENCE = timedelta(hours=24)
+"""How long a number may wait for its end, and a log for its checkpoint, unremarked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one part of an audit is; `total` is 0 where nobody can know."""
+
+    part: str
+    done: int
+    total: int = 0
+
+
+Watch = Callable[[Progress], None]
+
+
+def unwatched(_progress: Progress) -> None:
+    """For an audit that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRoom:
+    """Collaborators of `audit`. `log_key` gives the 32 bytes of the log's public key,
+    `verify` checks an Ed25519 signature. Without `read_bytes` the digests of files are
+    those that the store checked when it took them."""
+
+    documents: DocumentStore
+    registers: RegisterStore
+    logs: LogStore
+    archive: ArchiveInventory
+    log_files: LogInventory
+    log_key: Callable[[], bytes]
+    verify: Verify
+    clock: Clock
+    public_url: str
+    read_bytes: bool = True
+    patience: timedelta = PATIENCE
+    watch: Watch = field(default=unwatched)
