@@ -35,6 +35,7 @@ from chalicelib.services.close import close_all
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 from tests.fault.campaign import ReadableSigner
 from tests.fault.harness import World
+from tests.support.logs import give_numbers
 from tests.support.samples import NOON, document, settings
 
 REGISTER = Register("diw", "licence", 2026)
@@ -460,6 +461,20 @@ def test_a_register_longer_than_a_stretch(site: Site, monkeypatch: pytest.Monkey
     assert [(f.fault, f.number) for f in site.audit().findings] == [
         (Fault.OUTCOME_LOG_MISMATCH, 301)
     ]
+
+
+@pytest.mark.parametrize("count", [32, 33, 34, 66])
+def test_every_kept_checkpoint_is_looked_at(count: int) -> None:
+    """P7: checkpoints are read some dozens at a time, and none falls between two readings
+    (found by the campaign, seed 20261121: the published one fell, and was said to be lost)."""
+    world = World()
+    house = world.fakes.house()
+    for _ in range(count):
+        give_numbers(world.fakes.ledger, 1, REGISTER)
+        assert not checkpoint_all(room=house.checkpoint_room).failed
+    report = audit(REGISTER, room=house.audit_room)
+    assert [f.fault for f in report.findings if f.log is LogName.NUMBERS] == []
+    assert report.counts["checkpoints"] == count
 
 
 def test_the_report_is_json_and_bounded() -> None:

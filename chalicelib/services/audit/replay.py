@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Findings
@@ -155,7 +156,7 @@ class Replay:
     def _kept(self) -> Iterator[_Judge]:
         """Kept checkpoints, a few at a time, with the partial files of their sizes."""
         paths = self._room.log_files.paths(self._register, self._log, _CHECKPOINTS)
-        while chunk := [path for path, _ in zip(paths, range(_AHEAD), strict=False)]:
+        while chunk := list(islice(paths, _AHEAD)):
             sizes = {path: self._size_in(path) for path in chunk}
             partial = [
                 name.path
