@@ -91,6 +91,8 @@ def _run(phases: Phases) -> list[Shown]:
         with phases("publish and re-derive the registers", log=log) as show:
             registers = _check_registers(deployment, shown)
             show(", ".join(f"{r.register_id} 1..{r.numbers}" for r in registers))
+        with phases("audit everything, read-only", log=log) as show:
+            show(_audit(deployment, [register.register_id for register in registers]))
         with phases("try to destroy what is archived", log=log) as show:
             attempts = _try_to_destroy(deployment, clients, shown)
             show(f"{attempts} attempts refused")
@@ -148,20 +150,34 @@ def _check_seals(shown: Sequence[Shown], deployment: local.Deployment) -> None:
 
 def _check_registers(deployment: local.Deployment, shown: Sequence[Shown]) -> list[CheckedRegister]:
     """Publish checkpoints now, then check the registers as anybody can (P1, P7)."""
-    answer = (
-        deployment.session()
-        .client("lambda")
-        .invoke(
-            FunctionName=deployment.outputs["CheckpointFunction"],
-            Payload=(local.ROOT / "events" / "checkpoint.json").read_bytes(),
-        )
-    )
-    counts = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError") or counts["failed"]:
+    event = (local.ROOT / "events" / "checkpoint.json").read_bytes()
+    counts = _invoke(deployment, "CheckpointFunction", event)
+    if counts["failed"]:
         raise DemoError(f"checkpoints failed: {counts}")
     names = sorted({one.view["numbering"]["register_id"] for one in shown})
     http = urllib3.PoolManager()
     return [check_register(deployment.url, name, http) for name in names]
+
+
+def _audit(deployment: local.Deployment, registers: Sequence[str]) -> str:
+    """Let the audit function look at every entry, file, lock and log."""
+    looked_at = 0
+    for register_id in registers:
+        event = json.dumps({"register": register_id}).encode()
+        report = _invoke(deployment, "AuditFunction", event)
+        if report["errors"]:
+            raise DemoError(f"{register_id}: {report['findings']}")
+        looked_at += report["counts"]["entries"]
+    return f"{looked_at} entries, 0 findings"
+
+
+def _invoke(deployment: local.Deployment, output: str, event: bytes) -> dict[str, Any]:
+    name = deployment.outputs[output]
+    answer = deployment.session().client("lambda").invoke(FunctionName=name, Payload=event)
+    said: dict[str, Any] = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise DemoError(f"{name} failed: {said.get('errorMessage')}")
+    return said
 
 
 def _read_inboxes(deployment: local.Deployment, shown: Sequence[Shown]) -> list[dict[str, Any]]:
