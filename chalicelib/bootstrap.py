@@ -497,7 +497,10 @@ def _client(service: str) -> Any:
             retries={"mode": "standard", "max_attempts": 4},
             connect_timeout=3,
             read_timeout=10,
-            s3={"addressing_style": "path"} if os.environ.get("AWS_ENDPOINT_URL") else None,
+            # Links are signed for the bucket's own region and with SigV4: S3 refuses the
+            # older signature for objects under KMS, and other hosts redirect.
+            signature_version="s3v4" if service == "s3" else None,
+            s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"},
         ),
     )
 

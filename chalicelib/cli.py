@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -64,7 +65,7 @@ class CommandError(TraError):
     code = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Remote:
     """One deployment, seen over HTTP."""
 
@@ -72,8 +73,9 @@ class Remote:
     agency: str | None
     role: str | None
 
+    @cached_property
     def token(self) -> str:
-        """`TRA_TOKEN`, or a fresh one from `TRA_TOKEN_URL` by client credentials."""
+        """`TRA_TOKEN`, or one from `TRA_TOKEN_URL` by client credentials."""
         if given := self.environment.get("TRA_TOKEN"):
             return given
         if self.agency is None:
@@ -103,7 +105,7 @@ class Remote:
     ) -> urllib3.BaseHTTPResponse:
         url = self._setting("TRA_URL").rstrip("/") + path
         sent = {
-            "Authorization": f"Bearer {self.token()}",
+            "Authorization": f"Bearer {self.token}",
             "Accept": "application/json",
             "Accept-Language": self.environment.get("LANG", "en")[:2],
             **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -223,7 +225,7 @@ def _add_log_commands(commands: Any, identity: argparse.ArgumentParser) -> None:
 
 
 def _token(_options: argparse.Namespace, remote: Remote) -> int:
-    print(remote.token())
+    print(remote.token)
     return 0
 
 

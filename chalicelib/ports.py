@@ -94,6 +94,10 @@ class DocumentStore(Protocol):
         the idempotency claim in one transaction. A claim seen before with the same digest returns the document
         it made; with another digest raises IdempotencyKeyReusedError."""
 
+    def made_by(self, claim: IdempotencyClaim) -> Document | None:
+        """The document that this claim made before. Raises IdempotencyKeyReusedError if the
+        key came with another body."""
+
     def get(self, document_id: str) -> Document | None: ...
 
     def get_many(self, document_ids: Sequence[str]) -> dict[str, Document]: ...

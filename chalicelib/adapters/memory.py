@@ -95,6 +95,11 @@ class MemoryLedger:
                 self._watch(each.document_id, each.submitted_at)
             return document
 
+    def made_by(self, claim: IdempotencyClaim) -> Document | None:
+        with self._lock:
+            made = self._claims.get((claim.agency_id, claim.key))
+            return self._made_before(made, claim) if made else None
+
     def get(self, document_id: str) -> Document | None:
         with self._lock:
             return self._documents.get(document_id)
@@ -191,6 +196,9 @@ class MemoryLedger:
         with self._lock:
             self._demand_accepted(document)
             self._in_entry_state(entry, EntryState.RESERVED)
+            kept = self._entries[entry.register, *entry.position]
+            if kept.reserve is None or kept.reserve.expires_at <= document.history[-1].at:
+                raise EntryMovedError("The reservation has expired.")
             used = replace(
                 entry,
                 state=EntryState.OPEN,

@@ -22,7 +22,7 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
-from chalicelib.domain.errors import LintError, RenderError
+from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import break_anywhere
 from chalicelib.ports import LintedPdf, RenderRequest
 
@@ -108,7 +108,7 @@ class TypstRenderer:
     def _check_version(self, request: RenderRequest) -> None:
         rules = json.loads((self._templates / request.document_type / "type.json").read_bytes())
         if rules["version"] != request.type_version:
-            raise RenderError(
+            raise UnavailableError(
                 f"Version {request.type_version} of this document type is not installed."
             )
 
@@ -147,9 +147,12 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
         pdf = compiler.compile(
             format="pdf", sys_inputs=inputs, pdf_standards="a-3a", timestamp=data["created_at"]
         )
-    except (typst.TypstError, RuntimeError) as error:
+    except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
         raise RenderError("The template cannot make a page of this content.") from _Quiet(error)
+    except RuntimeError as error:
+        # Memory, fonts, files: the content is not to blame, and another try may do.
+        raise UnavailableError("The renderer failed.") from _Quiet(error)
     return cast("bytes", pdf)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,16 +21,23 @@ _TEMPLATES = _ROOM / "print"  # beside `templates`, whose every folder is a docu
 _FONTS = _ROOM / "fonts"
 
 
+# All but what Sarabun has.
+_UNPRINTABLE = re.compile(
+    r"[^\n -~\u00a0-\u00ac\u00ae-\u017e\u0e01-\u0e3a\u0e3f-\u0e5b\u200b–—‘’“”•…€™]"
+)
+
+
 class TypstRegisterPrinter:
     """PDF/A-2a: tagged, in Thai, with the fonts of `chalicelib/fonts` alone. Same sheet, same
     bytes."""
 
     def print_register(self, sheet: RegisterSheet) -> bytes:
-        """Raises RenderError, without any text of the sheet, for a letter the font lacks."""
+        """A register must print whatever stands in it: a letter the font lacks prints as "?".
+        Raises RenderError, without any text of the sheet."""
         try:
             pdf = self._compiler.compile(
                 format="pdf",
-                sys_inputs={"sheet": json.dumps(asdict(sheet), ensure_ascii=False)},
+                sys_inputs={"sheet": _legible(json.dumps(asdict(sheet), ensure_ascii=False))},
                 pdf_standards="a-2a",
                 timestamp=sheet.created_at,
             )
@@ -53,3 +61,7 @@ class TypstRegisterPrinter:
             package_path=nowhere,
             package_cache_path=nowhere,
         )
+
+
+def _legible(text: str) -> str:
+    return _UNPRINTABLE.sub("?", text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chalicelib.domain.documents import Document
+from chalicelib.domain.documents import Document, DocumentState
 
 
 class Action(StrEnum):
@@ -61,14 +61,16 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """Whose the thing is, and which agencies were named its recipients."""
+    """Whose the thing is, and which agencies may know of it: the recipients of a document,
+    once it is issued (P3)."""
 
     agency_id: str
     recipients: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, document: Document) -> Resource:
-        return cls(agency_id=document.agency_id, recipients=frozenset(document.recipients))
+        told = document.recipients if document.state is DocumentState.ISSUED else ()
+        return cls(agency_id=document.agency_id, recipients=frozenset(told))
 
 
 class Verdict(StrEnum):

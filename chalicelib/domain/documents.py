@@ -155,9 +155,10 @@ class Document:
 
     @property
     def settled(self) -> bool:
-        """Nothing is left to do: ended, and every recipient of an issued one was told."""
+        """Nothing is left to do: ended, and of an issued one the evidence is signed and every
+        recipient was told."""
         if self.state is DocumentState.ISSUED:
-            return not self.unnotified
+            return self.evidence is not None and not self.unnotified
         return self.state.ended
 
     @property

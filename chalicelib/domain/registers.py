@@ -330,6 +330,10 @@ def insert_after(parent: Entry, child: int, claim: Claim, now: datetime) -> Entr
     )
 
 
+MOST_CHILDREN = 9_999
+"""Numbers inserted under one: their place has four digits in the register's order."""
+
+
 def is_over(register: Register, now: datetime) -> bool:
     """Whether the register's year has ended in Asia/Bangkok (A18)."""
     return register.year < register_year(now)

@@ -16,12 +16,12 @@ blueprint = Blueprint(__name__)
 
 _LINK_SECONDS = 300
 
-# 00:05 in Bangkok, each night: on 1 January the old year is over, and on the nights after
-# it what had to wait for its last documents.
-_AFTER_MIDNIGHT = Cron(5, 17, "*", "*", "?", "*")
+# Five past each hour: at 00:05 on 1 January in Bangkok the old year is over, and what has to
+# wait for its last documents is closed within the hour they end.
+_HOURLY = Cron(5, "*", "*", "*", "?", "*")
 
 
-@blueprint.schedule(_AFTER_MIDNIGHT, name="close")
+@blueprint.schedule(_HOURLY, name="close")
 @instrumented
 def close(_event: CloudWatchEvent) -> dict[str, int]:
     """Close every register whose year is over (A18, A22)."""

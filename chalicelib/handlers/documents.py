@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -45,14 +46,14 @@ from chalicelib.handlers.models import (
     SubmitDocument,
     parse,
 )
-from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
 from chalicelib.services.bundle import bundle
 from chalicelib.services.number import BYTES_PER_BLOCK, why_not
 from chalicelib.services.preview import preview
-from chalicelib.services.submit import Submission, submit
+from chalicelib.services.submit import Submission, repeat, submit
 
 blueprint = Blueprint(__name__)
 
@@ -83,8 +84,15 @@ _MAX_KEY_LENGTH = 255
 )
 def submit_document(call: Call) -> Response:
     raw = call.json_object()
+    claim = _claim(call, raw)
+    # A repeat is answered before anything else is looked at: the world may have moved on.
+    made = claim and repeat(
+        claim, documents=call.house.documents, number_queue=call.house.number_queue
+    )
+    if made:
+        return _accepted(call, made)
     body = parse(SubmitDocument, raw, _known(call))
-    submission = _submission(call, raw, body)
+    submission = _submission(call, body, claim)
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
@@ -97,6 +105,10 @@ def submit_document(call: Call) -> Response:
     )
     count("DocumentAccepted")
     logger.info(LogEvent.DOCUMENT_ACCEPTED, extra={"document_id": document.document_id})
+    return _accepted(call, document)
+
+
+def _accepted(call: Call, document: Document) -> Response:
     view = AcceptedDocument.of(document, call.house.settings.public_url)
     return as_json(view, status=202, headers={"Location": view.links.self})
 
@@ -168,7 +180,8 @@ def show_evidence(call: Call) -> Response:
 
 
 def _authorised(call: Call) -> Document:
-    document = call.house.documents.get(call.path["document_id"])
+    document_id = call.path["document_id"]
+    document = call.house.documents.get(document_id) if is_identifier(document_id) else None
     if document is None:
         raise NotFoundError
     call.authorise(Resource.of(document))
@@ -196,7 +209,7 @@ def _known(call: Call) -> Known:
     )
 
 
-def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submission:
+def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None) -> Submission:
     kind = call.house.types.get(body.document_type)
     if kind is None:
         raise NotFoundError
@@ -212,7 +225,7 @@ def _submission(call: Call, raw: dict[str, Any], body: SubmitDocument) -> Submis
         urgency=Urgency(body.urgency),
         wish=_wish(call, kind, body),
         per_recipient=body.numbers == "per_recipient",
-        claim=_claim(call, raw),
+        claim=claim,
     )
 
 
@@ -269,7 +282,9 @@ def _claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:
             ]
         )
     # The digest of the parsed body: spacing and order of names do not make another request.
-    digest = hashlib.sha256(canonical_json(raw)).hexdigest()
+    # Nothing was validated yet, so this spells anything JSON can hold.
+    spelled = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(spelled.encode()).hexdigest()
     return IdempotencyClaim(call.caller.agency_id, key, digest)
 
 

@@ -34,6 +34,8 @@ from chalicelib.domain.thai import in_bangkok
 from chalicelib.services.preview import Previewed
 
 MAX_RECIPIENTS = 100
+EARLIEST, LATEST = 1900, 2400
+"""Years that a date can have. A Buddhist year (2569) is none of them, and no typing error."""
 MAX_RUN = 49
 """What one numbering transaction holds: a run is numbered whole or not at all."""
 
@@ -148,9 +150,11 @@ class SubmitDocument(_Strict):
     def _is_a_day(cls, text: str | None) -> str | None:
         if text is not None:
             try:
-                date.fromisoformat(text)
+                day = date.fromisoformat(text)
             except ValueError as error:
                 raise _no_date() from error
+            if not EARLIEST <= day.year <= LATEST:
+                raise _no_date()
         return text
 
     @field_validator("valid_until")
@@ -652,8 +656,8 @@ def _several(faults: object) -> PydanticCustomError:
 def _no_date() -> PydanticCustomError:
     return _custom(
         "wrong_format",
-        "There is no such day. Use YYYY-MM-DD, Common Era.",
-        "ไม่มีวันที่นี้ โปรดใช้ ปปปป-ดด-วว ปี ค.ศ.",
+        f"There is no such day. Use YYYY-MM-DD, Common Era, {EARLIEST} to {LATEST}.",
+        f"ไม่มีวันที่นี้ โปรดใช้ ปปปป-ดด-วว ปี ค.ศ. {EARLIEST} ถึง {LATEST}",
     )
 
 

@@ -7,6 +7,7 @@ is documented, and what the tests about the whole look at.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -229,6 +230,14 @@ _FORBIDDEN = {
         "บทบาทของท่านไม่มีสิทธิ {0}",
     ),
 }
+
+
+_IDENTIFIER = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether this can be an id or a code; anything else needs no look into the database."""
+    return _IDENTIFIER.fullmatch(text) is not None
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -31,8 +31,6 @@ KINDS: dict[type[TraError], Kind] = {
     errors.ForbiddenError: Kind(403, "You may not do this", "ท่านไม่มีสิทธิดำเนินการนี้"),
     errors.NotFoundError: Kind(404, "Not found", "ไม่พบรายการ"),
     errors.NotReadyError: Kind(409, "Not ready yet", "ยังไม่พร้อม"),
-    errors.EntryMovedError: Kind(409, "The entry changed meanwhile", "รายการทะเบียนเปลี่ยนไปแล้ว"),
-    errors.RegisterClosedError: Kind(409, "The year of this register is closed", "ทะเบียนปีนี้ปิดแล้ว"),
     errors.RegisterNotOverError: Kind(
         409, "The year of this register still lasts", "ทะเบียนปีนี้ยังไม่สิ้นปี"
     ),

@@ -81,7 +81,7 @@ def deliver(event: SQSEvent) -> Report:
 def _number_book(messages: Sequence[_Message]) -> Sequence[_Message]:
     try:
         number_documents([m.document_id for m in messages], to=house().numberer)
-    except TraError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, other books go on
         _log_delay(LogEvent.NUMBERING_DELAYED, error, book_group=messages[0].group)
         return messages
     count("MessageNumbered", len(messages))
@@ -97,7 +97,7 @@ def _one_by_one(event: SQSEvent, work: Callable[[str], None], *, delayed: LogEve
         except NotFoundError:
             # The document store is the truth: there is nothing to do, now or later.
             logger.warning(LogEvent.POISONED, extra={"message_id": message.message_id})
-        except TraError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, other documents go on
             _log_delay(delayed, error, document_id=message.document_id)
             failed.append(message)
     return _report(failed)
@@ -146,6 +146,10 @@ def _log_end(document: Document) -> None:
     )
 
 
-def _log_delay(event: LogEvent, error: TraError, **ids: Any) -> None:
+def _log_delay(event: LogEvent, error: Exception, **ids: Any) -> None:
+    """Only errors raised on purpose are told in full; others can quote values."""
     count("WorkDelayed")
-    logger.warning(event, extra={"code": error.code, "detail": error.detail, **ids})
+    if isinstance(error, TraError):
+        logger.warning(event, extra={"code": error.code, "detail": error.detail, **ids})
+    else:
+        logger.error(event, extra={"code": "unforeseen", "error": type(error).__name__, **ids})

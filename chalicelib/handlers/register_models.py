@@ -77,12 +77,19 @@ class AskRegister(_Strict):
         )
 
 
+# Letters that the printed register has (ADR 0006).
+PRINTABLE = r"^[ -~\u00a1-\u00ac\u00ae-\u017e\u0e01-\u0e3a\u0e3f-\u0e5b–—‘’“”•…€™]+$"
+
+
 class ReserveNumbers(_Strict):
     """Take the next numbers ahead (จองเลข): until `expires_at`, or for some days."""
 
     count: int = Field(ge=1, le=MOST_AT_ONCE, description="How many; they follow each other.")
     reason: str = Field(
-        min_length=1, max_length=300, description="Why; it stands in the register as subject."
+        min_length=1,
+        max_length=300,
+        pattern=PRINTABLE,
+        description="Why; it stands in the register as subject. Thai or Latin letters.",
     )
     expires_at: str | None = Field(
         default=None,

@@ -172,8 +172,7 @@ def _register(call: Call) -> tuple[Register, str]:
 
 def _numbering_book(call: Call, agency: Agency) -> Book:
     """A book whose numbers documents get; anything else does not exist to be reserved in."""
-    letters = {SEND, CIRCULAR} if agency.letter_prefix else set()
-    if call.path["book"] not in letters | _type_books(call):
+    if call.path["book"] not in _type_books(call):
         raise NotFoundError
     return Book(agency.agency_id, call.path["book"])
 

@@ -10,7 +10,7 @@ from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import NotFoundError, UnavailableError
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.handlers.models import PublicVerification
-from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.pages import not_found_page, verification_page
 from chalicelib.handlers.rendering import as_json
 
@@ -28,7 +28,8 @@ _CACHE_SECONDS = 60
     errors=(NotFoundError, UnavailableError),
 )
 def verify_code(call: Call) -> Response:
-    document = call.house.documents.by_code(call.path["code"].upper())
+    code = call.path["code"].upper()
+    document = call.house.documents.by_code(code) if is_identifier(code) else None
     # Nothing is confirmed before the bytes are locked and the entry is final (P3).
     if document is None or document.state is not DocumentState.ISSUED:
         if call.wants_html():

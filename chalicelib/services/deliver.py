@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import NotFoundError, UnavailableError
@@ -37,6 +37,7 @@ def deliver(document_id: str, *, courier: Courier) -> Document:
 
     # 2. The evidence is signed once and kept: repeats carry the original (P5).
     evidence = document.evidence or _keep_evidence(document, courier)
+    document = replace(document, evidence=evidence)
 
     # 3. Tell who has not been told, and note it.
     untold = []

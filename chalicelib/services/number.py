@@ -15,6 +15,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.registers import (
+    MOST_CHILDREN,
     Book,
     Claim,
     Entry,
@@ -22,6 +23,7 @@ from chalicelib.domain.registers import (
     NumberWish,
     WishKind,
     insert_after,
+    is_over,
     lay_out_block,
     numbering_of,
 )
@@ -150,7 +152,11 @@ def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document
 
 def _impossible(document: Document, to: Numberer) -> Reason | None:
     kind = to.types.get(document.document_type)
-    if kind is None or kind.version < document.type_version:
+    if kind is not None and kind.version < document.type_version:
+        # The API is deployed already and this function not yet: wait for it.
+        message = "The document's type is newer than this function; the deployment goes on."
+        raise UnavailableError(message)
+    if kind is None or kind.version > document.type_version:
         return _TYPE_WITHDRAWN
     if document.wish is not None:
         return why_not(document.wish, document.book, to=to.registers, clock=to.clock)
@@ -162,8 +168,10 @@ def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) ->
     entry = to.entry(book.in_year(wish.year), wish.number)
     if entry is None:
         return _NO_SUCH_NUMBER
-    if to.head(entry.register).closing:
+    if is_over(entry.register, clock()) or to.head(entry.register).closing:
         return _YEAR_CLOSED
+    if wish.kind is WishKind.INSERTED and to.children(entry.register, wish.number) >= MOST_CHILDREN:
+        return _TOO_MANY_INSERTED
     if wish.kind is WishKind.RESERVED and (
         entry.state is not EntryState.RESERVED
         or entry.reserve is None
@@ -175,9 +183,9 @@ def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) ->
 
 _TYPE_WITHDRAWN = Reason(
     "document_type_withdrawn",
-    "The document type was withdrawn before the document was numbered. Submit it "
+    "The document type was withdrawn or replaced before the document was numbered. Submit it "
     "again with a type that is published.",
-    "ประเภทเอกสารถูกยกเลิกก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
+    "ประเภทเอกสารถูกยกเลิกหรือเปลี่ยนรุ่นก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
 )
 _NO_SUCH_NUMBER = Reason(
     "no_such_number",
@@ -188,6 +196,11 @@ _NOT_RESERVED = Reason(
     "not_reserved",
     "The number is not reserved, or no longer: it was used, given back, or has expired.",
     "เลขนี้ไม่ได้จองไว้ หรือถูกใช้ คืน หรือหมดอายุการจองแล้ว",
+)
+_TOO_MANY_INSERTED = Reason(
+    "too_many_inserted",
+    f"Under one number {MOST_CHILDREN} others were inserted already; choose another.",
+    f"เลขนี้มีเลขแทรกครบ {MOST_CHILDREN} เลขแล้ว โปรดเลือกเลขอื่น",
 )
 _YEAR_CLOSED = Reason(
     "register_closed",

@@ -67,6 +67,21 @@ def submit(
     return document
 
 
+def repeat(
+    claim: IdempotencyClaim, *, documents: DocumentStore, number_queue: WorkQueue
+) -> Document | None:
+    """The document that this claim made before, set going again if it still waits; None for
+    a claim never seen. Raises IdempotencyKeyReusedError.
+
+    Looks at nothing else: what was accepted once stays so, though a number was used, a day
+    has passed or a recipient has left meanwhile.
+    """
+    document = documents.made_by(claim)
+    if document is not None and document.state is DocumentState.ACCEPTED:
+        number_queue.send([document.document_id], group=document.book.group)
+    return document
+
+
 def _run(submission: Submission, clock: Clock, ids: Ids) -> list[Document]:
     """One document for all recipients, or one for each, to be numbered consecutively."""
     if not submission.per_recipient:

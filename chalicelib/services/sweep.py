@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.domain.documents import DocumentState
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.ports import Clock, DocumentStore, RegisterStore, Unsettled, WorkQueue
 from chalicelib.services.reserve import expire
 
@@ -28,12 +29,13 @@ class Broom:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one run did: messages sent anew, how many of them not for the first time, and
-    reservations that expired."""
+    """What one run did: messages sent anew, how many of them not for the first time, reservations
+    that expired, and documents that could not be sent on just now."""
 
     resent: int
     stubborn: int
     expired: int
+    failed: int
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
@@ -43,15 +45,19 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
     Repeatable and safe beside any other function: a message too many finds its work
     done. Dies anywhere: what was not reached is overdue still.
     """
-    resent = stubborn = 0
+    resent = stubborn = failed = 0
     now = broom.clock()
     for unsettled in broom.documents.unsettled(now, limit):
-        _resend(unsettled, broom)
-        broom.documents.postpone(unsettled, now + _wait(unsettled, broom))
+        try:
+            _resend(unsettled, broom)
+            broom.documents.postpone(unsettled, now + _wait(unsettled, broom))
+        except UnavailableError:
+            failed += 1  # overdue still: the next run takes it up
+            continue
         resent += 1
         stubborn += unsettled.sweeps > 0
     expired = expire(registers=broom.registers, clock=broom.clock)
-    return Swept(resent, stubborn, expired)
+    return Swept(resent, stubborn, expired, failed)
 
 
 def _resend(unsettled: Unsettled, broom: Broom) -> None:

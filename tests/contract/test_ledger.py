@@ -278,6 +278,7 @@ def test_notes_of_who_was_told_add_up(ledger: Ledger) -> None:
     ledger.registers.finalise(numbered, FILE, NOON)
     assert ledger.documents.mark_notified("D1", "dbd").unnotified == ("rd",)
     assert ledger.documents.mark_notified("D1", "dbd").unnotified == ("rd",)
+    ledger.documents.keep_evidence("D1", "kept")
     told = ledger.documents.mark_notified("D1", "rd")
     assert told.settled
     ledger.documents.settle(told)
@@ -304,11 +305,13 @@ def test_two_sweeps_postpone_once(ledger: Ledger) -> None:
     assert (again.due_at, again.sweeps) == (NOON + timedelta(hours=2), 1)
 
 
-def test_an_issued_document_without_recipients_is_settled(ledger: Ledger) -> None:
-    """P4: what has nobody to tell needs no sweep."""
+def test_an_issued_document_without_recipients_still_gets_its_evidence(ledger: Ledger) -> None:
+    """P4, P5: what has nobody to tell is swept until its evidence is signed."""
     ledger.accept(document())
     (numbered,) = ledger.number(document())
-    ledger.registers.finalise(numbered, FILE, NOON)
+    issued = ledger.registers.finalise(numbered, FILE, NOON)
+    assert len(ledger.documents.unsettled(NOON + timedelta(days=1), 10)) == 1
+    ledger.documents.settle(replace(issued, evidence="kept"))
     assert ledger.documents.unsettled(NOON + timedelta(days=1), 10) == ()
 
 

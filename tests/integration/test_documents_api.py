@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.adapters.memory import PlainRenderer
@@ -11,12 +12,15 @@ from chalicelib.bootstrap import house
 from chalicelib.domain.errors import LintError
 from chalicelib.domain.merkle import leaf_hash, verify_inclusion
 from chalicelib.domain.notes import Checkpoint, Note
+from chalicelib.domain.registers import Book
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, verify_commitment
 from chalicelib.ports import RenderRequest
 from chalicelib.services.checkpoint import checkpoint_all
+from chalicelib.services.reserve import ReservationRequest, reserve
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.rooms import sample_event
+from tests.support.samples import NOON
 
 DBD = {
     **sample_event("api")["requestContext"]["authorizer"],
@@ -213,3 +217,67 @@ def test_the_bundle_proves_the_document_offline(api: Api, licence: dict[str, Any
     assert api.call(*route, path={"document_id": document_id}, authorizer=RD).status == 404
     waiting = api.submit(licence).json["document_id"]
     assert api.call(*route, path={"document_id": waiting}).status == 409
+
+
+def test_a_repeat_is_answered_though_the_world_moved_on(api: Api, licence: dict[str, Any]) -> None:
+    """P8, ADR 7: the reserved number was used by the request's own document, the day has
+    passed and the recipient has left: the same key and body still lead to that document."""
+    desk = house().reservation_desk
+    request = ReservationRequest(
+        book=Book("diw", "licence"),
+        count=1,
+        owner="clerk",
+        reason="รอ",
+        expires_at=NOON + timedelta(days=9),
+    )
+    (reserved,) = reserve(request, desk=desk)
+    body = {
+        **licence,
+        "use_reserved": {"year": 2026, "number": reserved.number},
+        "dated": "2026-11-21",
+    }
+    first = api.submit(body, idempotency_key="k1")
+    World(api.fakes).run_to_rest()
+    api.fakes.clock.advance(timedelta(days=1))
+    api.fakes.directory._agencies.pop("dbd")
+    again = api.submit(body, idempotency_key="k1")
+    assert (again.status, again.json["document_id"]) == (202, first.json["document_id"])
+    assert again.json["state"] == "issued"
+    other = api.submit({**body, "urgency": "express"}, idempotency_key="k1")
+    assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_recipients_learn_nothing_before_it_is_issued(api: Api, licence: dict[str, Any]) -> None:
+    """P3: until a document is final it does not exist for its recipients, evidence included."""
+    document_id = api.submit(licence).json["document_id"]
+    World(api.fakes).step("number")
+    for part in ("file", "evidence"):
+        route = ("GET", f"/v1/documents/{{document_id}}/{part}")
+        assert api.call(*route, path={"document_id": document_id}, authorizer=DBD).status == 404
+    World(api.fakes).run_to_rest()
+    route = ("GET", "/v1/documents/{document_id}/evidence")
+    assert api.call(*route, path={"document_id": document_id}, authorizer=DBD).status == 200
+
+
+def test_a_document_without_recipients_has_evidence(api: Api, licence: dict[str, Any]) -> None:
+    """P5: evidence is signed for every issued document, and then nothing is swept any more."""
+    document_id = _issued(api, {**licence, "recipients": []})
+    route = ("GET", "/v1/documents/{document_id}/evidence")
+    assert api.call(*route, path={"document_id": document_id}).json["evidence"]
+    assert api.fakes.ledger.unsettled(NOON + timedelta(days=9), 10) == ()
+
+
+def test_no_number_is_inserted_into_a_year_that_is_over(api: Api, licence: dict[str, Any]) -> None:
+    """A18: from midnight in Bangkok the old year takes nothing, closed already or not."""
+    _issued(api, licence)
+    api.fakes.clock.now = datetime(2026, 12, 31, 17, 0, 0, 1000, tzinfo=UTC)
+    answer = api.submit({**licence, "insert_after": {"year": 2026, "number": 1}})
+    assert [e["code"] for e in answer.json["errors"]] == ["register_closed"]
+
+
+def test_ids_and_codes_that_can_be_none_are_not_found(api: Api) -> None:
+    """P4: whatever stands in the path, the answer is 404 and no alarm rings."""
+    for text in ("A" * 3000, "..", "ก", "DOC#1", ""):
+        assert api.call("GET", "/v/{code}", path={"code": text}).status == 404
+        route = ("GET", "/v1/documents/{document_id}")
+        assert api.call(*route, path={"document_id": text}).status == 404

@@ -25,7 +25,7 @@ from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
-from chalicelib.domain.errors import LintError, RenderError
+from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import PREVIEW_MARK, machine_readable, present
 from chalicelib.domain.registers import Book, Numbering
 from chalicelib.ports import RenderRequest
@@ -222,8 +222,9 @@ def test_only_packaged_types_render(renderer: TypstRenderer, name: str) -> None:
 
 
 def test_other_version_is_not_guessed(renderer: TypstRenderer) -> None:
-    """A document is printed by the version of the type its digest covers, or not (P2)."""
-    with pytest.raises(RenderError, match="Version 99"):
+    """A document is printed by the version of the type its digest covers (P2); until that is
+    installed it waits, because a deployment must not void what is in flight (P4)."""
+    with pytest.raises(UnavailableError, match="Version 99"):
         renderer.render(replace(_request(_licence()), type_version=99))
 
 

@@ -80,8 +80,22 @@ class DynamoDocumentStore:
             if claim is None or cancellations(error)[-1] is not Cancellation.CONDITION:
                 message = "The document could not be stored just now; repeat the request."
                 raise UnavailableError(message) from error
-            return self._made_by(claim)
+            made = self.made_by(claim)
+            if made is None:
+                message = "The document of this Idempotency-Key cannot be read; repeat the request."
+                raise UnavailableError(message) from error
+            return made
         return document
+
+    def made_by(self, claim: IdempotencyClaim) -> Document | None:
+        with translated():
+            try:
+                kept = self._claims.get(_claim_key(claim), consistent_read=True)
+            except DoesNotExist:
+                return None
+        if kept.request_digest != claim.request_digest:
+            raise IdempotencyKeyReusedError
+        return self.get(kept.document_id)
 
     def _put(self, transaction: TransactWrite, document: Document) -> None:
         transaction.save(
@@ -227,17 +241,6 @@ class DynamoDocumentStore:
                 raise
         return True
 
-    def _made_by(self, claim: IdempotencyClaim) -> Document:
-        with translated():
-            kept = self._claims.get(_claim_key(claim), consistent_read=True)
-        if kept.request_digest != claim.request_digest:
-            raise IdempotencyKeyReusedError
-        document = self.get(kept.document_id)
-        if document is None:
-            # Claim and document are written in one transaction.
-            raise UnavailableError("The document of this Idempotency-Key cannot be read.")
-        return document
-
 
 @contextmanager
 def _moved_if_condition_fails() -> Iterator[None]:
@@ -297,6 +300,12 @@ def _encode(key: str) -> str:
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
+def _demand_within(instant: datetime, search: Search) -> None:
+    """A cursor of another search can lie outside this one's bounds."""
+    if (search.since and instant < search.since) or (search.until and instant > search.until):
+        raise ValueError("outside the searched time")
+
+
 def _cursor_key(search: Search) -> dict[str, dict[str, Any]] | None:
     """The index key after which to go on. The agency comes from the search, never from
     the cursor."""
@@ -305,7 +314,7 @@ def _cursor_key(search: Search) -> dict[str, dict[str, Any]] | None:
     try:
         key = base64.urlsafe_b64decode(search.cursor + "=" * (-len(search.cursor) % 4)).decode()
         instant, _, document_id = key.partition("#")
-        to_instant(instant)
+        _demand_within(to_instant(instant), search)
     except (binascii.Error, ValueError) as error:
         raise InvalidRequestError(
             [

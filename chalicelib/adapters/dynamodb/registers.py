@@ -161,7 +161,8 @@ class DynamoRegisterStore:
                         entries.counterpart.set(entry.counterpart),
                         entries.expiring.remove(),
                     ],
-                    condition=entries.state == EntryState.RESERVED.value,
+                    condition=(entries.state == EntryState.RESERVED.value)
+                    & (entries.expires_at > to_text(_numbering(document).numbered_at)),
                 )
                 self._number(transaction, document)
         except TransactWriteError as error:
@@ -425,7 +426,8 @@ class DynamoRegisterStore:
             child=numbering.child,
             subject_id=document.document_id,
             outcome=end.outcome,
-            at=at,
+            # An end never stands before its beginning, whatever the clocks say.
+            at=max(at, numbering.numbered_at),
             file_digest=end.file_digest,
             reason_code=end.reason_code,
         )
