@@ -15,7 +15,9 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.registers import (
+    CIRCULAR,
     MOST_CHILDREN,
+    SEND,
     Book,
     Claim,
     Entry,
@@ -158,6 +160,8 @@ def _impossible(document: Document, to: Numberer) -> Reason | None:
         raise UnavailableError(message)
     if kind is None or kind.version > document.type_version:
         return _TYPE_WITHDRAWN
+    if document.book.name in {SEND, CIRCULAR} and _letter_prefix(document, to) is None:
+        return _NO_LETTER_PREFIX
     if document.wish is not None:
         return why_not(document.wish, document.book, to=to.registers, clock=to.clock)
     return None
@@ -186,6 +190,11 @@ _TYPE_WITHDRAWN = Reason(
     "The document type was withdrawn or replaced before the document was numbered. Submit it "
     "again with a type that is published.",
     "ประเภทเอกสารถูกยกเลิกหรือเปลี่ยนรุ่นก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
+)
+_NO_LETTER_PREFIX = Reason(
+    "no_letter_prefix",
+    "The agency has no letter prefix (ที่) in the directory, so its letters cannot be numbered.",
+    "หน่วยงานยังไม่มีรหัสตัวพยัญชนะและเลขประจำของเจ้าของเรื่อง (ที่) จึงออกเลขหนังสือไม่ได้",
 )
 _NO_SUCH_NUMBER = Reason(
     "no_such_number",
