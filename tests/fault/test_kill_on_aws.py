@@ -1,18 +1,18 @@
 """P8 with nothing faked: real tables, bucket, keys, queues, time-stamps, PDFs.
 
-Every call that `number`, `seal` and `deliver` make to AWS is found by running them once;
-then each function is killed before and after each call, its message returns, and what
-lies in AWS is audited.
+Every call that `number`, `seal`, `deliver`, `checkpoint` and `close` make to AWS is found by
+running them once; then each is killed before and after each call, runs again, and what lies
+in AWS is audited.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -23,8 +23,12 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.bootstrap import House
 from chalicelib.domain.documents import Document, DocumentState, archive_key
-from chalicelib.domain.registers import Book, EntryState
+from chalicelib.domain.registers import Book, EntryState, LogName, Register
 from chalicelib.handlers import queues
+from chalicelib.services.audit import audit
+from chalicelib.services.checkpoint import extend
+from chalicelib.services.close import close_year
+from chalicelib.services.reserve import ReservationRequest, reserve
 from infra.devservices import DevServices, running
 from infra.onboard import onboard
 from infra.pki import issue_seal_certificate
@@ -145,6 +149,14 @@ def site(aws: str, gun: Gun, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     bootstrap.forget_clients()
 
 
+def _plain_bucket(name: str) -> str:
+    s3: Any = boto3.client("s3")
+    s3.create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name}
+    )
+    return name
+
+
 def _build(services: DevServices) -> Site:
     run = uuid4().hex[:8]
     dynamodb: Any = boto3.client("dynamodb")
@@ -163,6 +175,10 @@ def _build(services: DevServices) -> Site:
             registers_table=create_table(dynamodb, "RegistersTable", f"registers-{run}"),
             directory_table=create_table(dynamodb, "DirectoryTable", f"directory-{run}"),
             archive_bucket=bucket,
+            logs_bucket=_plain_bucket(f"logs-{run}"),
+            log_key_id=kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")[
+                "KeyMetadata"
+            ]["Arn"],
             seal_queue_url=sqs.create_queue(QueueName=f"seal-{run}")["QueueUrl"],
             deliver_queue_url=sqs.create_queue(QueueName=f"deliver-{run}")["QueueUrl"],
             evidence_key_id=kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")[
@@ -203,6 +219,67 @@ def test_killed_before_and_after_every_call_to_aws(function: str, site: Site, gu
     for moment, what in enumerate(moments):
         documents = _run_all(site, function, gun, moment)
         assert _problems(site, documents) == [], f"{function} killed {what}"
+
+
+# -- publishing and closing ------------------------------------------------------
+
+
+def _checkpoint(site: Site, register: Register) -> None:
+    for log in LogName:
+        extend(register, log, room=site.house.checkpoint_room)
+
+
+def _close(site: Site, register: Register) -> None:
+    """As on 1 January of the next year."""
+    room = replace(site.house.closing_room, clock=lambda: datetime.now(UTC).replace(year=2104))
+    assert close_year(register, room=room).statement is not None
+
+
+@pytest.mark.parametrize("publish", [_checkpoint, _close], ids=["checkpoint", "close"])
+def test_publishing_killed_before_and_after_every_call_to_aws(
+    publish: Callable[[Site, Register], None], site: Site, gun: Gun
+) -> None:
+    """P7, P8: whenever it dies and runs again, the whole audit finds nothing: logs, tiles,
+    checkpoints, statement, entries, files and locks agree."""
+    _publish(site, publish, gun, None)  # what a container reads only once is read now
+    _publish(site, publish, gun, None)
+    moments = gun.seen
+    assert len(moments) >= 10
+    for moment, what in enumerate(moments):
+        register = _publish(site, publish, gun, moment)
+        report = audit(register, room=site.house.audit_room)
+        assert report.findings == (), f"{publish.__name__} killed {what}"
+        assert report.counts["number_leaves"] == 3
+
+
+def _publish(
+    site: Site, publish: Callable[[Site, Register], None], gun: Gun, moment: int | None
+) -> Register:
+    """A register with an issued document and two reserved numbers; `publish` dies at `moment`
+    and is run again."""
+    documents = site.accept(1)
+    for step in FUNCTIONS:
+        site.run(step, documents)
+    book = documents[0].book
+    reserve(
+        ReservationRequest(
+            book=book,
+            count=2,
+            owner="clerk",
+            reason="test",
+            expires_at=datetime.now(UTC) + timedelta(days=1),
+        ),
+        desk=site.house.reservation_desk,
+    )
+    register = book.at(datetime.now(UTC))
+    with gun.aimed(moment):
+        if moment is None:
+            publish(site, register)
+            return register
+        with pytest.raises(Killed):
+            publish(site, register)
+    publish(site, register)
+    return register
 
 
 def _run_all(site: Site, function: str, gun: Gun, moment: int | None) -> list[Document]:
