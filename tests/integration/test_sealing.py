@@ -609,6 +609,17 @@ def test_any_flipped_bit_is_noticed(
     assert check_seal(altered, room.dev.pki.root_pem).problems
 
 
+def test_a_damaged_certificate_version_is_a_verdict(room: Room, seal: Callable[[], bytes]) -> None:
+    """P4: found by fuzzing: a certificate that says it is of version 18 once ended the check."""
+    sealed = seal()
+    start, end = gap(sealed)
+    version = b"a003020102"  # [0] EXPLICIT INTEGER 2, at the head of each certificate
+    at = sealed.lower().index(version, start, end)
+    altered = sealed[: at + 8] + b"12" + sealed[at + 10 :]
+    assert room.verdict(altered).findings
+    assert not check_seal(altered, room.dev.pki.root_pem).valid
+
+
 @fuzzing
 @given(data=st.data())
 def test_damaged_cms_never_crashes(
