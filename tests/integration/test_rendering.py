@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,11 +24,12 @@ from pypdf.generic import (
 from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
 from chalicelib.domain.directory import Agency, DocumentType
-from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
+from chalicelib.domain.documents import Classification, Document, Urgency
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import PREVIEW_MARK, machine_readable, present
-from chalicelib.domain.registers import Book, Numbering
+from chalicelib.domain.registers import Numbering
 from chalicelib.ports import RenderRequest
+from tests.support import samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,29 +67,8 @@ def renderer() -> TypstRenderer:
 
 
 def _document(kind: DocumentType, content: Mapping[str, Any], **changes: Any) -> Document:
-    document = Document(
-        document_id="doc-1",
-        agency_id="diw",
-        document_type=kind.name,
-        type_version=kind.version,
-        book=Book("diw", kind.book),
-        content=content,
-        content_digest="ab" * 32,
-        salt="5a" * 32,
-        recipients=("dbd",),
-        classification=Classification.NORMAL,
-        urgency=Urgency.ROUTINE,
-        valid_from=date(2027, 1, 1),
-        valid_until=date(2031, 12, 31),
-        retention_years=10,
-        verification_code="K7QX2M9TNB4HWZC5YRD3",
-        submitted_at=NOW,
-        submitted_by="app",
-        state=DocumentState.NUMBERED,
-        history=(),
-        numbering=Numbering(year=2026, number=12, printed="๑๒/๒๕๖๙", numbered_at=NOW),
-    )
-    return replace(document, **changes)
+    numbering = Numbering(year=2026, number=12, printed="๑๒/๒๕๖๙", numbered_at=NOW)
+    return replace(samples.printable(kind, content, numbering), **changes)
 
 
 def _request(

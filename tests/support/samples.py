@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.config import Settings
@@ -17,7 +17,7 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import Book, Claim
+from chalicelib.domain.registers import Book, Claim, Numbering
 
 NOON = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 """12:00 in Bangkok."""
@@ -130,4 +130,30 @@ def claim_of(accepted: Document) -> Claim:
         salt=accepted.salt,
         subject="ใบอนุญาต",
         counterpart="บริษัท น้ำผลไม้บางพลี จำกัด",
+    )
+
+
+def printable(kind: DocumentType, content: Mapping[str, Any], numbering: Numbering) -> Document:
+    """A numbered document with all that can be printed: a validity, a code, an addressee."""
+    return Document(
+        document_id="doc-1",
+        agency_id="diw",
+        document_type=kind.name,
+        type_version=kind.version,
+        book=Book("diw", kind.book),
+        content=content,
+        content_digest="ab" * 32,
+        salt="5a" * 32,
+        recipients=("dbd",),
+        classification=Classification.NORMAL,
+        urgency=Urgency.ROUTINE,
+        valid_from=date(2027, 1, 1),
+        valid_until=date(2031, 12, 31),
+        retention_years=10,
+        verification_code="K7QX2M9TNB4HWZC5YRD3",
+        submitted_at=numbering.numbered_at,
+        submitted_by="app",
+        state=DocumentState.NUMBERED,
+        history=(),
+        numbering=numbering,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.directory import Agency, DocumentType
-from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
+from chalicelib.domain.documents import Classification, Document, Urgency
 from chalicelib.domain.presentation import (
     PREVIEW_MARK,
     break_anywhere,
@@ -21,7 +21,8 @@ from chalicelib.domain.presentation import (
     machine_readable,
     present,
 )
-from chalicelib.domain.registers import Book, Numbering
+from chalicelib.domain.registers import Numbering
+from tests.support import samples
 
 NUMBERED_AT = datetime(2026, 12, 31, 17, 30, tzinfo=UTC)  # 1 January 2027 in Bangkok
 URL = "https://tra.example.go.th/v/K7QX2M9TNB4HWZC5YRD3"
@@ -41,28 +42,8 @@ def _licence() -> DocumentType:
 
 def _document(**changes: Any) -> Document:
     kind = _licence()
-    document = Document(
-        document_id="doc-1",
-        agency_id="diw",
-        document_type=kind.name,
-        type_version=kind.version,
-        book=Book("diw", kind.book),
-        content=kind.example["content"],
-        content_digest="ab" * 32,
-        salt="5a" * 32,
-        recipients=("dbd",),
-        classification=Classification.NORMAL,
-        urgency=Urgency.ROUTINE,
-        valid_from=date(2027, 1, 1),
-        valid_until=date(2031, 12, 31),
-        retention_years=10,
-        verification_code="K7QX2M9TNB4HWZC5YRD3",
-        submitted_at=NUMBERED_AT,
-        submitted_by="app",
-        state=DocumentState.NUMBERED,
-        history=(),
-        numbering=Numbering(year=2027, number=12, printed="๑๒/๒๕๗๐", numbered_at=NUMBERED_AT),
-    )
+    numbering = Numbering(year=2027, number=12, printed="๑๒/๒๕๗๐", numbered_at=NUMBERED_AT)
+    document = samples.printable(kind, kind.example["content"], numbering)
     return replace(document, **changes)
 
 
