@@ -195,6 +195,7 @@ class House:
             timestamper=TrustedTimeStamper(
                 self.settings.timestamp_urls, anchors=self.directory.trust_anchors
             ),
+            anchors=self.directory.trust_anchors,
             clock=self.clock,
         )
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
 
 
 class Clock(Protocol):
@@ -354,13 +355,14 @@ class RegisterPrinter(Protocol):
 
 
 class Sealer(Protocol):
-    def seal(self, linted: LintedPdf, credential: SealCredential) -> bytes:
-        """PAdES B-T bytes: the linted file plus one incremental revision.
-        Raises SealError, TimestampError, UnavailableError."""
+    def seal(
+        self, linted: LintedPdf, credentials: Sequence[SealCredential], policy: SealPolicy
+    ) -> SealedPdf:
+        """The linted file plus what `policy.level` adds to it, sealed with the first of
+        `credentials` that can be used now. Raises SealError naming what is wrong with each
+        of them, TimestampError, RevocationUnknownError, UnavailableError."""
 
-    def verify_own(
-        self, sealed: bytes, linted: LintedPdf, credential: SealCredential, anchors: Sequence[str]
-    ) -> None:
+    def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
         """Check a seal just made before it can leave. Raises SealVerificationError."""
 
 

@@ -33,7 +33,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_pem_x509_certificates
 
-from chalicelib.domain.directory import Agency, SealCredential
+from chalicelib.domain.directory import Agency
+from chalicelib.domain.seals import SealCredential
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -76,7 +77,7 @@ def onboard(
         complete = replace(
             agency,
             inbox_url=_inbox(sqs, stack, agency, outputs),
-            seal=SealCredential(key_id=key_id, chain_pem=tuple(chain)) if chain else None,
+            seals=(SealCredential(key_id=key_id, chain_pem=tuple(chain)),) if chain else (),
         )
         directory.put_agency(complete)
         done.append(complete)
@@ -198,7 +199,7 @@ def main() -> int:
         certify=chains_in(arguments.chains),
     )
     for agency in agencies:
-        print(f"  {agency.agency_id:8} {'sealed' if agency.seal else 'waits for its certificate'}")
+        print(f"  {agency.agency_id:8} {'sealed' if agency.seals else 'waits for its certificate'}")
     return 0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.directory import Agency, SealCredential
+from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
@@ -38,6 +38,7 @@ from chalicelib.domain.registers import (
     Register,
 )
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
     IdempotencyClaim,
@@ -488,16 +489,23 @@ class MarkingSealer:
     def __init__(self) -> None:
         self._count = 0
 
-    def seal(self, linted: LintedPdf, credential: SealCredential) -> bytes:
+    def seal(
+        self, linted: LintedPdf, credentials: Sequence[SealCredential], policy: SealPolicy
+    ) -> SealedPdf:
         self._count += 1
-        return linted.pdf + f"\n%sealed {credential.key_id} {self._count}".encode()
+        mark = f"\n%sealed {credentials[0].key_id} {self._count}".encode()
+        return SealedPdf(
+            pdf=linted.pdf + mark,
+            credential=credentials[0],
+            level=policy.level,
+            stamped_at=None,
+            proof_until=datetime.max.replace(tzinfo=UTC),
+        )
 
-    def verify_own(
-        self, sealed: bytes, linted: LintedPdf, credential: SealCredential, anchors: Sequence[str]
-    ) -> None:
-        mark = f"\n%sealed {credential.key_id} ".encode()
-        if not sealed.startswith(linted.pdf + mark):
-            raise SealVerificationError(f"This is not our seal ({len(anchors)} anchors).")
+    def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
+        mark = f"\n%sealed {sealed.credential.key_id} ".encode()
+        if not sealed.pdf.startswith(linted.pdf + mark):
+            raise SealVerificationError("This is not our seal.")
 
 
 class CountingSigner:

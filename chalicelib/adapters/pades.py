@@ -28,17 +28,18 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from chalicelib.adapters.kms import KmsSigningKey
 from chalicelib.adapters.pades_validation import PadesValidator, load_pem
 from chalicelib.domain.errors import SealError, SealVerificationError
+from chalicelib.domain.seals import SealedPdf, SealLevel
 from chalicelib.domain.verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from asn1crypto import cms, x509
     from mypy_boto3_kms import KMSClient
     from pyhanko.sign.timestamps import TimeStamper
 
-    from chalicelib.domain.directory import SealCredential
+    from chalicelib.domain.seals import SealCredential, SealPolicy
     from chalicelib.ports import Clock, LintedPdf
 
 FIELD_NAME = "Seal1"
@@ -69,14 +70,27 @@ class _PreparedSeal:
 class PadesSealer:
     """Implements ports.Sealer. Credentials are prepared once per container."""
 
-    def __init__(self, kms: KMSClient, timestamper: TimeStamper, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        kms: KMSClient,
+        timestamper: TimeStamper,
+        *,
+        anchors: Callable[[], Sequence[str]],
+        clock: Clock,
+    ) -> None:
+        self._anchors = anchors
         self._kms = kms
         self._timestamper = timestamper
         self._clock = clock
         self._validator = PadesValidator()
         self._prepared: dict[SealCredential, _PreparedSeal] = {}
 
-    def seal(self, linted: LintedPdf, credential: SealCredential) -> bytes:
+    def seal(
+        self,
+        linted: LintedPdf,
+        credentials: Sequence[SealCredential],
+        policy: SealPolicy,  # noqa: ARG002 - B-T whatever it says
+    ) -> SealedPdf:
         """`linted.pdf` followed by one revision: an invisible field `Seal1` with a CMS
         signature (ETSI.CAdES.detached, ESS signing-certificate-v2) and an RFC 3161
         signature time-stamp. Two calls give different bytes.
@@ -85,6 +99,7 @@ class PadesSealer:
         UnavailableError.
         """
         # 1. A credential that fits its key and is valid now.
+        credential = credentials[0]
         now = self._clock()
         prepared = self._prepare(credential)
         _check_validity(prepared.certificate, now)
@@ -94,33 +109,37 @@ class PadesSealer:
             # 3. Sign the digest in KMS; stamp the signature.
             signature = asyncio.run(self._sign(prepared, embedding.digest))
             # 4. Put it into its room.
-            return embedding.complete(signature)
+            return SealedPdf(
+                pdf=embedding.complete(signature),
+                credential=credential,
+                level=SealLevel.B_T,
+                stamped_at=None,
+                proof_until=prepared.certificate.not_valid_after,
+            )
         except (PdfError, SigningError) as error:
             raise SealError(
                 f"The file cannot be sealed: {type(error).__name__}.", "ไม่สามารถประทับตราไฟล์นี้ได้"
             ) from error
 
-    def verify_own(
-        self, sealed: bytes, linted: LintedPdf, credential: SealCredential, anchors: Sequence[str]
-    ) -> None:
+    def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
         """Check a seal just made, before it can leave (P3): the linted bytes are its
         exact beginning, there is exactly one seal, by this credential, over the whole
-        file, and it and its time-stamp are trusted to `anchors`.
+        file, and it and its time-stamp are trusted to the anchors.
 
         Raises SealVerificationError with the ETSI sub-indication.
         """
-        if not sealed.startswith(linted.pdf):
+        if not sealed.pdf.startswith(linted.pdf):
             raise SealVerificationError(
                 "The sealed file does not begin with the linted one.", "FORMAT_FAILURE"
             )
-        observations = self._validator.observe(sealed, anchors)
+        observations = self._validator.observe(sealed.pdf, self._anchors())
         verdict = judge(observations)
         if not verdict.passed:
             codes = ", ".join(finding.code for finding in verdict.findings)
             raise SealVerificationError(
                 f"The new seal does not verify: {codes}.", verdict.sub_indication
             )
-        if [seal.sealer.fingerprint for seal in observations] != [_fingerprint(credential)]:
+        if [seal.sealer.fingerprint for seal in observations] != [_fingerprint(sealed.credential)]:
             raise SealVerificationError(
                 "The file does not carry exactly one seal by this agency's certificate.",
                 "SIG_CONSTRAINTS_FAILURE",

@@ -1,6 +1,6 @@
 """Document types as packaged: one folder of `chalicelib/templates` each (port DocumentTypes).
 
-A folder holds `type.json` (name and rules), `schema.json` (JSON Schema 2020-12 of
+A folder holds `type.json` (name and rules, `seal` among them), `schema.json` (JSON Schema 2020-12 of
 `content`), `example.json` (the body of a POST /v1/documents) and `template.typ`.
 Nothing heavy is imported: the API lists types without the renderer.
 """
@@ -8,12 +8,14 @@ Nothing heavy is imported: the API lists types without the renderer.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.seals import SealAppearance, SealLevel, SealPolicy
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -45,12 +47,24 @@ def _read_type(folder: Path) -> DocumentType:
         rules = _read_json(folder / "type.json")
         return DocumentType(
             name=folder.name,
+            seal=_seal_policy(rules.pop("seal", {})),
             content_schema=_read_json(folder / "schema.json"),
             example=_read_json(folder / "example.json"),
             **rules,
         )
     except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(f"Document type {folder.name!r} cannot be read.") from error
+
+
+def _seal_policy(rules: Mapping[str, Any]) -> SealPolicy:
+    """`rules` may name a `level`, an `appearance` and `least_days_left`; what it does not
+    name is as `SealPolicy` has it. Raises ValueError, TypeError."""
+    given = dict(rules)
+    if "level" in given:
+        given["level"] = SealLevel(given["level"])
+    if given.get("appearance") is not None:
+        given["appearance"] = SealAppearance(**given["appearance"])
+    return SealPolicy(**given)
 
 
 def _read_json(path: Path) -> Any:

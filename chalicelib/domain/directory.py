@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealCredential:
-    """An agency's seal: a key in KMS and the certificates that speak for it.
-
-    `chain_pem` starts with the seal certificate and ends below the root.
-    """
-
-    key_id: str
-    chain_pem: tuple[str, ...]
+from chalicelib.domain.seals import SealCredential, SealPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
     """A juristic-person agency. `inbox_url` is its own SQS queue; without one it is
     listed but cannot be told anything, so it cannot be a recipient. `witness_key` (vkey)
-    is what its co-signatures on other agencies' logs are checked with."""
+    is what its co-signatures on other agencies' logs are checked with.
+
+    `seals` are its seals in order of preference: documents are sealed with the first that
+    can be used at that moment, so a new one put first takes over from the day it is valid.
+    """
 
     agency_id: str
     name_th: str
@@ -30,7 +25,7 @@ class Agency:
     letter_prefix: str | None = None
     signatory_position_th: str | None = None
     inbox_url: str | None = None
-    seal: SealCredential | None = None
+    seals: tuple[SealCredential, ...] = ()
     witness_key: str | None = None
 
 
@@ -52,6 +47,7 @@ class DocumentType:
     max_pages: int
     subject_at: str | None = None
     counterpart_at: str | None = None
+    seal: SealPolicy = field(default_factory=SealPolicy)
     content_schema: Mapping[str, Any]
     example: Mapping[str, Any]
 

@@ -224,6 +224,13 @@ class TimestampError(TraError):
     retryable = True
 
 
+class RevocationUnknownError(TraError):
+    """Neither OCSP nor a CRL said, freshly and verifiably, whether a certificate is revoked."""
+
+    code = "revocation_unknown"
+    retryable = True
+
+
 class ArchiveError(TraError):
     """The archive holds something that contradicts the register."""
 

@@ -37,7 +37,7 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
     the agency could not issue at all. No trace is left anywhere.
     """
     agency = room.directory.agency(submission.agency_id)
-    if agency is None or agency.seal is None:
+    if agency is None or not agency.seals:
         message = f"Agency {submission.agency_id} has no seal; onboard it first."
         raise SealError(message)
     document = accept(submission, clock=room.clock, ids=room.ids)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
     Document,
@@ -83,21 +82,21 @@ def seal(document_id: str, *, room: SealingRoom) -> Document:
 
 
 def _make(document: Document, room: SealingRoom) -> Document:
-    agency, credential, anchors = _authority(document, room)
+    agency, kind = _authority(document, room), _type_of(document, room)
     try:
         # 2. Render and lint. What fails here fails for ever: the number ends as void (P4).
-        linted = _render(document, agency, room)
+        linted = _render(document, agency, kind, room)
     except (RenderError, LintError) as error:
         return _end_unmade(document, Reason.of(error), room)
 
     # 3. Seal what was linted, and nothing else.
-    sealed = room.sealer.seal(linted, credential)
+    sealed = room.sealer.seal(linted, agency.seals, kind.seal)
 
     # 4. Check the own seal before it can leave.
-    room.sealer.verify_own(sealed, linted, credential, anchors)
+    room.sealer.verify_own(sealed, linted)
 
     # 5. Archive, write-once and locked; a file that lies there already wins.
-    file = _archive(document, sealed, room)
+    file = _archive(document, sealed.pdf, room)
 
     # 6. Entry and document become final together.
     return room.registers.finalise(document, file, room.clock())
@@ -112,18 +111,16 @@ def _end_unmade(document: Document, reason: Reason, room: SealingRoom) -> Docume
     return room.registers.void(document, reason, by=_ACTOR, at=room.clock())
 
 
-def _authority(
-    document: Document, room: SealingRoom
-) -> tuple[Agency, SealCredential, Sequence[str]]:
+def _authority(document: Document, room: SealingRoom) -> Agency:
     agency = room.directory.agency(document.agency_id)
-    if agency is None or agency.seal is None:
+    if agency is None or not agency.seals:
         message = f"Agency {document.agency_id} has no seal; onboard it and the document goes on."
         raise SealError(message)
-    return agency, agency.seal, room.directory.trust_anchors()
+    return agency
 
 
-def _render(document: Document, agency: Agency, room: SealingRoom) -> LintedPdf:
-    request = render_request(document, agency, _type_of(document, room), public_url=room.public_url)
+def _render(document: Document, agency: Agency, kind: DocumentType, room: SealingRoom) -> LintedPdf:
+    request = render_request(document, agency, kind, public_url=room.public_url)
     return room.renderer.lint(room.renderer.render(request), request)
 
 

@@ -27,8 +27,8 @@ from chalicelib.adapters.kms import KmsSigningKey
 from chalicelib.adapters.pades import PadesSealer
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.tsa import TrustedTimeStamper
-from chalicelib.domain.directory import SealCredential
 from chalicelib.domain.errors import SealError, SealVerificationError, TimestampError
+from chalicelib.domain.seals import SealCredential
 from chalicelib.domain.verdict import Indication
 from chalicelib.ports import LintedPdf
 from chalicelib.services.verify import verify
@@ -81,7 +81,9 @@ class Room:
 
     def sealer_with(self, *urls: str, anchors: tuple[str, ...] = ()) -> PadesSealer:
         stamper = TrustedTimeStamper(urls, anchors=lambda: anchors or self.anchors, timeout=2)
-        return PadesSealer(self.kms, stamper, clock=lambda: datetime.now(UTC))
+        return PadesSealer(
+            self.kms, stamper, anchors=lambda: self.anchors, clock=lambda: datetime.now(UTC)
+        )
 
     def verdict(self, pdf: bytes) -> Verdict:
         return verify(pdf, validator=PadesValidator(), anchors=self.anchors)
@@ -115,7 +117,9 @@ def room(
 ) -> Iterator[Room]:
     with running(tmp_path_factory.mktemp("pki")) as dev:
         stamper = TrustedTimeStamper([dev.pki.timestamp_url], anchors=lambda: [dev.pki.root_pem])
-        sealer = PadesSealer(kms, stamper, clock=lambda: datetime.now(UTC))
+        sealer = PadesSealer(
+            kms, stamper, anchors=lambda: [dev.pki.root_pem], clock=lambda: datetime.now(UTC)
+        )
         key_id = new_key(kms)
         chain = issue_seal_certificate(
             dev.pki,
@@ -266,7 +270,9 @@ def test_certificate_of_another_key(room: Room) -> None:
 def test_certificate_out_of_time(room: Room, shift: timedelta, why: str) -> None:
     """A6: an expired certificate stops the sealing, with a reason for a person (P4)."""
     stamper = TrustedTimeStamper([room.dev.pki.timestamp_url], anchors=lambda: room.anchors)
-    sealer = PadesSealer(room.kms, stamper, clock=lambda: datetime.now(UTC) + shift)
+    sealer = PadesSealer(
+        room.kms, stamper, anchors=lambda: room.anchors, clock=lambda: datetime.now(UTC) + shift
+    )
     with pytest.raises(SealError, match=why):
         sealer.seal(room.linted, room.credential)
 
@@ -275,7 +281,7 @@ def test_certificate_expires_while_the_container_lives(room: Room) -> None:
     """A6: the credential is cached per container, its validity is not."""
     now = [datetime.now(UTC)]
     stamper = TrustedTimeStamper([room.dev.pki.timestamp_url], anchors=lambda: room.anchors)
-    sealer = PadesSealer(room.kms, stamper, clock=lambda: now[0])
+    sealer = PadesSealer(room.kms, stamper, anchors=lambda: room.anchors, clock=lambda: now[0])
     sealer.seal(room.linted, room.credential)
     now[0] += timedelta(days=4 * 365)
     with pytest.raises(SealError, match="expired"):

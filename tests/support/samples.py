@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.config import Settings
-from chalicelib.domain.directory import Agency, DocumentType, SealCredential
+from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
     Change,
     Classification,
@@ -18,6 +18,7 @@ from chalicelib.domain.documents import (
     content_digest,
 )
 from chalicelib.domain.registers import Book, Claim, Numbering
+from chalicelib.domain.seals import SealCredential
 
 NOON = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 """12:00 in Bangkok."""
@@ -42,14 +43,14 @@ AGENCIES = (
         name_th="กรมโรงงานอุตสาหกรรม",
         name_en="Department of Industrial Works",
         inbox_url="memory:diw",
-        seal=SealCredential(key_id="key-diw", chain_pem=()),
+        seals=(SealCredential(key_id="key-diw", chain_pem=()),),
     ),
     Agency(
         agency_id="dbd",
         name_th="กรมพัฒนาธุรกิจการค้า",
         name_en="Department of Business Development",
         inbox_url="memory:dbd",
-        seal=SealCredential(key_id="key-dbd", chain_pem=()),
+        seals=(SealCredential(key_id="key-dbd", chain_pem=()),),
     ),
     Agency(agency_id="rd", name_th="กรมสรรพากร", name_en="Revenue", inbox_url="memory:rd"),
     Agency(agency_id="paper", name_th="หน่วยงานกระดาษ", name_en="Paper only"),

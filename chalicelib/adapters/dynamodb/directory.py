@@ -12,8 +12,9 @@ from pynamodb.exceptions import DoesNotExist
 
 from chalicelib.adapters.dynamodb.faults import translated
 from chalicelib.adapters.dynamodb.items import DirectoryItem, bind
-from chalicelib.domain.directory import Agency, SealCredential
+from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.seals import SealCredential
 
 _T = TypeVar("_T")
 
@@ -87,10 +88,11 @@ class DynamoDirectory:
 
 def _agency(body: str) -> Agency:
     data = json.loads(body)
-    seal = data.pop("seal", None)
+    seals = data.pop("seals", ())
     return Agency(
         **data,
-        seal=SealCredential(key_id=seal["key_id"], chain_pem=tuple(seal["chain_pem"]))
-        if seal
-        else None,
+        seals=tuple(
+            SealCredential(key_id=seal["key_id"], chain_pem=tuple(seal["chain_pem"]))
+            for seal in seals
+        ),
     )
