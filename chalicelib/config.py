@@ -48,6 +48,7 @@ class Settings:
     timestamp_urls: tuple[str, ...]
     lock_mode: LockMode
     sweep_after_seconds: int
+    seal_at_once: int
 
     @property
     def is_production(self) -> bool:
@@ -77,6 +78,7 @@ class Settings:
             timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
             lock_mode=reader.one_of("TRA_LOCK_MODE", LockMode),
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
+            seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
         )
         reader.raise_faults()
         if settings.is_production:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.domain.directory import Agency, DocumentType
-from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
@@ -110,6 +110,10 @@ class DocumentStore(Protocol):
 
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         """accepted → rejected. Raises DocumentMovedError if it is no longer accepted."""
+
+    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+        """Note what a numbered document waits for; since when stays as first noted. Does
+        nothing to a document in another state."""
 
     def keep_evidence(self, document_id: str, evidence: str) -> str:
         """Keep the first evidence ever given and return it: repeats send the same bytes (P5)."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.directory import Agency
-from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import (
     DocumentMovedError,
     EntryMovedError,
@@ -128,6 +128,15 @@ class MemoryLedger:
         with self._lock:
             kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
             return self._end(kept.rejected(reason, at))
+
+    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+        with self._lock:
+            kept = self._documents[document_id]
+            if kept.state is not DocumentState.NUMBERED:
+                return
+            since = kept.waiting.since if kept.waiting else waiting.since
+            waiting = replace(waiting, since=since)
+            self._documents[document_id] = replace(kept, waiting=waiting)
 
     def keep_evidence(self, document_id: str, evidence: str) -> str:
         with self._lock:

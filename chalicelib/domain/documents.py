@@ -74,6 +74,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a numbered document last waited for, and since when it waits (P4)."""
+
+    reason: Reason
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One step of a document's history."""
 
@@ -128,6 +136,7 @@ class Document:
     numbering: Numbering | None = None
     file: ArchivedFile | None = None
     reason: Reason | None = None
+    waiting: Waiting | None = None
     evidence: str | None = None
     notified: frozenset[str] = field(default_factory=frozenset)
 
@@ -187,7 +196,8 @@ class Document:
         return self._enter(DocumentState.VOID, at, reason=reason)
 
     def _enter(self, state: DocumentState, at: datetime, **changes: Any) -> Document:
-        return replace(self, state=state, history=(*self.history, Change(state, at)), **changes)
+        history = (*self.history, Change(state, at))
+        return replace(self, state=state, history=history, waiting=None, **changes)
 
 
 def content_digest(

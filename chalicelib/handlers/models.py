@@ -21,7 +21,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from chalicelib.domain.directory import Agency, DocumentType
-from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency, Validity
+from chalicelib.domain.documents import (
+    Classification,
+    Document,
+    DocumentState,
+    Urgency,
+    Validity,
+    Waiting,
+)
 from chalicelib.domain.errors import (
     FieldFault,
     InvalidRequestError,
@@ -279,6 +286,17 @@ class ReasonView(_Answer):
     detail_th: str
 
 
+class WaitingView(ReasonView):
+    since: datetime
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        reason = waiting.reason
+        return cls(
+            code=reason.code, detail=reason.detail, detail_th=reason.detail_th, since=waiting.since
+        )
+
+
 class FileView(_Answer):
     sha256: str = Field(description="Hex digest of the sealed bytes.")
     size: int = Field(description="Bytes.")
@@ -348,6 +366,9 @@ class DocumentView(AcceptedDocument):
     retain_until: datetime | None
     file: FileView | None
     reason: ReasonView | None
+    waiting: WaitingView | None = Field(
+        description="What sealing last waited for; it is tried again by itself."
+    )
 
     @classmethod
     def of(cls, document: Document, public_url: str) -> Self:
@@ -385,6 +406,7 @@ class DocumentView(AcceptedDocument):
             reason=ReasonView(code=reason.code, detail=reason.detail, detail_th=reason.detail_th)
             if reason
             else None,
+            waiting=WaitingView.of(document.waiting) if document.waiting else None,
         )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +20,7 @@ from chalice.app import Blueprint, SQSEvent
 from chalicelib.bootstrap import house
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import NotFoundError, TraError
-from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.handlers.telemetry import LogEvent, count, in_this_trace, instrumented, logger
 from chalicelib.services.deliver import deliver as deliver_document
 from chalicelib.services.number import number as number_documents
 from chalicelib.services.seal import seal as seal_document
@@ -50,16 +52,24 @@ def number(event: SQSEvent) -> Report:
     return _report(failed)
 
 
-@blueprint.on_sqs_message(queue=_SEAL, batch_size=5, name="seal")
+@blueprint.on_sqs_message(queue=_SEAL, batch_size=10, name="seal")
 @instrumented
 def seal(event: SQSEvent) -> Report:
-    """Seal each document of a batch; one that fails does not hold up the others."""
+    """Seal the documents of a batch, several at once: while one waits for KMS, time-stamp
+    or archive, others are rendered. One that fails does not hold up the others."""
+    room = house().sealing_room  # built here, before threads would build it twice
+    work = in_this_trace(partial(seal_document, room=room))
+    failed: list[_Message] = []
+    with ThreadPoolExecutor(max_workers=house().settings.seal_at_once) as pool:
+        begun = [(m, pool.submit(work, m.document_id)) for m in _messages(event)]
+        for message, sealing in begun:
+            ended = partial(_seal_ended, sealing)
+            failed += _attempt(message, ended, delayed=LogEvent.SEALING_DELAYED)
+    return _report(failed)
 
-    def work(document_id: str) -> None:
-        document = seal_document(document_id, room=house().sealing_room)
-        _log_end(document)
 
-    return _one_by_one(event, work, delayed=LogEvent.SEALING_DELAYED)
+def _seal_ended(sealing: Future[Document]) -> None:
+    _log_end(sealing.result())
 
 
 @blueprint.on_sqs_message(queue=_DELIVER, batch_size=10, name="deliver")
@@ -75,7 +85,11 @@ def deliver(event: SQSEvent) -> Report:
             extra={"document_id": document_id, "recipients": len(document.recipients)},
         )
 
-    return _one_by_one(event, work, delayed=LogEvent.DELIVERY_DELAYED)
+    failed: list[_Message] = []
+    for message in _messages(event):
+        attempt = partial(work, message.document_id)
+        failed += _attempt(message, attempt, delayed=LogEvent.DELIVERY_DELAYED)
+    return _report(failed)
 
 
 def _number_book(messages: Sequence[_Message]) -> Sequence[_Message]:
@@ -89,18 +103,19 @@ def _number_book(messages: Sequence[_Message]) -> Sequence[_Message]:
     return ()
 
 
-def _one_by_one(event: SQSEvent, work: Callable[[str], None], *, delayed: LogEvent) -> Report:
-    failed = []
-    for message in _messages(event):
-        try:
-            work(message.document_id)
-        except NotFoundError:
-            # The document store is the truth: there is nothing to do, now or later.
-            logger.warning(LogEvent.POISONED, extra={"message_id": message.message_id})
-        except Exception as error:  # noqa: BLE001 - whatever it is, other documents go on
-            _log_delay(delayed, error, document_id=message.document_id)
-            failed.append(message)
-    return _report(failed)
+def _attempt(
+    message: _Message, work: Callable[[], None], *, delayed: LogEvent
+) -> Sequence[_Message]:
+    """Do the work of one message; returns it if it has to come again."""
+    try:
+        work()
+    except NotFoundError:
+        # The document store is the truth: there is nothing to do, now or later.
+        logger.warning(LogEvent.POISONED, extra={"message_id": message.message_id})
+    except Exception as error:  # noqa: BLE001 - whatever it is, other documents go on
+        _log_delay(delayed, error, document_id=message.document_id)
+        return (message,)
+    return ()
 
 
 def _messages(event: SQSEvent) -> list[_Message]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
 _SERVICE = "tra"
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 logger = Logger(service=_SERVICE)
 metrics = Metrics(namespace="Tra", service=_SERVICE)
@@ -58,6 +61,22 @@ def flush() -> None:
     """Write this invocation's metrics; Powertools warns where there are none."""
     if metrics.metric_set:
         metrics.flush_metrics()
+
+
+def in_this_trace(work: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`work` for other threads, whose calls belong to this thread's trace: X-Ray keeps its
+    context by thread, and complains of each call without one."""
+    if tracer.disabled:
+        return work
+    recorder: Any = tracer.provider  # X-Ray's own recorder, which Powertools types too widely
+    entity = recorder.get_trace_entity()
+
+    @wraps(work)
+    def continued(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        recorder.set_trace_entity(entity)
+        return work(*args, **kwargs)
+
+    return continued
 
 
 def instrumented(work: Callable[[Any], Any]) -> Callable[[Any], Any]:

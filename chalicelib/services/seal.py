@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chalicelib.domain.directory import Agency, DocumentType
@@ -10,6 +11,7 @@ from chalicelib.domain.documents import (
     Document,
     DocumentState,
     Reason,
+    Waiting,
     archive_key,
 )
 from chalicelib.domain.errors import (
@@ -17,6 +19,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     RenderError,
     SealError,
+    TraError,
     UnavailableError,
 )
 from chalicelib.domain.evidence import verify_url
@@ -82,6 +85,17 @@ def seal(document_id: str, *, room: SealingRoom) -> Document:
 
 
 def _make(document: Document, room: SealingRoom) -> Document:
+    try:
+        return _seal_and_archive(document, room)
+    except TraError as error:
+        # Who asks how the document is learns why it is not ready (P4).
+        with suppress(TraError):
+            waiting = Waiting(Reason.of(error), room.clock())
+            room.documents.note_waiting(document.document_id, waiting)
+        raise
+
+
+def _seal_and_archive(document: Document, room: SealingRoom) -> Document:
     agency, kind = _authority(document, room), _type_of(document, room)
     try:
         # 2. Render and lint. What fails here fails for ever: the number ends as void (P4).

@@ -15,7 +15,7 @@ import pytest
 from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
 from chalicelib.adapters.memory import MemoryLedger
-from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import (
     DocumentMovedError,
     EntryMovedError,
@@ -259,6 +259,27 @@ def test_rejecting_needs_no_number(ledger: Ledger) -> None:
     with pytest.raises(DocumentMovedError):
         ledger.documents.reject(document(), REASON, NOON)
     assert ledger.documents.unsettled(NOON + timedelta(days=1), 10) == ()
+
+
+def test_what_a_numbered_document_waits_for_is_seen(ledger: Ledger) -> None:
+    """P4: its owner can read why it is not issued yet, and since when; issued, it waits no more."""
+    waiting = Waiting(REASON, NOON)
+    ledger.accept(document())
+    ledger.documents.note_waiting("D1", waiting)
+    assert _read(ledger).waiting is None
+    (numbered,) = ledger.number(document())
+    ledger.documents.note_waiting("D1", waiting)
+    later = Waiting(Reason("other", "Another.", "อื่น"), NOON + timedelta(minutes=5))
+    ledger.documents.note_waiting("D1", later)
+    assert _read(ledger).waiting == replace(later, since=NOON)
+    assert ledger.registers.finalise(numbered, FILE, NOON).waiting is None
+    assert _read(ledger).waiting is None
+
+
+def _read(ledger: Ledger) -> Document:
+    found = ledger.documents.get("D1")
+    assert found is not None
+    return found
 
 
 def test_the_first_evidence_stays(ledger: Ledger) -> None:

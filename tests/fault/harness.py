@@ -11,6 +11,7 @@ function died or reported it, a clock, and recipients who keep what they got.
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,15 +42,21 @@ class Danger:
     kill_at: int | None = None
     moment: int = 0
     seen: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wrap(self, name: str, port: Any) -> Any:
         return _Exposed(name, port, self)
 
     def pass_by(self, what: str) -> None:
-        self.seen.append(what)
-        mine, self.moment = self.moment, self.moment + 1
-        if mine == self.kill_at:
+        """A process dies with all its threads: from the chosen moment on nothing passes."""
+        with self.lock:
+            self.seen.append(what)
+            mine, self.moment = self.moment, self.moment + 1
+        if self.kill_at is not None and self._is_over(mine, self.kill_at):
             raise Killed(what)
+
+    def _is_over(self, moment: int, kill_at: int) -> bool:
+        return moment >= kill_at
 
 
 class _Exposed:

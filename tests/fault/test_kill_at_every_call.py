@@ -67,6 +67,17 @@ def test_the_message_is_lost_and_sweep_finds_the_document(function: str, moment:
     assert audit(world.fakes, REGISTER) == []
 
 
+@pytest.mark.parametrize("moment", range(len(_moments("seal"))))
+def test_a_process_dies_with_all_its_threads(moment: int) -> None:
+    """P2, P8: however far each document of a batch sealed at once had come, all end well."""
+    world = _prepared("seal")
+    world.fakes.seal_at_once = 3
+    with pytest.raises(Killed):
+        world.step("seal", Danger(kill_at=moment))
+    world.run_to_rest()
+    assert audit(world.fakes, REGISTER) == []
+
+
 def test_sweep_itself_may_be_killed_anywhere() -> None:
     """P8: a killed sweep leaves every document to be found by the next one."""
     danger = Danger()

@@ -7,12 +7,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.adapters.memory import PlainRenderer
+from chalicelib.adapters.memory import MarkingSealer, PlainRenderer
 from chalicelib.bootstrap import house
-from chalicelib.domain.errors import LintError
+from chalicelib.domain.errors import LintError, TimestampError
 from chalicelib.domain.merkle import leaf_hash, verify_inclusion
 from chalicelib.domain.notes import Checkpoint, Note
 from chalicelib.domain.registers import Book
+from chalicelib.domain.seals import SealedPdf
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, verify_commitment
 from chalicelib.ports import RenderRequest
 from chalicelib.services.checkpoint import checkpoint_all
@@ -47,6 +48,29 @@ def test_a_submission_is_accepted_and_numbered_later(api: Api, licence: dict[str
     assert set(body["links"]) == {"self", "file", "verify"}
     assert answer.headers["Location"] == body["links"]["self"]
     assert api.fakes.number_queue.messages == [(body["document_id"], "diw.licence")]
+
+
+class _StoppedSealer(MarkingSealer):
+    """No time-stamp authority answers."""
+
+    def seal(self, *_: Any, **__: Any) -> SealedPdf:
+        raise TimestampError("No time-stamp could be had.", "ไม่สามารถขอประทับรับรองเวลาได้")
+
+
+def test_a_document_says_what_it_waits_for(api: Api, licence: dict[str, Any]) -> None:
+    """P4: sealing that cannot go on is visible to the owner, in both languages, until it ends."""
+    document_id: str = api.submit(licence).json["document_id"]
+    world, api.fakes.sealer = World(api.fakes), _StoppedSealer()
+    assert [world.step(name) for name in ("number", "seal")] == [True, True]
+    shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id}).json
+    assert shown["state"] == "numbered"
+    assert shown["waiting"]["code"] == "timestamp_failed"
+    assert shown["waiting"]["detail_th"] == "ไม่สามารถขอประทับรับรองเวลาได้"
+    assert shown["waiting"]["since"] == NOON.isoformat().replace("+00:00", "Z")
+    api.fakes.sealer = MarkingSealer()
+    world.run_to_rest()
+    shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id}).json
+    assert (shown["state"], shown["waiting"]) == ("issued", None)
 
 
 def test_a_document_shows_its_way(api: Api, licence: dict[str, Any]) -> None:

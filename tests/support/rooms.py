@@ -79,10 +79,11 @@ class Fakes:
     printer: Any = field(default_factory=TypstRegisterPrinter)
     sealer: Any = field(default_factory=MarkingSealer)
     signer: Any = field(default_factory=CountingSigner)
+    seal_at_once: int = 1
 
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
-        house = House(settings(), self.clock)
+        house = House(settings(seal_at_once=self.seal_at_once), self.clock)
         ports = {
             "documents": self.ledger,
             "registers": self.ledger,

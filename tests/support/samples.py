@@ -78,6 +78,7 @@ def settings(**changes: Any) -> Settings:
         "TRA_TIMESTAMP_URLS": "http://tsa.test",
         "TRA_LOCK_MODE": "COMPLIANCE",
         "TRA_SWEEP_AFTER_SECONDS": str(int(SWEEP_AFTER.total_seconds())),
+        "TRA_SEAL_AT_ONCE": "1",
     }
     return replace(Settings.from_environment(environment), **changes)
 

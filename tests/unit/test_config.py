@@ -26,6 +26,7 @@ GOOD = {
     "TRA_TIMESTAMP_URLS": "https://tsa1.example https://tsa2.example",
     "TRA_LOCK_MODE": "COMPLIANCE",
     "TRA_SWEEP_AFTER_SECONDS": "300",
+    "TRA_SEAL_AT_ONCE": "5",
 }
 
 

@@ -33,7 +33,7 @@ from chalicelib.adapters.dynamodb.items import (
     to_instant,
     to_text,
 )
-from chalicelib.domain.documents import Change, Document, DocumentState, Reason
+from chalicelib.domain.documents import Change, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import (
     DocumentMovedError,
     FieldFault,
@@ -168,6 +168,22 @@ class DynamoDocumentStore:
                 condition=self.items.state == DocumentState.ACCEPTED.value,
             )
         return item.to_domain()
+
+    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+        item = self.items(DocumentItem.key(document_id))
+        since = self.items.waiting_since
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        self.items.waits_for.set(ReasonMap.of(waiting.reason)),
+                        since.set(since | to_text(waiting.since)),
+                    ],
+                    condition=self.items.state == DocumentState.NUMBERED.value,
+                )
+            except UpdateError as error:
+                if not is_condition_failure(error):
+                    raise
 
     def keep_evidence(self, document_id: str, evidence: str) -> str:
         item = self.items(DocumentItem.key(document_id))

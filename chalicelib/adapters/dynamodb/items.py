@@ -28,6 +28,7 @@ from chalicelib.domain.documents import (
     DocumentState,
     Reason,
     Urgency,
+    Waiting,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD, TreeHead
 from chalicelib.domain.registers import (
@@ -225,6 +226,8 @@ class DocumentItem(Model):
     numbering = NumberingMap(null=True)
     file = FileMap(null=True)
     reason = ReasonMap(null=True)
+    waits_for = ReasonMap(null=True)
+    waiting_since = UnicodeAttribute(null=True)
     evidence = UnicodeAttribute(null=True)
     notified = UnicodeSetAttribute(null=True)
     unsettled_shard = UnicodeAttribute(null=True)
@@ -297,9 +300,17 @@ class DocumentItem(Model):
             numbering=self.numbering.to_domain() if self.numbering else None,
             file=self.file.to_domain() if self.file else None,
             reason=self.reason.to_domain() if self.reason else None,
+            waiting=self._waiting(),
             evidence=self.evidence,
             notified=frozenset(self.notified or ()),
         )
+
+    def _waiting(self) -> Waiting | None:
+        """What was noted stays in the item; it says something only of a numbered document."""
+        numbered = self.state == DocumentState.NUMBERED.value
+        if not (numbered and self.waits_for and self.waiting_since):
+            return None
+        return Waiting(self.waits_for.to_domain(), to_instant(self.waiting_since))
 
 
 class CodeItem(Model):
