@@ -7,8 +7,8 @@ from chalice.app import Blueprint, CloudWatchEvent, Cron, Response
 from chalicelib.bootstrap import house
 from chalicelib.domain.errors import NotFoundError, UnavailableError
 from chalicelib.domain.registers import statement_key
-from chalicelib.handlers.logs import register_of
 from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.register_path import register_of
 from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
 from chalicelib.services.close import close_all
 

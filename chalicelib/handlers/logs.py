@@ -30,6 +30,7 @@ from chalicelib.handlers.log_models import (
 )
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.register_path import register_of
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.cosign import cosign
@@ -53,8 +54,6 @@ _KEY_SECONDS = 300
 _LINK_SECONDS = 300
 _REDIRECT_SECONDS = 60
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_YEAR = re.compile(r"[1-9][0-9]{3}", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 _TILE = "A tile or entry bundle, by a redirect to the immutable file."
@@ -195,14 +194,6 @@ def submit_cosignature(call: Call) -> Response:
     count("CheckpointCosigned")
     logger.info(LogEvent.COSIGNED, extra={"register": register.register_id, "log": log})
     return _text(note.decode(), cache_seconds=0)
-
-
-def register_of(call: Call) -> Register:
-    """Raises NotFoundError for a name that no register can have."""
-    agency, book, year = (call.path[name] for name in ("agency", "book", "year"))
-    if not (_NAME.fullmatch(agency) and _NAME.fullmatch(book) and _YEAR.fullmatch(year)):
-        raise NotFoundError
-    return Register(agency, book, int(year))
 
 
 def _log(call: Call) -> tuple[Register, LogName]:

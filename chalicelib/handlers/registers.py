@@ -93,7 +93,7 @@ def show_register(call: Call) -> Response:
 )
 def reserve_numbers(call: Call) -> Response:
     agency = _own_agency(call)
-    book = _numbering_book(call, agency)
+    book = _numbering_book(call)
     body = parse(ReserveNumbers, call.json_object())
     request = ReservationRequest(
         book=book,
@@ -170,11 +170,11 @@ def _register(call: Call) -> tuple[Register, str]:
     return register, asked[2] or ""
 
 
-def _numbering_book(call: Call, agency: Agency) -> Book:
+def _numbering_book(call: Call) -> Book:
     """A book whose numbers documents get; anything else does not exist to be reserved in."""
     if call.path["book"] not in _type_books(call):
         raise NotFoundError
-    return Book(agency.agency_id, call.path["book"])
+    return Book(call.caller.agency_id, call.path["book"])
 
 
 def _type_books(call: Call) -> set[str]:
