@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -140,7 +140,7 @@ def _page(appearance: SealAppearance, agency: str) -> bytes:
             f"The look of the seal cannot be drawn ({type(error).__name__}).",
             "ไม่สามารถวาดรูปตราประทับได้",
         ) from None
-    return cast("bytes", page)
+    return page
 
 
 # -- from typst's page to an appearance --------------------------------------

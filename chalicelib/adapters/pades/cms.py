@@ -136,5 +136,3 @@ def _named(certificate: bytes, digest: str) -> bytes:
     hashed = octets(hashlib.new(digest, certificate).digest())
     algorithm = b"" if digest == "sha256" else _DIGESTS[digest]
     return sequence(sequence(sequence(algorithm, hashed)))
-
-

@@ -8,6 +8,7 @@ signature time-stamp; the document security store (B-LT); the document time-stam
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.adapters.pades.appearance import drawing_for
@@ -26,7 +27,6 @@ from chalicelib.domain.errors import TimestampError
 from chalicelib.domain.seals import SealLevel
 
 if TYPE_CHECKING:
-    from chalicelib.adapters.pades.appearance import Drawing
     from chalicelib.adapters.pades.order import SealOrder
     from chalicelib.adapters.pades.plain import Entries
     from chalicelib.adapters.pades.revision import Gapped
@@ -48,6 +48,18 @@ def write_seal(pdf: bytes, order: SealOrder) -> WrittenSeal:
     SealError, TimestampError, UnavailableError.
     """
     return _Writing(PlainPdf(pdf), order).write()
+
+
+@dataclass(frozen=True, slots=True)
+class _Widget:
+    """A signature field. Numbers are those of objects; `more` are further entries."""
+
+    number: int
+    name: str
+    signature: int
+    look: int
+    rectangle: bytes = b"0 0 0 0"
+    more: bytes = b""
 
 
 class _Writing:
@@ -122,57 +134,40 @@ class _Writing:
         at = self._order.at.strftime("%Y%m%d%H%M%SZ").encode()
         token_room = self._order.timestamper.room if self._level.stamped else None
         revision.put_signature(signature, _SEAL % at, self._template.room(token_room))
-        look = self._put_look(revision)
-        more = b""
-        if self._drawing is not None:
-            more = self._tag(revision, field, self._drawing.alt)
-        rectangle = b"0 0 0 0" if self._drawing is None else self._drawing.rectangle
-        self._put_field(revision, field, SEAL_FIELD, signature, look, rectangle, more)
+        self._put_field(revision, self._seal_widget(revision, field, signature))
         self._catalog |= {b"/AcroForm": b"%d 0 R" % self._form, b"/Extensions": _EXTENSIONS}
         revision.put(self._tail.root, dictionary(self._catalog))
         return revision.close_around_gap(self._hash_so_far().digest() + at)
 
-    def _tag(self, revision: Revision, field: int, says: bytes) -> bytes:
-        """Entries of a widget that is read out as `says`."""
+    def _seal_widget(self, revision: Revision, field: int, signature: int) -> _Widget:
+        """Visible or not, with the normal appearance that PDF/A-3 §6.3.3 wants."""
+        drawing = self._drawing
+        if drawing is None:
+            self._empty_look = _put_empty_look(revision)
+            return _Widget(field, SEAL_FIELD, signature, self._empty_look)
         entry = tag_widget(
-            revision, self._plain, self._catalog, field, self._page_number, alt=says
+            revision, self._plain, self._catalog, field, self._page_number, alt=drawing.alt
         )
-        return b"/TU%b%b" % (says, entry)
+        more = b"/TU%b%b" % (drawing.alt, entry)
+        return _Widget(field, SEAL_FIELD, signature, drawing.put(revision), drawing.rectangle, more)
 
-    def _put_look(self, revision: Revision) -> int:
-        """The normal appearance that PDF/A-3 §6.3.3 wants of each widget."""
-        if self._drawing is not None:
-            return self._drawing.put(revision)
-        self._empty_look = revision.next_number()
-        revision.put_stream(self._empty_look, b"", _NOTHING_TO_SEE)
-        return self._empty_look
-
-    def _put_field(
-        self,
-        revision: Revision,
-        number: int,
-        name: str,
-        signature: int,
-        look: int,
-        rectangle: bytes,
-        more: bytes = b"",
-    ) -> None:
+    def _put_field(self, revision: Revision, widget: _Widget) -> None:
         """A signature field that is its own widget, and its places in form and page."""
         revision.put(
-            number,
+            widget.number,
             b"<</Type/Annot/Subtype/Widget/FT/Sig/T(%b)/V %d 0 R/F %d/Rect[%b]/P %d 0 R"
             b"/AP<</N %d 0 R>>%b>>"
             % (
-                name.encode(),
-                signature,
+                widget.name.encode(),
+                widget.signature,
                 _PRINT_AND_LOCKED,
-                rectangle,
+                widget.rectangle,
                 self._page_number,
-                look,
-                more,
+                widget.look,
+                widget.more,
             ),
         )
-        self._fields.append(number)
+        self._fields.append(widget.number)
         listed = b" ".join([b"%d 0 R" % field for field in self._fields])
         # SigFlags: there are signatures, and only appending leaves them valid (§12.7.2).
         revision.put(self._form, b"<</Fields[%b]/SigFlags 3>>" % listed)
@@ -204,11 +199,8 @@ class _Writing:
         revision = SigningRevision(self._tail)
         field, signature = revision.next_number(), revision.next_number()
         revision.put_signature(signature, _TIMESTAMP, self._order.timestamper.room)
-        look = self._empty_look
-        if not look:
-            look = revision.next_number()
-            revision.put_stream(look, b"", _NOTHING_TO_SEE)
-        self._put_field(revision, field, TIMESTAMP_FIELD, signature, look, b"0 0 0 0")
+        look = self._empty_look or _put_empty_look(revision)
+        self._put_field(revision, _Widget(field, TIMESTAMP_FIELD, signature, look))
         gapped = revision.close_around_gap(self._hash_so_far().digest())
         digest = self._digest_around(gapped)
         stamp = self._order.timestamper.stamp(digest, self._hash.name)
@@ -233,6 +225,12 @@ class _Writing:
             ) from error
         self._parts += (revision.before, contents, revision.after)
         self._tail = revision.tail
+
+
+def _put_empty_look(revision: Revision) -> int:
+    number = revision.next_number()
+    revision.put_stream(number, b"", _NOTHING_TO_SEE)
+    return number
 
 
 def _target_page(plain: PlainPdf, catalog: Entries, order: SealOrder) -> int:

@@ -1,225 +1,176 @@
-"""Seals: PAdES B-T (EN 319 142-1) by a P-256 key in KMS, through pyHanko.
+"""The reference way: the same seal through pyHanko, for files that the fast way refuses.
 
-The seal is one incremental revision behind the linted bytes, which stay untouched.
-Nothing is written anywhere: a process that dies half-way leaves no trace but a spent
-KMS signature and time-stamp, and sealing again is always allowed until the first
-sealed bytes are archived (P2, P8).
+About a hundred times slower. Tests hold the two against each other; what comes out is the
+same seal, written differently.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from asn1crypto import cms, crl, ocsp, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
-from pyhanko.sign.signers.pdf_byterange import SignatureObject
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
+from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, SignatureObject
 from pyhanko.sign.signers.pdf_cms import Signer
+from pyhanko.sign.timestamps import TimeStamper
+from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from chalicelib.adapters.kms import KmsSigningKey
-from chalicelib.adapters.pades_validation import PadesValidator, load_pem
-from chalicelib.domain.errors import SealError, SealVerificationError
-from chalicelib.domain.seals import SealedPdf, SealLevel
-from chalicelib.domain.verdict import judge
+from chalicelib.adapters.pades.appearance import drawing_for
+from chalicelib.adapters.pades.order import (
+    SEAL_FIELD,
+    TIMESTAMP_FIELD,
+    WrittenSeal,
+    dss_values,
+    target_page,
+)
+from chalicelib.domain.errors import SealError
+from chalicelib.domain.seals import SealLevel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable
 
-    from asn1crypto import cms, x509
-    from mypy_boto3_kms import KMSClient
-    from pyhanko.sign.timestamps import TimeStamper
+    from pyhanko.sign.signers.pdf_byterange import PdfSignedData
 
-    from chalicelib.domain.seals import SealCredential, SealPolicy
-    from chalicelib.ports import Clock, LintedPdf
+    from chalicelib.adapters.pades.appearance import Drawing
+    from chalicelib.adapters.pades.order import SealOrder
+    from chalicelib.adapters.trust import SigningKey, Timestamper, TimestampToken
 
-FIELD_NAME = "Seal1"
-_DIGEST = "sha256"
-_NEEDED_USAGES = ("digital_signature", "non_repudiation")
-# Room in /Contents beside our own certificates: attributes and signature, then a
-# time-stamp token with its chain (an RSA chain of a real TSA takes about 6 kB).
-_ROOM_FOR_CMS = 1_024
-_ROOM_FOR_TIMESTAMP = 8_192
+# pyHanko reads objects when they are used, so a damaged file may show anywhere.
+_OF_DAMAGED_FILES = (LookupError, TypeError, ValueError, AttributeError)
+_HEX = 2  # digits of a byte
+_ROOM_FOR_CMS = 2_048  # bytes beside certificates and token: attributes and signature
 
 
-@dataclass(frozen=True, slots=True)
-class _PreparedSeal:
-    """A credential that was checked once: certificates parsed, key matched."""
-
-    key: KmsSigningKey
-    certificate: x509.Certificate
-    issuers: tuple[x509.Certificate, ...]
-
-    @property
-    def bytes_reserved(self) -> int:
-        """Hex digits to reserve for /Contents, which pyHanko would otherwise find out by
-        a dry run that costs half of the sealing."""
-        chain = sum(len(c.dump()) for c in (self.certificate, *self.issuers))
-        return 2 * (chain + _ROOM_FOR_CMS + _ROOM_FOR_TIMESTAMP)
-
-
-class PadesSealer:
-    """Implements ports.Sealer. Credentials are prepared once per container."""
-
-    def __init__(
-        self,
-        kms: KMSClient,
-        timestamper: TimeStamper,
-        *,
-        anchors: Callable[[], Sequence[str]],
-        clock: Clock,
-    ) -> None:
-        self._anchors = anchors
-        self._kms = kms
-        self._timestamper = timestamper
-        self._clock = clock
-        self._validator = PadesValidator()
-        self._prepared: dict[SealCredential, _PreparedSeal] = {}
-
-    def seal(
-        self,
-        linted: LintedPdf,
-        credentials: Sequence[SealCredential],
-        policy: SealPolicy,  # noqa: ARG002 - B-T whatever it says
-    ) -> SealedPdf:
-        """`linted.pdf` followed by one revision: an invisible field `Seal1` with a CMS
-        signature (ETSI.CAdES.detached, ESS signing-certificate-v2) and an RFC 3161
-        signature time-stamp. Two calls give different bytes.
-
-        Raises SealError (credential unusable or file unsealable), TimestampError,
-        UnavailableError.
-        """
-        # 1. A credential that fits its key and is valid now.
-        credential = credentials[0]
-        now = self._clock()
-        prepared = self._prepare(credential)
-        _check_validity(prepared.certificate, now)
-        try:
-            # 2. Write the revision with room for the signature, and digest the rest.
-            embedding = _Embedding(linted.pdf, now, prepared.bytes_reserved)
-            # 3. Sign the digest in KMS; stamp the signature.
-            signature = asyncio.run(self._sign(prepared, embedding.digest))
-            # 4. Put it into its room.
-            return SealedPdf(
-                pdf=embedding.complete(signature),
-                credential=credential,
-                level=SealLevel.B_T,
-                stamped_at=None,
-                proof_until=prepared.certificate.not_valid_after,
-            )
-        except (PdfError, SigningError) as error:
-            raise SealError(
-                f"The file cannot be sealed: {type(error).__name__}.", "ไม่สามารถประทับตราไฟล์นี้ได้"
-            ) from error
-
-    def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
-        """Check a seal just made, before it can leave (P3): the linted bytes are its
-        exact beginning, there is exactly one seal, by this credential, over the whole
-        file, and it and its time-stamp are trusted to the anchors.
-
-        Raises SealVerificationError with the ETSI sub-indication.
-        """
-        if not sealed.pdf.startswith(linted.pdf):
-            raise SealVerificationError(
-                "The sealed file does not begin with the linted one.", "FORMAT_FAILURE"
-            )
-        observations = self._validator.observe(sealed.pdf, self._anchors())
-        verdict = judge(observations)
-        if not verdict.passed:
-            codes = ", ".join(finding.code for finding in verdict.findings)
-            raise SealVerificationError(
-                f"The new seal does not verify: {codes}.", verdict.sub_indication
-            )
-        if [seal.sealer.fingerprint for seal in observations] != [_fingerprint(sealed.credential)]:
-            raise SealVerificationError(
-                "The file does not carry exactly one seal by this agency's certificate.",
-                "SIG_CONSTRAINTS_FAILURE",
-            )
-
-    def _prepare(self, credential: SealCredential) -> _PreparedSeal:
-        if credential not in self._prepared:
-            self._prepared[credential] = _prepare(self._kms, credential)
-        return self._prepared[credential]
-
-    async def _sign(self, prepared: _PreparedSeal, digest: bytes) -> cms.ContentInfo:
-        return await _KmsSigner(prepared).async_sign(
-            digest, _DIGEST, use_pades=True, timestamper=self._timestamper
-        )
-
-
-class _KmsSigner(Signer):
-    """pyHanko's CMS builder over a key in KMS."""
-
-    def __init__(self, prepared: _PreparedSeal) -> None:
-        issuers = SimpleCertificateStore()
-        issuers.register_multiple(prepared.issuers)
-        super().__init__(
-            signing_cert=prepared.certificate, cert_registry=issuers, embed_roots=False
-        )
-        self._key = prepared.key
-
-    async def async_sign_raw(
-        self,
-        data: bytes,
-        digest_algorithm: str,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - pyHanko's signature
-    ) -> bytes:
-        if dry_run or digest_algorithm != _DIGEST:
-            raise SigningError("seals are made with SHA-256 and never tried out")
-        return self._key.sign_digest(hashlib.sha256(data).digest())
-
-
-# -- the credential ----------------------------------------------------------
-
-
-def _prepare(kms: KMSClient, credential: SealCredential) -> _PreparedSeal:
-    """Raises SealError naming what is wrong with the credential, UnavailableError."""
+def write_seal(pdf: bytes, order: SealOrder) -> WrittenSeal:
+    """`pdf` and the revisions that the policy's level asks for.
+    Raises SealError, TimestampError, UnavailableError."""
     try:
-        certificate, *issuers = (load_pem(text) for text in credential.chain_pem)
-    except ValueError as error:
-        raise _unusable("its certificates cannot be read", "อ่านใบรับรองไม่ได้") from error
-    usage = certificate.key_usage_value
-    allowed = usage.native if usage is not None else set()
-    if missing := [name for name in _NEEDED_USAGES if name not in allowed]:
-        raise _unusable(
-            f"its certificate lacks the key usage {', '.join(missing)}",
-            "ใบรับรองไม่ได้กำหนดให้ใช้สำหรับการลงลายมือชื่อ",
+        return _written(pdf, order)
+    except (PdfError, SigningError, *_OF_DAMAGED_FILES) as error:
+        raise SealError(
+            f"The file cannot be sealed: {type(error).__name__}.", "ไม่สามารถประทับตราไฟล์นี้ได้"
+        ) from error
+
+
+def _written(pdf: bytes, order: SealOrder) -> WrittenSeal:
+    _refuse_sealed(pdf)
+    level, algorithm = order.policy.level, order.usable.key.algorithm.digest
+    stamps = _Stamps(order.timestamper)
+    # 1. The seal.
+    pdf = _sealed(pdf, order, stamps if level.stamped else None)
+    stamp = stamps.last
+    # 2. What a validator will ask for.
+    if stamp is not None and level.has_validation_data:
+        pdf = _with_security_store(pdf, order, stamp)
+    # 3. A time-stamp over all of that.
+    document_stamp = None
+    if level is SealLevel.B_LTA:
+        pdf = _timestamped(pdf, order, stamps, algorithm)
+        document_stamp = stamps.last
+    return WrittenSeal(pdf=pdf, signature_stamp=stamp, document_stamp=document_stamp)
+
+
+def _refuse_sealed(pdf: bytes) -> None:
+    reader = PdfFileReader(BytesIO(pdf))
+    if reader.encrypted or list(reader.embedded_signatures):
+        raise SealError(
+            "The file cannot be sealed: it is encrypted, or sealed already.",
+            "ไม่สามารถประทับตราไฟล์นี้ได้: ไฟล์ถูกเข้ารหัสหรือมีตราประทับแล้ว",
         )
-    key = KmsSigningKey(kms, credential.key_id)
-    if certificate.public_key.dump() != key.public_key_der:
-        raise _unusable(
-            "its certificate belongs to another key than the one in KMS",
-            "ใบรับรองไม่ตรงกับกุญแจในระบบ KMS",
+
+
+# -- the revisions -----------------------------------------------------------
+
+
+def _sealed(pdf: bytes, order: SealOrder, stamps: _Stamps | None) -> bytes:
+    writer = _PdfAWriter(BytesIO(pdf))
+    writer.register_extension(ESIC_EXTENSION_1)
+    drawing, usable = drawing_for(order), order.usable
+    room = sum(map(len, (usable.certificate, *usable.issuers))) + _ROOM_FOR_CMS
+    placeholder = SignatureObject(
+        timestamp=order.at,
+        subfilter=SigSeedSubFilter.PADES,
+        bytes_reserved=_HEX * (room + order.timestamper.room),
+    )
+
+    def sign(digest: bytes) -> cms.ContentInfo:
+        signing = _KeySigner(order).async_sign(
+            digest, usable.key.algorithm.digest, use_pades=True, timestamper=stamps
         )
-    return _PreparedSeal(key, certificate, tuple(issuers))
+        return asyncio.run(signing)
+
+    def dress(field: generic.IndirectObject) -> None:
+        field.get_object()[pdf_name("/AP")] = _appearance(writer, drawing)
+        if drawing is not None:
+            _tag(writer, field, drawing)
+
+    page = _page_index(writer, order)
+    spec = SigFieldSpec(SEAL_FIELD, on_page=page, box=_box(drawing))
+    return _embedded(writer, spec, placeholder, usable.key.algorithm.digest, dress=dress, sign=sign)
 
 
-def _check_validity(certificate: x509.Certificate, now: datetime) -> None:
-    if now < certificate.not_valid_before:
-        raise _unusable("its certificate is not yet valid", "ใบรับรองยังไม่เริ่มมีผล")
-    if now > certificate.not_valid_after:
-        raise _unusable("its certificate has expired", "ใบรับรองหมดอายุแล้ว")
+def _with_security_store(pdf: bytes, order: SealOrder, stamp: TimestampToken) -> bytes:
+    writer = _PdfAWriter(BytesIO(pdf))
+    certificates, responses, lists = dss_values(order, stamp)
+    DocumentSecurityStore.supply_dss_in_writer(
+        writer,
+        None,
+        certs=[x509.Certificate.load(der) for der in certificates],
+        ocsps=[ocsp.OCSPResponse.load(der) for der in responses],
+        crls=[crl.CertificateList.load(der) for der in lists],
+    )
+    return _output(writer)
 
 
-def _unusable(why: str, why_th: str) -> SealError:
-    return SealError(f"The seal cannot be used: {why}.", f"ใช้ตราประทับไม่ได้: {why_th}")
+def _timestamped(pdf: bytes, order: SealOrder, stamps: _Stamps, algorithm: str) -> bytes:
+    writer = _PdfAWriter(BytesIO(pdf))
+    placeholder = DocumentTimestamp(bytes_reserved=_HEX * order.timestamper.room)
+
+    def stamp(digest: bytes) -> cms.ContentInfo:
+        return asyncio.run(stamps.async_timestamp(digest, algorithm))
+
+    def dress(field: generic.IndirectObject) -> None:
+        field.get_object()[pdf_name("/AP")] = _appearance(writer, None)
+
+    spec = SigFieldSpec(TIMESTAMP_FIELD, on_page=_page_index(writer, order))
+    return _embedded(writer, spec, placeholder, algorithm, dress=dress, sign=stamp)
 
 
-def _fingerprint(credential: SealCredential) -> str:
-    digest: bytes = load_pem(credential.chain_pem[0]).sha256
-    return digest.hex()
+def _embedded(
+    writer: IncrementalPdfFileWriter,
+    spec: SigFieldSpec,
+    placeholder: PdfSignedData,
+    algorithm: str,
+    *,
+    dress: Callable[[generic.IndirectObject], None],
+    sign: Callable[[bytes], cms.ContentInfo],
+) -> bytes:
+    """One signature of any kind, by pyHanko's steps: field, dictionary, digest, contents."""
+    steps = PdfCMSEmbedder(spec).write_cms(spec.sig_field_name, writer)
+    dress(next(steps))
+    steps.send(SigObjSetup(sig_placeholder=placeholder))
+    prepared, output = steps.send(SigIOSetup(md_algorithm=algorithm))
+    steps.send(sign(prepared.document_digest))
+    written: bytes = output.getvalue()
+    return written
 
 
-# -- the revision ------------------------------------------------------------
+def _output(writer: IncrementalPdfFileWriter) -> bytes:
+    output = BytesIO()
+    writer.write(output)
+    return output.getvalue()
 
 
 class _PdfAWriter(IncrementalPdfFileWriter):
@@ -234,36 +185,132 @@ class _PdfAWriter(IncrementalPdfFileWriter):
         stream.write(b"\n")
 
 
-class _Embedding:
-    """A revision written with an empty seal in it."""
+# -- keys and time-stamps ----------------------------------------------------
 
-    def __init__(self, pdf: bytes, now: datetime, bytes_reserved: int) -> None:
-        writer = _PdfAWriter(BytesIO(pdf))
-        steps = PdfCMSEmbedder(SigFieldSpec(FIELD_NAME)).write_cms(FIELD_NAME, writer)
-        field = next(steps).get_object()
-        field[pdf_name("/AP")] = _empty_appearance(writer)
-        placeholder = SignatureObject(
-            timestamp=now, subfilter=SigSeedSubFilter.PADES, bytes_reserved=bytes_reserved
+
+class _KeySigner(Signer):
+    """pyHanko's CMS builder over a key that is elsewhere."""
+
+    def __init__(self, order: SealOrder) -> None:
+        issuers = SimpleCertificateStore()
+        issuers.register_multiple(x509.Certificate.load(der) for der in order.usable.issuers)
+        super().__init__(
+            signing_cert=x509.Certificate.load(order.usable.certificate),
+            cert_registry=issuers,
+            embed_roots=False,
         )
-        steps.send(SigObjSetup(sig_placeholder=placeholder))
-        prepared, self._output = steps.send(SigIOSetup(md_algorithm=_DIGEST))
-        self._steps = steps
-        self.digest: bytes = prepared.document_digest
+        self._key: SigningKey = order.usable.key
 
-    def complete(self, signature: cms.ContentInfo) -> bytes:
-        self._steps.send(signature)
-        sealed: bytes = self._output.getvalue()
-        return sealed
+    async def async_sign_raw(
+        self,
+        data: bytes,
+        digest_algorithm: str,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - pyHanko's signature
+    ) -> bytes:
+        if dry_run or digest_algorithm != self._key.algorithm.digest:
+            raise SigningError("seals are made with the key's own digest and never tried out")
+        return self._key.sign_digest(hashlib.new(digest_algorithm, data).digest())
 
 
-def _empty_appearance(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:
+class _Stamps(TimeStamper):
+    """Our time-stamps as pyHanko asks for them; remembers the last one."""
+
+    def __init__(self, timestamper: Timestamper) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # pyHanko gives it no types
+        self._timestamper = timestamper
+        self.last: TimestampToken | None = None
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        self.last = self._timestamper.stamp(message_digest, md_algorithm)
+        token: cms.ContentInfo = cms.ContentInfo.load(self.last.der)
+        return token
+
+
+# -- the widget --------------------------------------------------------------
+
+
+def _page_index(writer: IncrementalPdfFileWriter, order: SealOrder) -> int:
+    appearance = order.policy.appearance
+    count = int(writer.root["/Pages"]["/Count"])
+    return target_page(appearance.page if appearance else 1, count)
+
+
+def _box(drawing: Drawing | None) -> Any:
+    if drawing is None:
+        return None
+    return tuple(generic.FloatObject(edge) for edge in drawing.rectangle.decode().split())
+
+
+def _appearance(
+    writer: IncrementalPdfFileWriter, drawing: Drawing | None
+) -> generic.DictionaryObject:
     """PDF/A-3 wants every widget to have a normal appearance (ISO 19005-3 §6.3.3)."""
-    form = generic.StreamObject(
-        dict_data={
-            pdf_name("/Type"): pdf_name("/XObject"),
-            pdf_name("/Subtype"): pdf_name("/Form"),
-            pdf_name("/BBox"): generic.ArrayObject([generic.NumberObject(0)] * 4),
-        },
-        stream_data=b"",
-    )
+    form = _empty_form() if drawing is None else _drawn_form(writer, drawing)
     return generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
+
+
+def _empty_form() -> generic.StreamObject:
+    return _form([generic.NumberObject(0)] * 4, generic.DictionaryObject(), b"")
+
+
+def _drawn_form(writer: IncrementalPdfFileWriter, drawing: Drawing) -> generic.StreamObject:
+    page = PdfFileReader(BytesIO(drawing.page)).root["/Pages"]["/Kids"][0]
+    box = [generic.FloatObject(edge) for edge in drawing.box.decode().split()]
+    resources = writer.import_object(page["/Resources"])
+    return _form(box, resources, page["/Contents"].data)
+
+
+def _form(box: list[Any], resources: generic.PdfObject, content: bytes) -> generic.StreamObject:
+    entries = {
+        "/Type": pdf_name("/XObject"),
+        "/Subtype": pdf_name("/Form"),
+        "/BBox": generic.ArrayObject(box),
+        "/Resources": resources,
+    }
+    named = {pdf_name(name): value for name, value in entries.items()}
+    return generic.StreamObject(dict_data=named, stream_data=content)
+
+
+def _tag(
+    writer: IncrementalPdfFileWriter, reference: generic.IndirectObject, drawing: Drawing
+) -> None:
+    """A `Form` element for the widget at the end of a tagged file's structure tree."""
+    says = generic.TextStringObject(bytes.fromhex(drawing.alt[5:-1].decode()).decode("utf-16-be"))
+    field = reference.get_object()
+    field[pdf_name("/TU")] = says
+    if "/StructTreeRoot" not in writer.root:
+        return
+    root = writer.root["/StructTreeRoot"]
+    if "/ParentTree" not in root or "/Nums" not in root["/ParentTree"]:
+        return
+    key = generic.NumberObject(int(root["/ParentTreeNextKey"]))
+    top = root["/K"][0] if isinstance(root["/K"], generic.ArrayObject) else root["/K"]
+    page = field.raw_get("/P")
+    target = {"/Type": pdf_name("/OBJR"), "/Obj": reference, "/Pg": page}
+    element = {
+        "/Type": pdf_name("/StructElem"),
+        "/S": pdf_name("/Form"),
+        "/P": top.container_ref,
+        "/Pg": page,
+        "/Alt": says,
+        "/K": _dictionary(target),
+    }
+    tagged = writer.add_object(_dictionary(element))
+    top["/K"].append(tagged)
+    writer.update_container(top["/K"])
+    root["/ParentTree"]["/Nums"] += [key, tagged]
+    root[pdf_name("/ParentTreeNextKey")] = generic.NumberObject(key + 1)
+    writer.update_container(root["/ParentTree"])
+    writer.update_container(root)
+    field[pdf_name("/StructParent")] = key
+
+
+def _dictionary(entries: dict[str, Any]) -> generic.DictionaryObject:
+    def referred(value: Any) -> Any:
+        if isinstance(value, generic.Reference):
+            return generic.IndirectObject(value.idnum, value.generation, value.pdf)
+        return value
+
+    return generic.DictionaryObject(
+        {pdf_name(name): referred(value) for name, value in entries.items()}
+    )

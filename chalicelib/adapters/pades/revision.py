@@ -57,9 +57,7 @@ class Revision:
     def put_stream(self, number: int, data: bytes, head: bytes = b"") -> None:
         """A stream; `head` holds entries of its dictionary beside /Length."""
         self._begin(number)
-        self._add(
-            b"<<%b/Length %d>>\nstream\n%b\nendstream\nendobj\n" % (head, len(data), data)
-        )
+        self._add(b"<<%b/Length %d>>\nstream\n%b\nendstream\nendobj\n" % (head, len(data), data))
 
     def _begin(self, number: int) -> None:
         self._offsets[number] = self._at
@@ -96,14 +94,17 @@ class Revision:
         tail = self._tail
         info = b"" if tail.info is None else b"/Info " + tail.info
         identifier = hashlib.sha256(seed).hexdigest()[:32].encode()
-        return b"trailer\n<</Size %d/Root %d 0 R%b/ID[%b<%b>]/Prev %d>>\nstartxref\n%d\n%%%%EOF\n" % (
-            self._size,
-            tail.root,
-            info,
-            tail.first_id,
-            identifier,
-            tail.table_at,
-            table_at,
+        return (
+            b"trailer\n<</Size %d/Root %d 0 R%b/ID[%b<%b>]/Prev %d>>\nstartxref\n%d\n%%%%EOF\n"
+            % (
+                self._size,
+                tail.root,
+                info,
+                tail.first_id,
+                identifier,
+                tail.table_at,
+                table_at,
+            )
         )
 
 
