@@ -158,8 +158,26 @@ def _certify(pki: DevelopmentPki, key: SoftwareKey, name: str) -> x509.Certifica
             x509.KeyUsage(digital_signature=True, content_commitment=True, **usage), critical=True
         )
         .add_extension(x509.ExtendedKeyUsage([DOCUMENT_SIGNING]), critical=False)
+        .add_extension(_access(pki), critical=False)
+        .add_extension(_list_point(pki), critical=False)
         .sign(pki.issuing.key, hashes.SHA256())
     )
+
+
+def _access(pki: DevelopmentPki) -> x509.AuthorityInformationAccess:
+    kinds = x509.AuthorityInformationAccessOID
+    urls = {kinds.OCSP: "ocsp", kinds.CA_ISSUERS: "issuing.crt"}
+    return x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(kind, x509.UniformResourceIdentifier(f"{pki.base_url}/{name}"))
+            for kind, name in urls.items()
+        ]
+    )
+
+
+def _list_point(pki: DevelopmentPki) -> x509.CRLDistributionPoints:
+    url = x509.UniformResourceIdentifier(f"{pki.base_url}/issuing.crl")
+    return x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
 
 
 def _good(certificate: x509.Certificate, issuer: Authority, now: datetime) -> bytes:

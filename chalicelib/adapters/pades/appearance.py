@@ -130,7 +130,7 @@ def _page(appearance: SealAppearance, agency: str) -> bytes:
             font_paths=[str(_FONTS)],
             ignore_system_fonts=True,
             sys_inputs={"look": json.dumps(look, ensure_ascii=False)},
-            pdf_standards=["a-3b"],
+            pdf_standards=["a-3u"],
             pdf_tags=False,
             timestamp=0,
         )

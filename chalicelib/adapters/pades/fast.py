@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _PRINT_AND_LOCKED = 132
 # Which extensions to ISO 32000-1 the file makes use of (EN 319 142-1 §5.6).
 _EXTENSIONS = b"<</ESIC<</BaseVersion/1.7/ExtensionLevel 1>>>>"
-_NOTHING_TO_SEE = b"/Type/XObject/Subtype/Form/BBox[0 0 0 0]"
 _SEAL = b"/Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:%b)"
 _TIMESTAMP = b"/Type/DocTimeStamp/Filter/Adobe.PPKLite/SubFilter/ETSI.RFC3161"
 
@@ -57,7 +56,6 @@ class _Widget:
     number: int
     name: str
     signature: int
-    look: int
     rectangle: bytes = b"0 0 0 0"
     more: bytes = b""
 
@@ -76,7 +74,6 @@ class _Writing:
         self._drawing = drawing_for(order)
         self._fields: list[int] = []
         self._form = 0
-        self._empty_look = 0
         self._tail = Tail(
             length=len(plain.pdf),
             size=plain.size,
@@ -140,30 +137,28 @@ class _Writing:
         return revision.close_around_gap(self._hash_so_far().digest() + at)
 
     def _seal_widget(self, revision: Revision, field: int, signature: int) -> _Widget:
-        """Visible or not, with the normal appearance that PDF/A-3 §6.3.3 wants."""
+        """A widget of no size needs no appearance (ISO 19005-3 §6.3.3)."""
         drawing = self._drawing
         if drawing is None:
-            self._empty_look = _put_empty_look(revision)
-            return _Widget(field, SEAL_FIELD, signature, self._empty_look)
+            return _Widget(field, SEAL_FIELD, signature)
         entry = tag_widget(
             revision, self._plain, self._catalog, field, self._page_number, alt=drawing.alt
         )
-        more = b"/TU%b%b" % (drawing.alt, entry)
-        return _Widget(field, SEAL_FIELD, signature, drawing.put(revision), drawing.rectangle, more)
+        more = b"/AP<</N %d 0 R>>/TU%b%b" % (drawing.put(revision), drawing.alt, entry)
+        return _Widget(field, SEAL_FIELD, signature, drawing.rectangle, more)
 
     def _put_field(self, revision: Revision, widget: _Widget) -> None:
         """A signature field that is its own widget, and its places in form and page."""
         revision.put(
             widget.number,
             b"<</Type/Annot/Subtype/Widget/FT/Sig/T(%b)/V %d 0 R/F %d/Rect[%b]/P %d 0 R"
-            b"/AP<</N %d 0 R>>%b>>"
+            b"%b>>"
             % (
                 widget.name.encode(),
                 widget.signature,
                 _PRINT_AND_LOCKED,
                 widget.rectangle,
                 self._page_number,
-                widget.look,
                 widget.more,
             ),
         )
@@ -199,8 +194,7 @@ class _Writing:
         revision = SigningRevision(self._tail)
         field, signature = revision.next_number(), revision.next_number()
         revision.put_signature(signature, _TIMESTAMP, self._order.timestamper.room)
-        look = self._empty_look or _put_empty_look(revision)
-        self._put_field(revision, _Widget(field, TIMESTAMP_FIELD, signature, look))
+        self._put_field(revision, _Widget(field, TIMESTAMP_FIELD, signature))
         gapped = revision.close_around_gap(self._hash_so_far().digest())
         digest = self._digest_around(gapped)
         stamp = self._order.timestamper.stamp(digest, self._hash.name)
@@ -225,12 +219,6 @@ class _Writing:
             ) from error
         self._parts += (revision.before, contents, revision.after)
         self._tail = revision.tail
-
-
-def _put_empty_look(revision: Revision) -> int:
-    number = revision.next_number()
-    revision.put_stream(number, b"", _NOTHING_TO_SEE)
-    return number
 
 
 def _target_page(plain: PlainPdf, catalog: Entries, order: SealOrder) -> int:

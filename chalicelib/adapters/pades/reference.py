@@ -112,8 +112,8 @@ def _sealed(pdf: bytes, order: SealOrder, stamps: _Stamps | None) -> bytes:
         return asyncio.run(signing)
 
     def dress(field: generic.IndirectObject) -> None:
-        field.get_object()[pdf_name("/AP")] = _appearance(writer, drawing)
         if drawing is not None:
+            field.get_object()[pdf_name("/AP")] = _appearance(writer, drawing)
             _tag(writer, field, drawing)
 
     page = _page_index(writer, order)
@@ -141,8 +141,8 @@ def _timestamped(pdf: bytes, order: SealOrder, stamps: _Stamps, algorithm: str) 
     def stamp(digest: bytes) -> cms.ContentInfo:
         return asyncio.run(stamps.async_timestamp(digest, algorithm))
 
-    def dress(field: generic.IndirectObject) -> None:
-        field.get_object()[pdf_name("/AP")] = _appearance(writer, None)
+    def dress(_field: generic.IndirectObject) -> None:
+        """Of no size, so of no appearance."""
 
     spec = SigFieldSpec(TIMESTAMP_FIELD, on_page=_page_index(writer, order))
     return _embedded(writer, spec, placeholder, algorithm, dress=dress, sign=stamp)
@@ -241,34 +241,21 @@ def _box(drawing: Drawing | None) -> Any:
     return tuple(generic.FloatObject(edge) for edge in drawing.rectangle.decode().split())
 
 
-def _appearance(
-    writer: IncrementalPdfFileWriter, drawing: Drawing | None
-) -> generic.DictionaryObject:
-    """PDF/A-3 wants every widget to have a normal appearance (ISO 19005-3 §6.3.3)."""
-    form = _empty_form() if drawing is None else _drawn_form(writer, drawing)
-    return generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
-
-
-def _empty_form() -> generic.StreamObject:
-    return _form([generic.NumberObject(0)] * 4, generic.DictionaryObject(), b"")
-
-
-def _drawn_form(writer: IncrementalPdfFileWriter, drawing: Drawing) -> generic.StreamObject:
+def _appearance(writer: IncrementalPdfFileWriter, drawing: Drawing) -> generic.DictionaryObject:
+    """The drawing's page as form XObject."""
     page = PdfFileReader(BytesIO(drawing.page)).root["/Pages"]["/Kids"][0]
     box = [generic.FloatObject(edge) for edge in drawing.box.decode().split()]
-    resources = writer.import_object(page["/Resources"])
-    return _form(box, resources, page["/Contents"].data)
-
-
-def _form(box: list[Any], resources: generic.PdfObject, content: bytes) -> generic.StreamObject:
     entries = {
         "/Type": pdf_name("/XObject"),
         "/Subtype": pdf_name("/Form"),
         "/BBox": generic.ArrayObject(box),
-        "/Resources": resources,
+        "/Resources": writer.import_object(page["/Resources"]),
     }
-    named = {pdf_name(name): value for name, value in entries.items()}
-    return generic.StreamObject(dict_data=named, stream_data=content)
+    form = generic.StreamObject(
+        dict_data={pdf_name(name): value for name, value in entries.items()},
+        stream_data=page["/Contents"].data,
+    )
+    return generic.DictionaryObject({pdf_name("/N"): writer.add_object(form)})
 
 
 def _tag(
