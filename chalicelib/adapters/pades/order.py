@@ -35,6 +35,10 @@ class WrittenSeal:
     signature_stamp: TimestampToken | None
     document_stamp: TimestampToken | None
 
+    @property
+    def newest_stamp(self) -> TimestampToken | None:
+        return self.document_stamp or self.signature_stamp
+
 
 def dss_values(
     order: SealOrder, stamp: TimestampToken
