@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from chalicelib.adapters.pades import der
 from chalicelib.adapters.trust import TimestampToken, UsableCredential, ValidationData
@@ -165,7 +166,7 @@ def _certify(pki: DevelopmentPki, key: SoftwareKey, name: str) -> x509.Certifica
 
 
 def _access(pki: DevelopmentPki) -> x509.AuthorityInformationAccess:
-    kinds = x509.AuthorityInformationAccessOID
+    kinds = AuthorityInformationAccessOID
     urls = {kinds.OCSP: "ocsp", kinds.CA_ISSUERS: "issuing.crt"}
     return x509.AuthorityInformationAccess(
         [
