@@ -84,7 +84,8 @@ class Revision:
         )
 
     def _table(self) -> bytes:
-        lines = [b"xref\n"]
+        # Object 0 heads every table (§7.5.4); some readers count from it.
+        lines = [b"xref\n0 1\n0000000000 65535 f \n"]
         for first, offsets in _sections(self._offsets):
             lines.append(b"%d %d\n" % (first, len(offsets)))
             lines += [b"%010d 00000 n \n" % offset for offset in offsets]
