@@ -42,7 +42,11 @@ print(json.dumps({"ms": spent * 1000, "modules": sorted(sys.modules)}))
 """
 # What each function builds on its first invocation, so that it is imported, too.
 _FIRST_USE = {
-    "Seal": ("chalicelib.adapters.pades", "chalicelib.adapters.typst", "chalicelib.adapters.tsa"),
+    "Seal": (
+        "chalicelib.adapters.pades.sealer",
+        "chalicelib.adapters.typst",
+        "chalicelib.adapters.tsa",
+    ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
     API: ("chalicelib.adapters.dynamodb.documents", "chalicelib.adapters.s3"),
 }

@@ -2,7 +2,8 @@
 
 A second opinion for the demo and the tests: it finds the seal by its /ByteRange, takes
 the CMS apart with asn1crypto, and does every digest and signature with `cryptography`.
-It knows PAdES B-T as EN 319 142-1 §6.3 has it, one seal per file, and nothing else.
+What was appended behind a seal it compares with pypdf (`infra.seal_revisions`). It knows
+PAdES B-T, B-LT and B-LTA as EN 319 142-1 §6.3 has them, one seal per file, and nothing else.
 
     python -m infra.seal_check --root build/local/pki/root.pem out.pdf …
 """
@@ -25,7 +26,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from infra.seal_revisions import Store, ends_behind, problems_of_stamp, problems_of_store, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +50,7 @@ class SealReport:
     signer: str = ""
     organization: str = ""
     stamped_at: datetime | None = None
+    level: str = ""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -71,8 +76,8 @@ def check_seal(pdf: bytes, root_pem: str) -> SealReport:
 
 
 def check_with_pdfsig(path: Path) -> str | None:
-    """None if poppler's pdfsig calls the signature valid over the whole file, or if it
-    is not installed; otherwise what it said."""
+    """None if poppler's pdfsig calls the seal valid (over the whole file, unless a security
+    store follows), or if it is not installed; otherwise what it said."""
     program = shutil.which("pdfsig")
     if program is None:
         return None
@@ -80,8 +85,12 @@ def check_with_pdfsig(path: Path) -> str | None:
     run = subprocess.run(
         [program, "-nocert", str(path)], capture_output=True, text=True, timeout=60, check=False
     )
-    wanted = ("Signature is Valid.", "Total document signed")
-    if run.returncode == 0 and all(line in run.stdout for line in wanted):
+    # It cannot check document time-stamps, so only what it says of the seal counts.
+    seal, _, _ = run.stdout.partition("Signature #2:")
+    wanted = ["Signature is Valid."]
+    if b"/DSS" not in path.read_bytes():
+        wanted.append("- Total document signed")
+    if run.returncode == 0 and all(line in seal for line in wanted):
         return None
     return (run.stdout + run.stderr).strip()
 
@@ -90,30 +99,50 @@ def check_with_pdfsig(path: Path) -> str | None:
 
 
 def _check(pdf: bytes, root: x509.Certificate, report: SealReport) -> None:
-    covered, der = _covered_and_cms(pdf, report)
-    signed_data = _signed_data(der)
+    seal, *stamps = _signatures(pdf)
+    signed_data = _signed_data(seal.der)
     info = signed_data["signer_infos"][0]
     certificates = _certificates(signed_data)
     signer = _signer_of(info, certificates)
     report.signer = _attribute(signer, NameOID.COMMON_NAME)
     report.organization = _attribute(signer, NameOID.ORGANIZATION_NAME)
-    _check_signer_info(_Signed("seal", "data", covered), info, signer, report)
+    _check_signer_info(_Signed("seal", "data", seal.covered), info, signer, report)
     if not _usage(signer).content_commitment:
         report.problems.append("seal: the certificate may not be used to commit to content")
-    report.stamped_at = _check_timestamp(info, root, report)
+    report.stamped_at = _check_signature_timestamp(info, root, report)
     at = report.stamped_at or datetime.now(UTC)
     if problem := _chain_problem([signer, *certificates], root, at):
         report.problems.append(f"seal: {problem}")
+    _check_what_follows(pdf, seal, stamps, root, report)
 
 
-def _covered_and_cms(pdf: bytes, report: SealReport) -> tuple[bytes, bytes]:
-    """The signed bytes and the DER of the signature between them."""
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """A signature in the file: its DER, the bytes it covers, and where these end."""
+
+    der: bytes
+    covered: bytes
+    end: int
+
+
+_MOST_SIGNATURES = 2  # the seal, and a document time-stamp
+
+
+def _signatures(pdf: bytes) -> list[_Embedded]:
+    """The seal and what else is signed, in the order of the file."""
     ranges = _BYTE_RANGE.findall(pdf)
-    if len(ranges) != 1:
-        raise _BrokenError(f"the file has {len(ranges)} seals; it should have one")
-    start, first, second, rest = (int(number) for number in ranges[0])
-    if start != 0 or second + rest != len(pdf):
-        report.problems.append("the seal does not cover the whole file")
+    if not 1 <= len(ranges) <= _MOST_SIGNATURES:
+        raise _BrokenError(f"the file has {len(ranges)} signatures; it should have one seal")
+    found = [_embedded(pdf, *map(int, numbers)) for numbers in ranges]
+    if [signature.end for signature in found] != sorted({s.end for s in found}):
+        raise _BrokenError("the signatures do not cover one another in order")
+    return found
+
+
+def _embedded(pdf: bytes, start: int, first: int, second: int, rest: int) -> _Embedded:
+    end = second + rest
+    if start != 0 or not first < second <= end <= len(pdf):
+        raise _BrokenError("a signature does not cover the file from its beginning")
     gap = pdf[first:second]
     if not (gap.startswith(b"<") and gap.endswith(b">")):
         raise _BrokenError("the gap in the covered range is not the signature")
@@ -121,7 +150,137 @@ def _covered_and_cms(pdf: bytes, report: SealReport) -> tuple[bytes, bytes]:
         der = bytes.fromhex(gap[1:-1].decode("ascii"))
     except ValueError:
         raise _BrokenError("the signature is not hexadecimal") from None
-    return pdf[:first] + pdf[second : second + rest], der
+    return _Embedded(der, pdf[:first] + pdf[second:end], end)
+
+
+# -- behind the seal ---------------------------------------------------------
+
+
+def _check_what_follows(
+    pdf: bytes,
+    seal: _Embedded,
+    stamps: Sequence[_Embedded],
+    root: x509.Certificate,
+    report: SealReport,
+) -> None:
+    """Nothing (B-T), a security store (B-LT), a document time-stamp over all of that
+    (B-LTA); anything else is a problem."""
+    ends = ends_behind(pdf, seal.end)
+    report.level = ("B-T", "B-LT", "B-LTA")[min(len(ends), 2)]
+    if len(ends) != (2 if stamps else min(len(ends), 1)) or [seal.end, *ends][-1] != len(pdf):
+        report.problems.append(
+            "the seal does not cover the whole file, and what follows is unknown"
+        )
+        return
+    if not _ends_revision(pdf, seal.end):
+        report.problems.append("the seal does not cover the whole of its revision")
+    if ends:
+        report.problems += problems_of_store(pdf, seal.end, ends[0])
+        _check_store(pdf, seal, root, report)
+    if stamps:
+        report.problems += problems_of_stamp(pdf, ends[0], ends[1])
+        _check_document_timestamp(pdf, stamps[0], root, report)
+
+
+def _ends_revision(pdf: bytes, end: int) -> bool:
+    return pdf[:end].rstrip(b"\r\n").endswith(b"%%EOF")
+
+
+def _check_document_timestamp(
+    pdf: bytes, stamp: _Embedded, root: x509.Certificate, report: SealReport
+) -> None:
+    if stamp.end != len(pdf):
+        report.problems.append("the document time-stamp does not cover the whole file")
+    _check_token(_signed_data(stamp.der), stamp.covered, root, report, who="document time-stamp")
+
+
+def _check_store(pdf: bytes, seal: _Embedded, root: x509.Certificate, report: SealReport) -> None:
+    """For each certificate of the seal's and its time-stamp's chains, the security store
+    has an answer that it is not revoked, good at the time of the time-stamp."""
+    store = store_of(pdf)
+    known = [root, *(x509.load_der_x509_certificate(der) for der in store.certificates)]
+    signed_data = _signed_data(seal.der)
+    leaves = [_signer_of(signed_data["signer_infos"][0], _certificates(signed_data))]
+    for token in _tokens(signed_data["signer_infos"][0]):
+        info = token["content"]["signer_infos"][0]
+        leaves.append(_signer_of(info, _certificates(token["content"])))
+    for leaf in leaves:
+        current = leaf
+        for _ in range(_LONGEST_CHAIN):
+            issuer = _issuer_of(current, known)
+            if current == root or issuer is None:
+                break
+            if not _not_revoked(current, issuer, store, report.stamped_at):
+                report.problems.append("security store: no answer says that a certificate is good")
+            current = issuer
+        if current != root:
+            report.problems.append("security store: a chain is not complete")
+
+
+def _not_revoked(
+    certificate: x509.Certificate, issuer: x509.Certificate, store: Store, at: datetime | None
+) -> bool:
+    responses = map(ocsp.load_der_ocsp_response, store.ocsp_responses)
+    lists = map(x509.load_der_x509_crl, store.crls)
+    return any(_ocsp_says_good(r, certificate, issuer, at) for r in responses) or any(
+        _crl_says_good(c, certificate, issuer, at) for c in lists
+    )
+
+
+def _ocsp_says_good(
+    response: ocsp.OCSPResponse,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    at: datetime | None,
+) -> bool:
+    """RFC 6960 §3.2: signed by the issuer or by whom it delegated, about this certificate."""
+    if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        return False
+    about = response.serial_number == certificate.serial_number
+    good = response.certificate_status is ocsp.OCSPCertStatus.GOOD
+    until = response.next_update_utc
+    signers = [issuer, *(c for c in response.certificates if _is_responder(c, issuer))]
+    algorithm = response.signature_hash_algorithm
+    return (
+        about
+        and good
+        and algorithm is not None
+        and (at is None or until is None or at <= until)
+        and any(
+            _verifies(signer, response.signature, response.tbs_response_bytes, algorithm.name)
+            for signer in signers
+        )
+    )
+
+
+def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+        purpose = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return ExtendedKeyUsageOID.OCSP_SIGNING in purpose.value
+
+
+def _crl_says_good(
+    crl: x509.CertificateRevocationList,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    at: datetime | None,
+) -> bool:
+    key, until = issuer.public_key(), crl.next_update_utc
+    if crl.issuer != certificate.issuer or not isinstance(
+        key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    ):
+        return False
+    return (
+        crl.is_signature_valid(key)
+        and crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is None
+        and (at is None or until is None or at <= until)
+    )
+
+
+# -- CMS ---------------------------------------------------------------------
 
 
 def _signed_data(der: bytes) -> Any:
@@ -175,33 +334,48 @@ def _check_certificate_hash(
         report.problems.append(f"{who}: the ESS certificate hash names another certificate")
 
 
-def _check_timestamp(info: Any, root: x509.Certificate, report: SealReport) -> datetime | None:
+def _check_signature_timestamp(
+    info: Any, root: x509.Certificate, report: SealReport
+) -> datetime | None:
     """The time of the signature time-stamp (RFC 3161), None if there is none."""
-    tokens = [
+    tokens = _tokens(info)
+    if len(tokens) != 1:
+        report.problems.append(f"the seal has {len(tokens)} time-stamps; it should have one")
+        return None
+    return _check_token(
+        tokens[0]["content"], info["signature"].native, root, report, who="time-stamp"
+    )
+
+
+def _tokens(info: Any) -> list[Any]:
+    return [
         a["values"][0]
         for a in info["unsigned_attrs"] or ()
         if a["type"].native == "signature_time_stamp_token"
     ]
-    if len(tokens) != 1:
-        report.problems.append(f"the seal has {len(tokens)} time-stamps; it should have one")
-        return None
-    signed_data = tokens[0]["content"]
+
+
+def _check_token(
+    signed_data: Any, stamped: bytes, root: x509.Certificate, report: SealReport, *, who: str
+) -> datetime:
+    """A token over `stamped` (RFC 3161 §2.4.2), up to the root; its time."""
     content = signed_data["encap_content_info"]["content"]
     stamp = content.parsed
     imprint = stamp["message_imprint"]
     algorithm = imprint["hash_algorithm"]["algorithm"].native
-    expected = hashlib.new(algorithm, info["signature"].native).digest()
+    expected = hashlib.new(algorithm, stamped).digest()
     if algorithm not in _HASHES or imprint["hashed_message"].native != expected:
-        report.problems.append("time-stamp: it belongs to another signature")
+        what = "signature" if who == "time-stamp" else "file"
+        report.problems.append(f"{who}: it belongs to another {what}")
     certificates = _certificates(signed_data)
     stamper_info = signed_data["signer_infos"][0]
     stamper = _signer_of(stamper_info, certificates)
     moment: datetime = stamp["gen_time"].native
-    over = _Signed("time-stamp", "tst_info", bytes(content))
+    over = _Signed(who, "tst_info", bytes(content))
     _check_signer_info(over, stamper_info, stamper, report)
     _check_stamper_purpose(stamper, report)
     if problem := _chain_problem([stamper, *certificates], root, moment):
-        report.problems.append(f"time-stamp: {problem}")
+        report.problems.append(f"{who}: {problem}")
     return moment
 
 
@@ -310,7 +484,10 @@ def main() -> None:
         said = check_with_pdfsig(path)
         problems = [*report.problems, *([f"pdfsig: {said}"] if said else [])]
         failed = failed or bool(problems)
-        outcome = "; ".join(problems) or f"sealed by {report.signer} at {report.stamped_at}"
+        outcome = (
+            "; ".join(problems)
+            or f"sealed by {report.signer} at {report.stamped_at} ({report.level})"
+        )
         print(f"{path}: {outcome}")
     sys.exit(1 if failed else 0)
 

@@ -1,6 +1,6 @@
-"""AWS KMS: P-256 keys that never leave it, for seals and for evidence.
+"""AWS KMS: keys that never leave it. Seals have RSA or elliptic-curve keys, evidence P-256.
 
-KMS is handed SHA-256 digests (`MessageType=DIGEST`), never content, so nothing of a
+KMS is handed digests (`MessageType=DIGEST`), never content, so nothing of a
 document travels. Nothing here is written anywhere: a process that dies half-way has
 spent at most one signature that nobody saw.
 """
@@ -14,19 +14,32 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    SECP384R1,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from chalicelib.domain.errors import SealError, UnavailableError
+from chalicelib.domain.seals import KeyAlgorithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.literals import SigningAlgorithmSpecType
 
 _COORDINATE_BYTES = 32  # P-256
-_DIGEST_BYTES = 32  # SHA-256
+_DIGEST_BYTES = {"sha256": 32, "sha384": 48}
+_SIGNING_ALGORITHMS: dict[KeyAlgorithm, SigningAlgorithmSpecType] = {
+    KeyAlgorithm.RSA_2048: "RSASSA_PKCS1_V1_5_SHA_256",
+    KeyAlgorithm.RSA_3072: "RSASSA_PKCS1_V1_5_SHA_256",
+    KeyAlgorithm.P_256: "ECDSA_SHA_256",
+    KeyAlgorithm.P_384: "ECDSA_SHA_384",
+}
 
 # Errors of KMS that waiting can heal; every other one needs a person.
 _TRANSIENT = frozenset(
@@ -44,42 +57,59 @@ _TRANSIENT = frozenset(
 
 
 class KmsSigningKey:
-    """One asymmetric `ECC_NIST_P256` key. Its public half is fetched once per container."""
+    """One asymmetric key for signing (adapters.trust.SigningKey). What it is and its public
+    half are asked once per container."""
 
     def __init__(self, client: KMSClient, key_id: str) -> None:
         self._client = client
         self.key_id = key_id
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """DER `ECDSA-Sig-Value` (RFC 3279) over a SHA-256 digest of 32 bytes.
+        """Signature over a digest made with `algorithm.digest`: RSASSA-PKCS1-v1_5 (RFC 8017
+        §8.2), or DER `ECDSA-Sig-Value` (RFC 3279).
 
         Raises UnavailableError when waiting can help, SealError when the key is
         missing, disabled, of another kind or not permitted to us.
         """
-        if len(digest) != _DIGEST_BYTES:
-            raise ValueError("KMS signs SHA-256 digests of 32 bytes here")
+        if len(digest) not in _DIGEST_BYTES.values():
+            raise ValueError("KMS signs digests of 32 bytes (SHA-256) or 48 bytes (SHA-384) here")
+        if len(digest) != _DIGEST_BYTES[self.algorithm.digest]:
+            raise ValueError("the digest is not the one that goes with the key")
         try:
             answer = self._client.sign(
                 KeyId=self.key_id,
                 Message=digest,
                 MessageType="DIGEST",
-                SigningAlgorithm="ECDSA_SHA_256",
+                SigningAlgorithm=_SIGNING_ALGORITHMS[self.algorithm],
             )
         except (BotoCoreError, ClientError) as error:
             raise _translated(error, "sign with") from error
         return answer["Signature"]
 
-    @cached_property
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        """What KMS calls the key (KeySpec). Raises like `sign_digest`, and SealError if it
+        is of a kind that seals do not use."""
+        return self._public[1]
+
+    @property
     def public_key_der(self) -> bytes:
-        """SubjectPublicKeyInfo (RFC 5280), DER. Raises like `sign_digest`, and SealError
-        if the key is not on P-256."""
+        """SubjectPublicKeyInfo (RFC 5280), DER. Raises like `algorithm`."""
+        return self._public[0]
+
+    @cached_property
+    def _public(self) -> tuple[bytes, KeyAlgorithm]:
         try:
             answer = self._client.get_public_key(KeyId=self.key_id)
         except (BotoCoreError, ClientError) as error:
             raise _translated(error, "read the public half of") from error
-        der = answer["PublicKey"]
-        _p256(der)
-        return der
+        algorithm = _algorithm_of(answer["PublicKey"])
+        if algorithm is None or answer["KeySpec"] != algorithm:
+            raise SealError(
+                "The KMS key is of a kind that neither seals nor evidence use.",
+                "กุญแจใน KMS เป็นชนิดที่ไม่รองรับสำหรับตราประทับอิเล็กทรอนิกส์",
+            )
+        return answer["PublicKey"], algorithm
 
 
 class KmsEvidenceSigner:
@@ -146,12 +176,27 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
+def _algorithm_of(der: bytes) -> KeyAlgorithm | None:
+    """What a public key is, by itself: KMS's word for it is checked against this."""
+    match load_der_public_key(der):
+        case RSAPublicKey(key_size=2048):
+            return KeyAlgorithm.RSA_2048
+        case RSAPublicKey(key_size=3072):
+            return KeyAlgorithm.RSA_3072
+        case EllipticCurvePublicKey(curve=SECP256R1()):
+            return KeyAlgorithm.P_256
+        case EllipticCurvePublicKey(curve=SECP384R1()):
+            return KeyAlgorithm.P_384
+        case _:
+            return None
+
+
 def _p256(der: bytes) -> EllipticCurvePublicKey:
     key = load_der_public_key(der)
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise SealError(
-            "The KMS key is not a P-256 key; seals and evidence need ECC_NIST_P256.",
-            "กุญแจใน KMS ไม่ใช่ชนิด P-256 ซึ่งจำเป็นสำหรับตราประทับอิเล็กทรอนิกส์",
+            "The KMS key is not a P-256 key; evidence needs ECC_NIST_P256.",
+            "กุญแจใน KMS ไม่ใช่ชนิด P-256 ซึ่งจำเป็นสำหรับหลักฐานอิเล็กทรอนิกส์",
         )
     return key
 
