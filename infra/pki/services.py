@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 from asn1crypto import algos, cms, core, ocsp, tsp
 from asn1crypto import x509 as asn1_x509
-from certomancer.crypto_utils import generic_sign
 from certomancer.services import (
     RevocationInfoInterface,
     SimpleOCSPResponder,
@@ -26,6 +25,7 @@ from certomancer.services import (
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from infra.devhttp import NOT_FOUND, Answer, Call
@@ -33,6 +33,7 @@ from infra.pki.authorities import (
     DEVELOPMENT_POLICY,
     Authority,
     DevelopmentPki,
+    PrivateKey,
     read_revoked,
     whole_seconds,
 )
@@ -122,7 +123,7 @@ class TimestampService:
     ) -> None:
         # Converted once: it costs more than the stamping.
         self._certificate = authority.asn1
-        self._key = authority.asn1_key
+        self._key = authority.key
         self._embedded = [self._certificate, *(issuer.asn1 for issuer in issuers)]
         self._signature = choose_signed_digest("sha256", self._certificate.public_key)
         self._policy = policy
@@ -171,14 +172,14 @@ class TimestampService:
             "digest_algorithm": digest,
             "signature_algorithm": self._signature,
             "signed_attrs": attributes,
-            "signature": generic_sign(self._key, attributes.dump(), self._signature),
+            "signature": _signature(self._key, attributes.dump()),
         }
         signed = {
             "version": "v3",
             "digest_algorithms": [digest],
             "encap_content_info": {
                 "content_type": "tst_info",
-                "content": cms.ParsableOctetString(info),
+                "content": core.ParsableOctetString(info),
             },
             "signer_infos": [signer],
         }
@@ -207,6 +208,12 @@ class TimestampService:
         )
         value = tsp.SigningCertificateV2({"certs": [identifier]})
         return cast("cms.CMSAttribute", simple_cms_attribute("signing_certificate_v2", value))
+
+
+def _signature(key: PrivateKey, data: bytes) -> bytes:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(data, ec.ECDSA(hashes.SHA256()))
+    return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
 def _accuracy(micros: int) -> dict[str, int]:
