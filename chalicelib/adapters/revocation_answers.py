@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -43,6 +43,7 @@ _SKEW = timedelta(minutes=5)  # of the answerer's clock against ours
 _UNDATED_LASTS = timedelta(hours=1)  # an OCSP answer that does not say until when it is good
 _METHOD_REFUSED = frozenset({405, 501})
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+_UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, UnsupportedAlgorithm)
 _PSS = "1.2.840.113549.1.1.10"
 
 
@@ -146,7 +147,7 @@ def _asked(question: Question, url: str, names: hashes.SHA256 | hashes.SHA1) -> 
         raise NoAnswerError(str(error)) from error
     try:
         return _judged(question, body, request, nonce)
-    except (ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise NoAnswerError("the answer is malformed") from error
 
 
@@ -315,7 +316,7 @@ def from_crl(question: Question, url: str) -> Proof:
         entry = crl.get_revoked_certificate_by_serial_number(question.subject.serial_number)
     except FetchError as error:
         raise NoAnswerError(str(error)) from error
-    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise NoAnswerError("the CRL is malformed") from error
     return Proof(
         crls=(body,),

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import DEVELOPMENT_MARK
 
 _LONGEST = 6  # certificates between a leaf and its anchor
@@ -58,7 +59,6 @@ class Path:
     starts_at: datetime
     ends_at: datetime
     """Of all but the anchor."""
-    anchor_ends_at: datetime
 
     @property
     def leaf(self) -> x509.Certificate:
@@ -99,8 +99,13 @@ def from_pem(text: str) -> x509.Certificate:
 
 @lru_cache(maxsize=8)
 def anchors_from(pems: tuple[str, ...]) -> tuple[x509.Certificate, ...]:
-    """Trust anchors as the directory keeps them."""
-    return tuple(from_pem(pem) for pem in pems)
+    """Trust anchors as the directory keeps them. Raises ConfigurationError."""
+    try:
+        return tuple(from_pem(pem) for pem in pems)
+    except DistrustError as error:
+        raise ConfigurationError(
+            "A trust anchor in the directory is not a PEM certificate; run the onboarding again."
+        ) from error
 
 
 def common_name(certificate: x509.Certificate) -> str:
@@ -256,7 +261,6 @@ def _path(chain: tuple[x509.Certificate, ...]) -> Path:
         der=tuple(c.public_bytes(Encoding.DER) for c in chain),
         starts_at=max(c.not_valid_before_utc for c in chain),
         ends_at=min(c.not_valid_after_utc for c in chain[:-1]),
-        anchor_ends_at=chain[-1].not_valid_after_utc,
     )
 
 

@@ -19,6 +19,7 @@ from chalicelib.bootstrap import house
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import NotFoundError, TraError
 from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.handlers.trust_watch import trust_watched
 from chalicelib.services.deliver import deliver as deliver_document
 from chalicelib.services.number import number as number_documents
 from chalicelib.services.seal import seal as seal_document
@@ -59,7 +60,8 @@ def seal(event: SQSEvent) -> Report:
         document = seal_document(document_id, room=house().sealing_room)
         _log_end(document)
 
-    return _one_by_one(event, work, delayed=LogEvent.SEALING_DELAYED)
+    with trust_watched(house()):
+        return _one_by_one(event, work, delayed=LogEvent.SEALING_DELAYED)
 
 
 @blueprint.on_sqs_message(queue=_DELIVER, batch_size=10, name="deliver")
