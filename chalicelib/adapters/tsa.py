@@ -198,8 +198,8 @@ class _TrustedSigner:
         """The token is by it, and it was valid then and is now. Raises TokenError,
         DistrustError."""
         self.path.check_times(now)
-        check_time(self.path.leaf, token.info.at)
         self.signer.check(token)
+        check_time(self.path.leaf, token.info.at)
 
 
 class _RestingError(Exception):

@@ -103,6 +103,7 @@ class DevelopmentPki:
 
     directory: Path
     base_url: str
+    ocsp_url: str
     root: Authority
     issuing: Authority
     tsa: Authority
@@ -131,11 +132,14 @@ class DevelopmentPki:
         (self.directory / "revoked.json").write_text(json.dumps(revoked))
 
 
-def open_pki(directory: Path, base_url: str, *, stage: str) -> DevelopmentPki:
-    """Open the PKI in `directory`, making what is missing.
+def open_pki(
+    directory: Path, base_url: str, *, stage: str, ocsp_url: str | None = None
+) -> DevelopmentPki:
+    """Open the PKI in `directory`, making what is missing. Certificates name `ocsp_url`
+    where OCSP is not served below `base_url` (a server of its own can be down alone).
 
     Keys and root stay over restarts, so that earlier seals still verify. What is below
-    the root is renewed if `base_url`, which it names, changed. Raises ConfigurationError
+    the root is renewed if an address changed that it names. Raises ConfigurationError
     for stage `prod`. Dies half-way: the next start completes it.
     """
     if stage == "prod":
@@ -143,20 +147,21 @@ def open_pki(directory: Path, base_url: str, *, stage: str) -> DevelopmentPki:
     print(WARNING, file=sys.stderr)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     base_url = base_url.rstrip("/")
-    if _recorded_url(directory) != base_url:
+    addresses = {"base_url": base_url, "ocsp_url": ocsp_url or f"{base_url}/ocsp"}
+    if _recorded(directory) != addresses:
         for name in _ISSUED:
             (directory / f"{name}.pem").unlink(missing_ok=True)
-        (directory / "pki.json").write_text(json.dumps({"base_url": base_url}))
-    return _assemble(directory, base_url)
+        (directory / "pki.json").write_text(json.dumps(addresses))
+    return _assemble(directory, **addresses)
 
 
 def load_pki(directory: Path, *, stage: str) -> DevelopmentPki:
     """Open the PKI that `open_pki` made in `directory`, from another process.
     Raises ConfigurationError if there is none, or for stage `prod`."""
-    base_url = _recorded_url(directory)
-    if base_url is None:
+    addresses = _recorded(directory)
+    if addresses is None:
         raise ConfigurationError(f"There is no development PKI in {directory}.")
-    return open_pki(directory, base_url, stage=stage)
+    return open_pki(directory, **addresses, stage=stage)
 
 
 def issue_seal_certificate(
@@ -196,7 +201,7 @@ def issue_seal_certificate(
                 x509.ExtendedKeyUsage([DOCUMENT_SIGNING, ExtendedKeyUsageOID.EMAIL_PROTECTION]),
                 False,
             ),
-            *_pointers(pki.base_url, issuer="issuing"),
+            *_leaf_pointers(pki.base_url, pki.ocsp_url),
         ],
     )
     return to_pem(certificate), to_pem(pki.issuing.certificate)
@@ -222,7 +227,7 @@ def issue_timestamp_authority(
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (_key_usage(digital_signature=True), True),
             (x509.ExtendedKeyUsage(purposes), purposes_critical),
-            *_pointers(pki.base_url, issuer="issuing"),
+            *_leaf_pointers(pki.base_url, pki.ocsp_url),
         ],
     )
     return Authority(certificate, key)
@@ -245,7 +250,7 @@ def issue_ocsp_responder(
         valid=valid or Validity.years(_LEAF_YEARS),
         extensions=[
             *_responder_extensions(purposes, no_check=no_check),
-            *([] if no_check else _pointers(pki.base_url, issuer="issuing")),
+            *([] if no_check else _pointers(pki.base_url, "issuing", [])),
         ],
     )
     return Authority(certificate, key)
@@ -269,7 +274,7 @@ def read_revoked(directory: Path) -> dict[str, str]:
 # -- making certificates -----------------------------------------------------
 
 
-def _assemble(directory: Path, base_url: str) -> DevelopmentPki:
+def _assemble(directory: Path, base_url: str, ocsp_url: str) -> DevelopmentPki:
     ca = [(x509.BasicConstraints(ca=True, path_length=None), True), (_ca_usage(), True)]
     sub_ca = [(x509.BasicConstraints(ca=True, path_length=0), True), (_ca_usage(), True)]
     tsa = [
@@ -277,7 +282,7 @@ def _assemble(directory: Path, base_url: str) -> DevelopmentPki:
         (_key_usage(digital_signature=True), True),
         # RFC 3161 §2.3: this purpose alone, and critical.
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), True),
-        *_pointers(base_url, issuer="issuing"),
+        *_leaf_pointers(base_url, ocsp_url),
     ]
     root = _authority(
         directory, "root", title="Root CA", issuer=None, years=_ROOT_YEARS, extensions=ca
@@ -288,7 +293,7 @@ def _assemble(directory: Path, base_url: str) -> DevelopmentPki:
         title="Issuing CA",
         issuer=root,
         years=_CA_YEARS,
-        extensions=[*sub_ca, *_pointers(base_url, issuer="root")],
+        extensions=[*sub_ca, *_pointers(base_url, "root", [])],
     )
 
     def leaf(
@@ -310,6 +315,7 @@ def _assemble(directory: Path, base_url: str) -> DevelopmentPki:
     return DevelopmentPki(
         directory,
         base_url,
+        ocsp_url,
         root,
         issuing,
         tsa=leaf("tsa", "Time-stamp authority", tsa),
@@ -428,22 +434,23 @@ def _responder_extensions(
     return extensions
 
 
-def _pointers(base_url: str, *, issuer: str) -> list[_Extension]:
-    """Where revocation and the issuer's certificate are found. Only the issuing CA has
-    an OCSP responder; the root publishes a CRL."""
-    access = [
-        x509.AccessDescription(
-            AuthorityInformationAccessOID.CA_ISSUERS, _url(f"{base_url}/{issuer}.crt")
-        )
-    ]
-    if issuer == "issuing":
-        access.append(
-            x509.AccessDescription(AuthorityInformationAccessOID.OCSP, _url(f"{base_url}/ocsp"))
-        )
+def _leaf_pointers(base_url: str, ocsp_url: str) -> list[_Extension]:
+    """Only the issuing CA has an OCSP responder; the root publishes a CRL."""
+    responder = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, _url(ocsp_url))
+    return _pointers(base_url, "issuing", [responder])
+
+
+def _pointers(
+    base_url: str, issuer: str, others: Sequence[x509.AccessDescription]
+) -> list[_Extension]:
+    """Where revocation and the issuer's certificate are found."""
+    access = x509.AccessDescription(
+        AuthorityInformationAccessOID.CA_ISSUERS, _url(f"{base_url}/{issuer}.crt")
+    )
     point = x509.DistributionPoint([_url(f"{base_url}/{issuer}.crl")], None, None, None)
     return [
         (x509.CRLDistributionPoints([point]), False),
-        (x509.AuthorityInformationAccess(access), False),
+        (x509.AuthorityInformationAccess([access, *others]), False),
     ]
 
 
@@ -477,8 +484,7 @@ def _key_usage(
     )
 
 
-def _recorded_url(directory: Path) -> str | None:
+def _recorded(directory: Path) -> dict[str, str] | None:
+    """The addresses that the certificates in `directory` name."""
     path = directory / "pki.json"
-    if not path.exists():
-        return None
-    return str(json.loads(path.read_text())["base_url"])
+    return dict(json.loads(path.read_text())) if path.exists() else None
