@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from chalicelib.adapters.http_log import HttpLog
     from chalicelib.adapters.oidc import JwksVerifier
     from chalicelib.adapters.preview_function import PreviewFunction
+    from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
+    from chalicelib.adapters.tsa import TimestampAuthorities
+    from chalicelib.domain.authority_health import AuthorityHealth
+    from chalicelib.domain.clock_bound import ClockBound
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.ports import (
         Archive,
@@ -74,6 +78,8 @@ class House:
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.clock = clock
+        self.trust_watch: TrustWatch | None = None
+        """Whoever wants to know what time-stamps show; `handlers/trust_watch.py`."""
 
     # -- adapters ------------------------------------------------------------
 
@@ -187,16 +193,52 @@ class House:
 
     @cached_property
     def sealer(self) -> Sealer:
-        from chalicelib.adapters.pades import PadesSealer
-        from chalicelib.adapters.tsa import TrustedTimeStamper
+        from chalicelib.adapters.pades.sealer import PadesSealer
 
-        return PadesSealer(
-            _client("kms"),
-            timestamper=TrustedTimeStamper(
-                self.settings.timestamp_urls, anchors=self.directory.trust_anchors
-            ),
+        return PadesSealer(self.credential_checker, self.timestamper, clock=self.clock)
+
+    @cached_property
+    def revocation(self) -> RevocationSource:
+        from chalicelib.adapters.revocation import HttpRevocation
+
+        return HttpRevocation(clock=self.clock)
+
+    @cached_property
+    def timestamper(self) -> TimestampAuthorities:
+        from chalicelib.adapters.tsa import TimestampAuthorities
+
+        return TimestampAuthorities(
+            self.settings.timestamp_urls,
             anchors=self.directory.trust_anchors,
+            revocation=self.revocation,
             clock=self.clock,
+            policies=self.settings.timestamp_policies,
+            timeout=self.settings.timestamp_timeout_ms / 1000,
+            room=self.settings.timestamp_room,
+            refuse_development=self.settings.is_production,
+            watch=self,
+        )
+
+    def clock_seen(self, authority: str, bound: ClockBound) -> None:
+        """As adapters.trust.TrustWatch: tells the watch of this moment."""
+        if self.trust_watch is not None:
+            self.trust_watch.clock_seen(authority, bound)
+
+    def authority_changed(self, health: AuthorityHealth) -> None:
+        if self.trust_watch is not None:
+            self.trust_watch.authority_changed(health)
+
+    @cached_property
+    def credential_checker(self) -> CredentialChecker:
+        from chalicelib.adapters.kms import KmsSigningKey
+        from chalicelib.adapters.seal_credentials import KmsCredentialChecker
+
+        return KmsCredentialChecker(
+            key_of=lambda key_id: KmsSigningKey(_client("kms"), key_id),
+            anchors=self.directory.trust_anchors,
+            revocation=self.revocation,
+            clock=self.clock,
+            refuse_development=self.settings.is_production,
         )
 
     @cached_property

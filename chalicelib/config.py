@@ -46,6 +46,9 @@ class Settings:
     oidc_issuer: str
     oidc_audience: str
     timestamp_urls: tuple[str, ...]
+    timestamp_policies: tuple[str, ...]
+    timestamp_timeout_ms: int
+    timestamp_room: int
     lock_mode: LockMode
     sweep_after_seconds: int
     seal_at_once: int
@@ -76,6 +79,9 @@ class Settings:
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),
             oidc_audience=reader.text("TRA_OIDC_AUDIENCE"),
             timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
+            timestamp_policies=tuple(environment.get("TRA_TIMESTAMP_POLICIES", "").split()),
+            timestamp_timeout_ms=reader.number_or("TRA_TIMESTAMP_TIMEOUT_MS", 5_000),
+            timestamp_room=reader.number_or("TRA_TIMESTAMP_ROOM", 8_192),
             lock_mode=reader.one_of("TRA_LOCK_MODE", LockMode),
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
             seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
@@ -118,6 +124,9 @@ class _Reader:
             self._faults.append(f"{name} is not a whole number")
             return 0
         return int(value or 0)
+
+    def number_or(self, name: str, usual: int) -> int:
+        return self.number(name) if self._environment.get(name, "").strip() else usual
 
     def one_of(self, name: str, kind: type[_Choice]) -> _Choice:
         value = self.text(name)

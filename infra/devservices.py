@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from infra.devhttp import NOT_FOUND, Answer, Call, Service
@@ -68,6 +69,36 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: token requests would fill the log with names."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Closes the connections that clients keep open when it ends itself: a server that is
+    down must not go on answering on them."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, handler: type[_Handler]) -> None:
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        super().__init__((_HOST, port), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        with self._guard:
+            left = list(self._open)
+        for connection in left:
+            with suppress(OSError):  # gone by itself meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
+
+
 class DevServices:
     """A running server; `url` is its root, `pki` and `issuer` what it serves."""
 
@@ -103,9 +134,7 @@ def bind(services: Mapping[str, Service], port: int = 0) -> ThreadingHTTPServer:
         """A class of its own, so that two servers in one process do not share services."""
 
     Handler.services = services
-    server = ThreadingHTTPServer((_HOST, port), Handler)
-    server.daemon_threads = True
-    return server
+    return _Server(port, Handler)
 
 
 def url_of(server: ThreadingHTTPServer) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.domain.authority_health import AuthorityHealth
+from chalicelib.domain.clock_bound import ClockBound
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealPolicy
 
 
@@ -39,6 +41,13 @@ class ValidationData:
     ocsp_responses: tuple[bytes, ...]
     crls: tuple[bytes, ...]
     fresh_until: datetime
+
+
+class RevocationSource(Protocol):
+    def validation_data(self, chain: Sequence[bytes]) -> ValidationData:
+        """Proof that no certificate of `chain` (DER, leaf first, trust anchor last) is
+        revoked, fresh now. Cheap when called again: answers are kept as long as they are
+        fresh. Raises CertificateRevokedError, RevocationUnknownError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +97,13 @@ class Timestamper(Protocol):
     def stamp(self, digest: bytes, algorithm: str = "sha256") -> TimestampToken:
         """A token over `digest` (made with `algorithm`) from the first authority that gives
         one that can be trusted. Raises TimestampError, RevocationUnknownError."""
+
+
+class TrustWatch(Protocol):
+    """Told what time-stamps show, by any thread. Must not raise."""
+
+    def clock_seen(self, authority: str, bound: ClockBound) -> None:
+        """What one token of `authority` proves of the local clock."""
+
+    def authority_changed(self, health: AuthorityHealth) -> None:
+        """An authority begins to rest, or answers again."""

@@ -206,6 +206,12 @@ class SealError(TraError):
     retryable = True
 
 
+class CertificateRevokedError(SealError):
+    """A certificate was revoked by who issued it, so nothing may be signed with it."""
+
+    code = "certificate_revoked"
+
+
 class SealVerificationError(TraError):
     """A seal does not verify. Carries the ETSI EN 319 102-1 sub-indication where known."""
 

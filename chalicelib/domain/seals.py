@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+DEVELOPMENT_MARK = "DEVELOPMENT ONLY"
+"""In the subject of every certificate of the development PKI; refused in production."""
+
 
 class SealLevel(StrEnum):
     """EN 319 142-1 §6.1."""

@@ -21,6 +21,7 @@ from chalicelib.bootstrap import house
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import NotFoundError, TraError
 from chalicelib.handlers.telemetry import LogEvent, count, in_this_trace, instrumented, logger
+from chalicelib.handlers.trust_watch import trust_watched
 from chalicelib.services.deliver import deliver as deliver_document
 from chalicelib.services.number import number as number_documents
 from chalicelib.services.seal import seal as seal_document
@@ -60,7 +61,8 @@ def seal(event: SQSEvent) -> Report:
     room = house().sealing_room  # built here, before threads would build it twice
     work = in_this_trace(partial(seal_document, room=room))
     failed: list[_Message] = []
-    with ThreadPoolExecutor(max_workers=house().settings.seal_at_once) as pool:
+    at_once = house().settings.seal_at_once
+    with trust_watched(house()), ThreadPoolExecutor(max_workers=at_once) as pool:
         begun = [(m, pool.submit(work, m.document_id)) for m in _messages(event)]
         for message, sealing in begun:
             ended = partial(_seal_ended, sealing)

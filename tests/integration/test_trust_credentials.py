@@ -1,0 +1,458 @@
+"""Seal credentials checked against real keys in KMS, a real CA, and each thing that can be
+wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from chalicelib.adapters.bounded_http import BoundedHttp
+from chalicelib.adapters.kms import KmsSigningKey
+from chalicelib.adapters.revocation import HttpRevocation
+from chalicelib.adapters.seal_credentials import KmsCredentialChecker
+from chalicelib.domain.errors import RevocationUnknownError, SealError, UnavailableError
+from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealLevel, SealPolicy
+from infra.devservices import running
+from infra.pki import Authority, Validity, issue_seal_certificate, to_pem
+from tests.support.stations import MovingClock, trust_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_kms import KMSClient
+
+    from chalicelib.adapters.trust import UsableCredential
+    from tests.support.stations import TrustSite
+
+pytestmark = pytest.mark.aws
+
+POLICY = SealPolicy()
+
+
+@dataclass
+class Key:
+    """A key in KMS, as far as a checker wants to know it; counts the questions."""
+
+    kms: KMSClient
+    key_id: str
+    asked: list[str]
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        return KeyAlgorithm(self.kms.get_public_key(KeyId=self.key_id)["KeySpec"])
+
+    @property
+    def public_key_der(self) -> bytes:
+        self.asked.append(self.key_id)
+        return self.kms.get_public_key(KeyId=self.key_id)["PublicKey"]
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def kms(aws_endpoint: str) -> KMSClient:
+    return boto3.client(
+        "kms",
+        endpoint_url=aws_endpoint,
+        region_name="ap-southeast-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture(scope="module")
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
+    with trust_site(tmp_path_factory.mktemp("pki")) as site:
+        yield site
+
+
+@dataclass
+class Room:
+    """A checker and what it needs, all of it real."""
+
+    site: TrustSite
+    kms: KMSClient
+    clock: MovingClock = field(default_factory=MovingClock)
+    asked: list[str] = field(default_factory=list)
+
+    def key(self, algorithm: KeyAlgorithm = KeyAlgorithm.P_256) -> str:
+        made = self.kms.create_key(KeySpec=algorithm.value, KeyUsage="SIGN_VERIFY")
+        return made["KeyMetadata"]["KeyId"]
+
+    def public(self, key_id: str) -> bytes:
+        return self.kms.get_public_key(KeyId=key_id)["PublicKey"]
+
+    def credential(
+        self, key_id: str | None = None, *, valid: Validity | None = None
+    ) -> SealCredential:
+        key_id = key_id or self.key()
+        chain = issue_seal_certificate(
+            self.site.pki, self.public(key_id), "diw", "กรมโรงงาน", "Works", valid=valid
+        )
+        return SealCredential(key_id=key_id, chain_pem=chain)
+
+    def checker(self, **changes: Any) -> KmsCredentialChecker:
+        settings: dict[str, Any] = {
+            "key_of": lambda key_id: Key(self.kms, key_id, self.asked),
+            "anchors": lambda: self.site.anchors,
+            "revocation": HttpRevocation(clock=self.clock, http=BoundedHttp(timeout=3)),
+            "clock": self.clock,
+        }
+        return KmsCredentialChecker(**(settings | changes))
+
+    def usable(self, *credentials: SealCredential, **changes: Any) -> UsableCredential:
+        return self.checker(**changes).usable(credentials, POLICY)
+
+    def refusal(self, *credentials: SealCredential, **changes: Any) -> SealError:
+        with pytest.raises(SealError) as error:
+            self.usable(*credentials, **changes)
+        assert error.value.detail_th.startswith("หน่วยงานไม่มีตราประทับที่ใช้ได้")
+        return error.value
+
+
+@pytest.fixture
+def room(_site: TrustSite, kms: KMSClient) -> Room:
+    _site.all_up()
+    return Room(_site, kms)
+
+
+def ahead(**by: float) -> Validity:
+    """Valid since an hour ago, for so long from now."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return Validity(now - timedelta(hours=1), now + timedelta(**by))
+
+
+# -- good credentials --------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", KeyAlgorithm)
+def test_every_kind_of_key(room: Room, algorithm: KeyAlgorithm) -> None:
+    """B7: agencies choose their key; each is matched with its certificate and covered by
+    validation data."""
+    credential = room.credential(room.key(algorithm))
+    usable = room.usable(credential)
+    pki = room.site.pki
+    assert usable.credential == credential
+    assert usable.key.algorithm is algorithm
+    leaf = x509.load_pem_x509_certificate(credential.chain_pem[0].encode())
+    assert usable.certificate == leaf.public_bytes(Encoding.DER)
+    assert usable.issuers == (pki.issuing.der,)
+    assert usable.ends_at == leaf.not_valid_after_utc
+    data = usable.validation_data
+    assert data.certificates == (usable.certificate, pki.issuing.der, pki.root.der)
+    assert (len(data.ocsp_responses), len(data.crls)) == (1, 1)
+
+
+@pytest.mark.parametrize("level", SealLevel)
+def test_levels_that_embed_nothing_get_nothing(room: Room, level: SealLevel) -> None:
+    """EN 319 142-1 §6: only B-LT and B-LTA carry validation data; all are checked."""
+    usable = room.checker().usable([room.credential()], SealPolicy(level=level))
+    assert bool(usable.validation_data.certificates) is level.has_validation_data
+    assert bool(usable.validation_data.ocsp_responses) is level.has_validation_data
+
+
+def test_what_cannot_change_is_checked_once(room: Room) -> None:
+    """Speed: the second document of a container asks neither KMS nor the CA."""
+    checker, credential = room.checker(), room.credential()
+    first = checker.usable([credential], POLICY)
+    calls = room.site.ocsp.calls, room.site.crl.calls, len(room.asked)
+    for _ in range(20):
+        assert checker.usable([credential], POLICY) == first
+    assert (room.site.ocsp.calls, room.site.crl.calls, len(room.asked)) == calls
+
+
+# -- rotation ----------------------------------------------------------------
+
+
+def test_the_new_seal_takes_over_on_its_day(room: Room) -> None:
+    """Rotation without a break: a certificate that begins tomorrow is put first today; the
+    old one seals until then, the new one from then on."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    old = room.credential()
+    new = room.credential(
+        room.key(KeyAlgorithm.RSA_2048),
+        valid=Validity(now + timedelta(minutes=2), now + timedelta(days=900)),
+    )
+    checker = room.checker()
+    assert checker.usable([new, old], POLICY).credential == old
+    room.clock.ahead = timedelta(minutes=3)
+    assert checker.usable([new, old], POLICY).credential == new
+
+
+def test_the_old_seal_steps_back_in_time(room: Room) -> None:
+    """Rotation without a break: when the first certificate has too little time left, the
+    next one seals."""
+    ending, fresh = room.credential(valid=ahead(days=29)), room.credential()
+    assert room.usable(ending, fresh).credential == fresh
+
+
+def test_a_new_chain_for_the_same_key(room: Room) -> None:
+    """Renewal without a break: the directory gives another certificate for the same key,
+    and KMS is not asked again."""
+    checker, key_id = room.checker(), room.key()
+    first, second = room.credential(key_id), room.credential(key_id)
+    assert checker.usable([first], POLICY).credential == first
+    assert checker.usable([second], POLICY).credential == second
+    assert len(room.asked) == 1
+
+
+def test_a_key_that_is_gone(room: Room) -> None:
+    """Rotation without a break: a key that KMS no longer hands out does not stop the other,
+    and alone it is an error somebody can act on."""
+
+    def key_of(key_id: str) -> Any:
+        return KmsSigningKey(room.kms, key_id)
+
+    good = room.credential()
+    gone = SealCredential(key_id=str(uuid4()), chain_pem=room.credential().chain_pem)
+    assert room.usable(gone, good, key_of=key_of).credential == good
+    assert "KMS refused" in room.refusal(gone, key_of=key_of).detail
+
+
+def test_a_first_seal_nobody_knows_about(room: Room) -> None:
+    """P4: a seal about which nothing can be learnt just now does not stop the other; alone,
+    it is worth waiting for."""
+
+    def key_of(key_id: str) -> Any:
+        if key_id == first.key_id:
+            raise UnavailableError("KMS did not answer.")
+        return Key(room.kms, key_id, room.asked)
+
+    first, second = room.credential(), room.credential()
+    assert room.usable(first, second, key_of=key_of).credential == second
+    with pytest.raises(UnavailableError):
+        room.usable(first, key_of=key_of)
+
+
+# -- refusals ----------------------------------------------------------------
+
+
+def test_another_key(room: Room) -> None:
+    """A6: a certificate that does not fit the key in KMS is found before sealing."""
+    credential = room.credential()
+    wrong = SealCredential(key_id=room.key(), chain_pem=credential.chain_pem)
+    assert "another key" in room.refusal(wrong).detail
+
+
+def test_too_little_time_left(room: Room) -> None:
+    """A6: a certificate about to expire within the policy does not seal; the policy says
+    how long is enough."""
+    credential = room.credential(valid=ahead(days=20))
+    assert "less than 30 days" in room.refusal(credential).detail
+    lax = SealPolicy(least_days_left=10)
+    assert room.checker().usable([credential], lax).credential == credential
+
+
+@pytest.mark.parametrize(
+    ("valid", "why", "advice"),
+    [
+        (Validity(datetime(2026, 1, 1), datetime(2026, 2, 1)), "has expired", "rotate the seal"),
+        (Validity(datetime(2031, 1, 1), datetime(2032, 1, 1)), "not yet valid", "keep the seal"),
+    ],
+    ids=["expired", "not-yet-valid"],
+)
+def test_out_of_time(room: Room, valid: Validity, why: str, advice: str) -> None:
+    """A6: the refusal says when, and what to do about it."""
+    said = room.refusal(room.credential(valid=valid)).detail
+    assert why in said
+    assert advice in said
+
+
+def test_a_certificate_expires_while_the_container_lives(room: Room) -> None:
+    """A6: the credential is remembered, its validity is not."""
+    checker, credential = room.checker(), room.credential()
+    checker.usable([credential], POLICY)
+    room.clock.ahead = timedelta(days=4 * 365)
+    with pytest.raises(SealError, match="expired"):
+        checker.usable([credential], POLICY)
+
+
+def test_revoked(room: Room) -> None:
+    """A6, B3: a revoked seal stops at once, and the error says which and since when."""
+    credential = room.credential()
+    leaf = x509.load_pem_x509_certificate(credential.chain_pem[0].encode())
+    room.site.pki.revoke(leaf.serial_number)
+    said = room.refusal(credential).detail
+    assert f"{leaf.serial_number:x}" in said
+    assert "is revoked since" in said
+
+
+def test_revocation_unknown(room: Room) -> None:
+    """B3: with OCSP and CRL servers stopped nothing is sealed; when they are back, the same
+    container goes on."""
+    checker, credential = room.checker(), room.credential()
+    room.site.ocsp.down()
+    room.site.crl.down()
+    with pytest.raises(RevocationUnknownError):
+        checker.usable([credential], POLICY)
+    room.site.ocsp.up()
+    room.site.crl.up()
+    assert checker.usable([credential], POLICY)
+
+
+def test_a_development_seal_in_production(room: Room) -> None:
+    """B7: whatever the anchors say, a development certificate seals nothing there."""
+    assert "development PKI" in room.refusal(room.credential(), refuse_development=True).detail
+
+
+def test_an_unknown_root(room: Room, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A6: a seal that leads to no anchor would prove nothing to a recipient."""
+    with running(tmp_path_factory.mktemp("other")) as other:
+        said = room.refusal(room.credential(), anchors=lambda: (other.pki.root_pem,)).detail
+    assert "no chain of certificates leads to a trust anchor" in said
+
+
+def test_a_missing_issuer(room: Room) -> None:
+    """A6: a chain with a hole is refused."""
+    credential = room.credential()
+    alone = SealCredential(key_id=credential.key_id, chain_pem=credential.chain_pem[:1])
+    assert "no chain of certificates" in room.refusal(alone).detail
+
+
+@pytest.mark.parametrize(
+    "chain", [(), ("junk",), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",)]
+)
+def test_unreadable_certificates(room: Room, chain: tuple[str, ...]) -> None:
+    """P4: a credential entered wrongly is a clear error, not a crash."""
+    assert "cannot be read" in room.refusal(SealCredential(key_id="k", chain_pem=chain)).detail
+
+
+def test_all_refusals_are_listed(room: Room) -> None:
+    """P4: an agency whose seals all fail is told about each of them, and keys are not named:
+    an ARN tells the account."""
+    short, wrong = room.credential(valid=ahead(days=3)), room.credential()
+    wrong = SealCredential(key_id=room.key(), chain_pem=wrong.chain_pem)
+    error = room.refusal(short, wrong)
+    assert "seal 1: its certificate chain ends" in error.detail
+    assert "seal 2: its certificate belongs to another key" in error.detail
+    assert "ตราที่ 2" in error.detail_th
+    assert wrong.key_id not in error.detail
+    assert "none at all" in room.refusal().detail
+
+
+# -- profiles ----------------------------------------------------------------
+
+
+def usages(**given: bool) -> x509.KeyUsage:
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement "
+        "key_cert_sign crl_sign encipher_only decipher_only"
+    )
+    return x509.KeyUsage(**{name: given.get(name, False) for name in names.split()})
+
+
+SEAL_USAGE = usages(digital_signature=True, content_commitment=True)
+
+
+def certified(
+    room: Room, key_id: str, *extensions: tuple[x509.ExtensionType, bool], by: Authority
+) -> str:
+    """A certificate by `by`, with these extensions only."""
+    now = datetime.now(UTC)
+    public: Any = load_der_public_key(room.public(key_id))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name.from_rfc4514_string("CN=Odd one"))
+        .issuer_name(by.certificate.subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=900))
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return to_pem(builder.sign(by.key, hashes.SHA256()))
+
+
+END_ENTITY = (x509.BasicConstraints(ca=False, path_length=None), True)
+ODD: dict[str, tuple[tuple[tuple[x509.ExtensionType, bool], ...], str]] = {
+    "without-non-repudiation": (
+        (END_ENTITY, (usages(digital_signature=True), True)),
+        "lacks the key usage nonRepudiation",
+    ),
+    "without-usages": ((END_ENTITY,), "lacks the key usage digitalSignature, nonRepudiation"),
+    "a-ca": (
+        ((x509.BasicConstraints(ca=True, path_length=None), True), (SEAL_USAGE, True)),
+        "is a CA's",
+    ),
+    "unknown-critical-extension": (
+        (
+            END_ENTITY,
+            (SEAL_USAGE, True),
+            (
+                x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.7"), b"\5\0"),
+                True,
+            ),
+        ),
+        "1.3.6.1.4.1.32473.7",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", ODD)
+def test_profiles_that_do_not_seal(room: Room, defect: str) -> None:
+    """B7: a certificate for something else, or with what is not understood, does not commit
+    an agency."""
+    extensions, why = ODD[defect]
+    key_id, issuing = room.key(), room.site.pki.issuing
+    pem = certified(room, key_id, *extensions, by=issuing)
+    chain = (pem, to_pem(issuing.certificate))
+    assert why in room.refusal(SealCredential(key_id=key_id, chain_pem=chain)).detail
+
+
+def test_a_seal_may_not_issue_seals(room: Room) -> None:
+    """RFC 5280 §4.2.1.9: a certificate signed by an end entity's key leads nowhere."""
+    forger = room.site.pki.tsa  # has a key, and a path to the root
+    key_id = room.key()
+    pem = certified(room, key_id, END_ENTITY, (SEAL_USAGE, True), by=forger)
+    chain = (pem, to_pem(forger.certificate), to_pem(room.site.pki.issuing.certificate))
+    said = room.refusal(SealCredential(key_id=key_id, chain_pem=chain)).detail
+    assert "may not issue certificates" in said
+
+
+def test_a_chain_longer_than_its_issuer_allows(room: Room) -> None:
+    """RFC 5280 §4.2.1.9: below a CA with path length 0 there is no other CA."""
+
+    pki, middle_key = room.site.pki, ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    middle = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name.from_rfc4514_string("CN=Middle"))
+        .issuer_name(pki.issuing.certificate.subject)
+        .public_key(middle_key.public_key())
+        .serial_number(7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=900))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usages(key_cert_sign=True), critical=True)
+        .sign(pki.issuing.key, hashes.SHA256())
+    )
+    key_id = room.key()
+    leaf = certified(room, key_id, END_ENTITY, (SEAL_USAGE, True), by=Authority(middle, middle_key))
+    chain = (leaf, to_pem(middle), to_pem(pki.issuing.certificate))
+    said = room.refusal(SealCredential(key_id=key_id, chain_pem=chain)).detail
+    assert "longer than it allows" in said
+
+
+def test_a_curve_that_does_not_seal(room: Room) -> None:
+    """ETSI TS 119 312, KeyAlgorithm: other kinds of keys are refused before KMS is asked."""
+    public = ec.generate_private_key(ec.SECP521R1()).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    chain = issue_seal_certificate(room.site.pki, der, "diw", "กรม", "Works")
+    said = room.refusal(SealCredential(key_id="never asked", chain_pem=chain)).detail
+    assert "of a kind that does not seal" in said
+    assert room.asked == []
