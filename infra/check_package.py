@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 API = "APIHandler"
-NOT_IN_API = ("pyhanko", "pyhanko_certvalidator", "typst", "lxml", "aiohttp", "fontTools")
+NOT_IN_API = (
+    "pyhanko",
+    "pyhanko_certvalidator",
+    "typst",
+    "lxml",
+    "signxml",
+    "aiohttp",
+    "fontTools",
+)
 """What only rendering and sealing may load; the API answers before it would be ready."""
 
 _FUNCTION = "AWS::Serverless::Function"
@@ -42,7 +50,12 @@ print(json.dumps({"ms": spent * 1000, "modules": sorted(sys.modules)}))
 """
 # What each function builds on its first invocation, so that it is imported, too.
 _FIRST_USE = {
-    "Seal": ("chalicelib.adapters.pades", "chalicelib.adapters.typst", "chalicelib.adapters.tsa"),
+    "Seal": (
+        "chalicelib.adapters.pades",
+        "chalicelib.adapters.typst",
+        "chalicelib.adapters.tsa",
+        "chalicelib.adapters.xades",
+    ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
     API: ("chalicelib.adapters.dynamodb.documents", "chalicelib.adapters.s3"),
 }
