@@ -229,11 +229,20 @@ def _signature_holds(sealed: _Sealed, certificate: asn1_x509.Certificate) -> tup
     return True, signed == [sealed.content, sealed.signed_properties]
 
 
+class _Verifier(XAdESVerifier):
+    """signxml's verifier, but for one fault."""
+
+    def _tostring(self, xml_node: etree._Element, **options: str) -> bytes:
+        # signxml 5.2 copies elements by way of ASCII, in which there are no Thai names.
+        copied: bytes = etree.tostring(xml_node, **{"encoding": "UTF-8", **options})
+        return copied
+
+
 def _signxml_results(xml: bytes, certificate: asn1_x509.Certificate) -> list[VerifyResult]:
     """Verify schema, digests (also of the certificate) and signature. The certificate's
     own validity is another question."""
     trusted = x509.load_der_x509_certificate(certificate.dump())
-    return XAdESVerifier().verify(
+    return _Verifier().verify(
         xml,
         x509_cert=trusted,
         expect_config=SignatureConfiguration(
