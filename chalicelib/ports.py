@@ -16,6 +16,7 @@ from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.merkle import TreeHead
+from chalicelib.domain.presentation import Attachment
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
@@ -304,14 +305,13 @@ class Inboxes(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
     """What a template gets. `data` is JSON-able and holds everything printed;
-    `attachment` is the machine-readable content, attached to the PDF (relationship
-    `Data`) as `content.json`."""
+    `attachment` is the machine-readable content, the one file attached to the PDF."""
 
     document_type: str
     type_version: int
     max_pages: int
     data: Mapping[str, Any]
-    attachment: bytes
+    attachment: Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +368,16 @@ class Sealer(Protocol):
 
     def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
         """Check a seal just made before it can leave. Raises SealVerificationError."""
+
+
+class XmlSealer(Protocol):
+    def seal_xml(
+        self, xml: bytes, credentials: Sequence[SealCredential], policy: SealPolicy
+    ) -> bytes:
+        """The XML document plus an enveloped XAdES signature as last child of its root
+        (EN 319 132-1), made with the first of `credentials` that can be used now and
+        checked before it is returned. B-B if `policy.level` is, else B-T: what proves
+        for longer lies around it, in the PDF. Raises XmlRefusedError, and as `Sealer`."""
 
 
 class EvidenceSigner(Protocol):

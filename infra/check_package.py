@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 API = "APIHandler"
-NOT_IN_API = ("pyhanko", "pyhanko_certvalidator", "typst", "lxml", "aiohttp", "fontTools")
+NOT_IN_API = (
+    "pyhanko",
+    "pyhanko_certvalidator",
+    "typst",
+    "lxml",
+    "signxml",
+    "aiohttp",
+    "fontTools",
+)
 """What only rendering and sealing may load; the API answers before it would be ready."""
 
 _FUNCTION = "AWS::Serverless::Function"
@@ -46,6 +54,8 @@ _FIRST_USE = {
         "chalicelib.adapters.pades.sealer",
         "chalicelib.adapters.typst",
         "chalicelib.adapters.tsa",
+        "chalicelib.adapters.seal_credentials",
+        "chalicelib.adapters.xades",
     ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
     API: ("chalicelib.adapters.dynamodb.documents", "chalicelib.adapters.s3"),

@@ -66,6 +66,7 @@ SEAL_ONLY = frozenset(
         "pyhanko",
         "pyhanko-certvalidator",
         "segno",
+        "signxml",
         "typst",
         "tzlocal",
         "uritools",

@@ -26,6 +26,7 @@ from chalicelib.domain.errors import (
     RegisterConflictError,
     SealVerificationError,
     UnavailableError,
+    XmlRefusedError,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD
 from chalicelib.domain.registers import (
@@ -515,6 +516,24 @@ class MarkingSealer:
         mark = f"\n%sealed {sealed.credential.key_id} ".encode()
         if not sealed.pdf.startswith(linted.pdf + mark):
             raise SealVerificationError("This is not our seal.")
+
+
+class MarkingXmlSealer:
+    """Port: XmlSealer. The signature is empty, but in its place; no two are alike."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def seal_xml(
+        self, xml: bytes, credentials: Sequence[SealCredential], policy: SealPolicy
+    ) -> bytes:
+        content, end_tag, name = xml.rpartition(b"</")
+        if not end_tag or b"<ds:Signature" in xml:
+            raise XmlRefusedError("This XML cannot be signed.")
+        self._count += 1
+        mark = f"{credentials[0].key_id}-{policy.level}-{self._count}"
+        signature = f'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="{mark}"/>'
+        return content + signature.encode() + end_tag + name
 
 
 class CountingSigner:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws import translated
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
+from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
     LintedPdf,
     RegisterPrinter,
@@ -83,7 +84,7 @@ def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
         type_version=event["type_version"],
         max_pages=event["max_pages"],
         data=event["data"],
-        attachment=base64.b64decode(event["attachment"]),
+        attachment=_attachment(event["attachment"]),
     )
     linted = renderer.lint(renderer.render(request), request)
     return {"pdf": base64.b64encode(linted.pdf).decode(), "pages": linted.pages}
@@ -95,5 +96,19 @@ def _to_wire(request: RenderRequest) -> dict[str, Any]:
         "type_version": request.type_version,
         "max_pages": request.max_pages,
         "data": request.data,
-        "attachment": base64.b64encode(request.attachment).decode(),
+        "attachment": {
+            "name": request.attachment.name,
+            "media_type": request.attachment.media_type,
+            "relationship": request.attachment.relationship,
+            "data": base64.b64encode(request.attachment.data).decode(),
+        },
     }
+
+
+def _attachment(wire: Mapping[str, str]) -> Attachment:
+    return Attachment(
+        name=wire["name"],
+        media_type=wire["media_type"],
+        relationship=Relationship(wire["relationship"]),
+        data=base64.b64decode(wire["data"]),
+    )

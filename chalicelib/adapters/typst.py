@@ -23,7 +23,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
-from chalicelib.domain.presentation import break_anywhere
+from chalicelib.domain.presentation import Attachment, break_anywhere
 from chalicelib.ports import LintedPdf, RenderRequest
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _ROOM = Path(__file__).parent.parent
 TEMPLATES = _ROOM / "templates"
 FONTS = _ROOM / "fonts"
-
-ATTACHMENT = "content.json"
 
 _POINTS_PER_MM = 72 / 25.4
 A4 = (210 * _POINTS_PER_MM, 297 * _POINTS_PER_MM)
@@ -140,7 +138,10 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
         data = {**data, **break_anywhere(_printed(data), longest)}
     inputs = {
         "data": json.dumps(data, ensure_ascii=False),
-        "attachment": request.attachment.decode(),
+        "attachment": request.attachment.data.decode(),
+        "attachment_name": request.attachment.name,
+        "attachment_type": request.attachment.media_type,
+        "attachment_relationship": request.attachment.relationship.value,
         "qr": _qr_svg(data["verify_url"]),
     }
     try:
@@ -263,22 +264,38 @@ def _xmp(metadata: bytes, name: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def _faults_of_attachment(reader: PdfFileReader, expected: bytes) -> list[str]:
-    """Exactly one file, named `content.json`, byte for byte the one that was asked for."""
+def _faults_of_attachment(reader: PdfFileReader, expected: Attachment) -> list[str]:
+    """Exactly one file, byte for byte the one that was asked for, and told as what it is."""
     specifications = [spec for _, spec in _embedded_files(reader)]
-    associated = list(entry(reader.root, "/AF", []))
+    associated = _members(entry(reader.root, "/AF", ()))
     if len(specifications) != 1 or len(associated) != 1:
         return ["it does not have exactly one attachment"]
     specification = specifications[0]
+    stream = specification["/EF"]["/F"]
+    told = (
+        specification["/UF"],
+        entry(stream, "/Subtype", None),
+        entry(specification, "/AFRelationship", None),
+    )
     faults = []
-    if (
-        specification["/UF"] != ATTACHMENT
-        or entry(specification, "/AFRelationship", None) != "/Data"
-    ):
-        faults.append(f"the attachment is not {ATTACHMENT} with relationship Data")
-    if specification["/EF"]["/F"].data != expected:
+    if told != _as_told(expected) or associated != specifications:
+        faults.append(
+            f"the attachment is not {expected.name} of type {expected.media_type}"
+            f" with relationship {expected.relationship}"
+        )
+    if stream.data != expected.data:
         faults.append("the attachment is not what was asked for")
     return faults
+
+
+def _as_told(attachment: Attachment) -> tuple[str, str, str]:
+    """Name, type and relationship as the file writes them (ISO 32000-1 §7.11.4, ISO
+    19005-3 §6.8)."""
+    return (
+        attachment.name,
+        f"/{attachment.media_type}",
+        f"/{attachment.relationship.capitalize()}",
+    )
 
 
 def _embedded_files(reader: PdfFileReader) -> list[tuple[str, Any]]:

@@ -193,6 +193,12 @@ class RenderError(TraError):
     code = "render_failed"
 
 
+class XmlRefusedError(RenderError):
+    """The XML cannot be signed or read safely; the same XML fails again."""
+
+    code = "xml_refused"
+
+
 class LintError(TraError):
     """The rendered file breaks a rule of the house, so it must not be sealed."""
 

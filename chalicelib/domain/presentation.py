@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.domain.canonical import canonical_json
@@ -26,6 +28,42 @@ from chalicelib.domain.thai import (
 
 if TYPE_CHECKING:
     from chalicelib.domain.directory import Agency, DocumentType
+
+
+class Relationship(StrEnum):
+    """What an attached file is to the page (AFRelationship, ISO 19005-3 §6.8)."""
+
+    DATA = "data"
+    """What the page was made from, or says."""
+    ALTERNATIVE = "alternative"
+    """The same document in another form."""
+    SOURCE = "source"
+    SUPPLEMENT = "supplement"
+
+
+_ATTACHMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_XML_TYPES = frozenset({"text/xml", "application/xml"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file attached to the PDF: UTF-8 text for machines. Raises ValueError for a name
+    that is not a plain file name."""
+
+    name: str
+    media_type: str
+    relationship: Relationship = Relationship.DATA
+    data: bytes = field(repr=False)  # content has no place in logs
+
+    def __post_init__(self) -> None:
+        if not _ATTACHMENT_NAME.fullmatch(self.name):
+            raise ValueError("an attachment has a plain file name")
+
+    @property
+    def is_xml(self) -> bool:
+        """By its media type (RFC 7303)."""
+        return self.media_type in _XML_TYPES or self.media_type.endswith("+xml")
+
 
 PREVIEW_MARK = "ตัวอย่าง – ไม่ใช่เอกสารจริง"
 """`watermark` of previews; the template adds SPECIMEN."""
@@ -104,14 +142,14 @@ def present(
     }
 
 
-def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> bytes:
+def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> Attachment:
     """Canonical JSON attached to the PDF as `content.json`: the text of record for
     machines, because text extracted from shaped Thai is imperfect (ขมธอ. 11-2560).
 
     Times are UTC ISO 8601, dates and years CE, the number an integer.
     """
     numbering = document.numbering
-    return canonical_json(
+    data = canonical_json(
         {
             "document_id": document.document_id,
             "document_type": document.document_type,
@@ -134,6 +172,7 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
             "verify_url": verify_url,
         }
     )
+    return Attachment(name="content.json", media_type="application/json", data=data)
 
 
 def display_of(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

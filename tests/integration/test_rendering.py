@@ -142,7 +142,7 @@ def test_file_says_what_it_is(renderer: TypstRenderer) -> None:
     assert cast("Any", reader.trailer["/Root"])["/Lang"] == "th"
     assert "๑๒/๒๕๖๙" in text
     assert "๓,๐๐๐.๐๐" in text
-    assert dict(reader.attachments) == {"content.json": [_request(kind).attachment]}
+    assert dict(reader.attachments) == {"content.json": [_request(kind).attachment.data]}
 
 
 def test_same_request_same_bytes(renderer: TypstRenderer) -> None:
@@ -341,7 +341,7 @@ def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
     request = _request(_licence())
     pdf = renderer.render(request)
     with pytest.raises(LintError, match="not what was asked for"):
-        renderer.lint(pdf, replace(request, attachment=b"{}"))
+        renderer.lint(pdf, replace(request, attachment=replace(request.attachment, data=b"{}")))
 
 
 def test_lint_counts_pages(renderer: TypstRenderer) -> None:

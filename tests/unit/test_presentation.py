@@ -167,7 +167,7 @@ def test_data_is_json() -> None:
 def test_machine_readable_is_canonical() -> None:
     """Machines get number, digest and content in one canonical form (P2, ขมธอ. 11-2560)."""
     attached = machine_readable(_document(), AGENCY, verify_url=URL)
-    record = json.loads(attached)
+    record = json.loads(attached.data)
     assert record["number"] == 12
     assert record["printed_number"] == "๑๒/๒๕๗๐"
     assert record["year"] == 2027
