@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import segno
@@ -71,14 +72,17 @@ _ACTIVE_PAGE_ENTRIES = ("/AA", "/Annots")
 
 
 class TypstRenderer:
-    """One compiler per type, kept: typst remembers fonts and what did not change."""
+    """One compiler, kept: typst remembers fonts, and how everything is set that did not
+    change since the last documents. That holds as long as `sys.inputs` stays the same (it
+    is part of whatever typst remembers), so content comes as files."""
 
     def __init__(self, templates: Path = TEMPLATES, fonts: Path = FONTS) -> None:
         self._templates = templates
+        self._turn = Lock()  # a compiler that works refuses a second caller
         self._fonts = typst.Fonts(
             include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts)]
         )
-        self._compiler = lru_cache(maxsize=None)(self._new_compiler)
+        self._version = lru_cache(maxsize=None)(self._read_version)
 
     def render(self, request: RenderRequest) -> bytes:
         """PDF/A-3a bytes, a function of `request` and the shipped templates alone.
@@ -86,10 +90,10 @@ class TypstRenderer:
         Raises RenderError (never with content in its text): no such template or
         version, a letter the font lacks, or text that cannot be kept in its place.
         """
-        compiler = self._compiler(_checked_name(request.document_type, self._templates))
-        self._check_version(request)
+        self._check_version(_checked_name(request.document_type, self._templates), request)
         for longest in _ATTEMPTS:
-            pdf = _compile(compiler, request, longest)
+            with self._turn:
+                pdf = _compile(self._compiler, request, longest)
             if not _stray_text(pdf):
                 return pdf
         raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
@@ -105,17 +109,19 @@ class TypstRenderer:
             raise LintError("The rendered file must not be sealed: " + "; ".join(faults) + ".")
         return LintedPdf(pdf, pages)
 
-    def _check_version(self, request: RenderRequest) -> None:
-        rules = json.loads((self._templates / request.document_type / "type.json").read_bytes())
-        if rules["version"] != request.type_version:
+    def _check_version(self, document_type: str, request: RenderRequest) -> None:
+        if self._version(document_type) != request.type_version:
             raise UnavailableError(
                 f"Version {request.type_version} of this document type is not installed."
             )
 
-    def _new_compiler(self, document_type: str) -> typst.Compiler:
+    def _read_version(self, document_type: str) -> object:
+        return json.loads((self._templates / document_type / "type.json").read_bytes())["version"]
+
+    @cached_property
+    def _compiler(self) -> typst.Compiler:
         nowhere = self._templates / "_packages"  # templates never load packages from the network
         return typst.Compiler(
-            str(self._templates / document_type / "template.typ"),
             root=str(self._templates),
             font_paths=self._fonts,
             package_path=str(nowhere),
@@ -138,14 +144,15 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
     data = dict(request.data)
     if longest is not None:
         data = {**data, **break_anywhere(_printed(data), longest)}
-    inputs = {
-        "data": json.dumps(data, ensure_ascii=False),
-        "attachment": request.attachment.decode(),
-        "qr": _qr_svg(data["verify_url"]),
+    files = {
+        "main.typ": b'#include "/%b/template.typ"' % request.document_type.encode(),
+        "request/data.json": json.dumps(data, ensure_ascii=False).encode(),
+        "request/attachment": request.attachment,
+        "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
     try:
         pdf = compiler.compile(
-            format="pdf", sys_inputs=inputs, pdf_standards="a-3a", timestamp=data["created_at"]
+            input=files, format="pdf", pdf_standards="a-3a", timestamp=data["created_at"]
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
