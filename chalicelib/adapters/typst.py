@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from functools import cached_property, lru_cache
-from io import BytesIO
-from itertools import groupby, pairwise
-from operator import attrgetter
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import segno
 import typst
-from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
 
+from chalicelib.adapters.pdf_objects import PdfFile
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import break_anywhere
@@ -48,6 +46,9 @@ _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen spac
 _ATTEMPTS = (None, 60, 30, 10)
 
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+# `render` measures, and `lint` asks again of the same bytes: so many files are remembered,
+# for those that are made side by side.
+_BATCH = 8
 # Choosing the best of eight masks is most of a QR code's cost, and any mask scans.
 _QR_MASK = 3
 
@@ -103,7 +104,7 @@ class TypstRenderer:
         the bytes that were looked at. Raises LintError with every broken rule."""
         try:
             pages, faults = _inspect(pdf, request)
-        except (PdfError, LookupError, TypeError, ValueError) as fault:
+        except (LookupError, RecursionError, TypeError, ValueError) as fault:
             raise LintError("The rendered file cannot be read.") from fault
         if faults:
             raise LintError("The rendered file must not be sealed: " + "; ".join(faults) + ".")
@@ -152,7 +153,10 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
     }
     try:
         pdf = compiler.compile(
-            input=files, format="pdf", pdf_standards="a-3a", timestamp=data["created_at"]
+            input=files,  # type: ignore[type-var]  # typst's stubs do not know of several files
+            format="pdf",
+            pdf_standards="a-3a",
+            timestamp=data["created_at"],
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
@@ -187,8 +191,7 @@ def _qr_svg(url: str) -> str:
 
 def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
     """Number of pages, and every rule the file breaks."""
-    reader = _open(pdf)
-    pages = _pages(reader)
+    reader, pages = _read(pdf)
     faults = [
         *_faults_of_catalog(reader),
         *_faults_of_pages(pages, request.max_pages),
@@ -200,16 +203,22 @@ def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
     return len(pages), faults
 
 
-def _open(pdf: bytes) -> PdfFileReader:
+def _open(pdf: bytes) -> PdfFile:
     if not pdf.startswith(b"%PDF-"):
         raise LintError("The rendered file is not a PDF.")
-    reader = PdfFileReader(BytesIO(pdf))
+    reader = PdfFile(pdf)
     if reader.encrypted:
         raise LintError("The rendered file is encrypted.")
     return reader
 
 
-def _pages(reader: PdfFileReader) -> list[Any]:
+@lru_cache(maxsize=_BATCH)
+def _read(pdf: bytes) -> tuple[PdfFile, list[Any]]:
+    reader = _open(pdf)
+    return reader, _pages(reader)
+
+
+def _pages(reader: PdfFile) -> list[Any]:
     return list(_leaves(reader.root["/Pages"]))
 
 
@@ -224,7 +233,7 @@ def _members(array: Any) -> list[Any]:
     return [array[index] for index in range(len(array))]
 
 
-def _faults_of_catalog(reader: PdfFileReader) -> list[str]:
+def _faults_of_catalog(reader: PdfFile) -> list[str]:
     names = entry(reader.root, "/Names", {})
     if not (set(reader.root) <= _CATALOG_ENTRIES and set(names) <= _CATALOG_NAMES):
         return ["it holds more than pages: perhaps actions, forms or an outline"]
@@ -248,7 +257,7 @@ def _is_a4(page: Any) -> bool:
     return all(abs(have - want) < _TOLERANCE for have, want in zip(size, A4, strict=True))
 
 
-def _faults_of_conformance(reader: PdfFileReader) -> list[str]:
+def _faults_of_conformance(reader: PdfFile) -> list[str]:
     """The file must say that it is PDF/A-3a (ISO 19005-3, 6.6.4), be tagged and in Thai."""
     faults = []
     try:
@@ -270,7 +279,7 @@ def _xmp(metadata: bytes, name: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def _faults_of_attachment(reader: PdfFileReader, expected: bytes) -> list[str]:
+def _faults_of_attachment(reader: PdfFile, expected: bytes) -> list[str]:
     """Exactly one file, named `content.json`, byte for byte the one that was asked for."""
     specifications = [spec for _, spec in _embedded_files(reader)]
     associated = list(entry(reader.root, "/AF", []))
@@ -288,7 +297,7 @@ def _faults_of_attachment(reader: PdfFileReader, expected: bytes) -> list[str]:
     return faults
 
 
-def _embedded_files(reader: PdfFileReader) -> list[tuple[str, Any]]:
+def _embedded_files(reader: PdfFile) -> list[tuple[str, Any]]:
     try:
         tree = reader.root["/Names"]["/EmbeddedFiles"]
     except KeyError:
@@ -318,7 +327,7 @@ def _is_embedded(font: Any) -> bool:
     )
 
 
-@lru_cache(maxsize=1)  # `render` measures, and `lint` asks again of the same bytes
+@lru_cache(maxsize=_BATCH)
 def _stray_text(pdf: bytes) -> tuple[str, ...]:
     """Text beyond the side margins or on top of other text of its line.
 
@@ -326,7 +335,7 @@ def _stray_text(pdf: bytes) -> tuple[str, ...]:
     too long downwards becomes further pages, which are counted elsewhere.
     """
     try:
-        pages = [_upright_text(page) for page in _pages(_open(pdf))]
+        pages = [_upright_text(page) for page in _read(pdf)[1]]
     except UnreadableTextError as fault:
         return (f"its text cannot be measured ({fault})",)
     faults = []
@@ -349,10 +358,11 @@ def _leaves_frame(piece: Piece) -> bool:
 
 
 def _overlaps(pieces: Sequence[Piece]) -> bool:
-    in_lines = sorted(pieces, key=lambda piece: (round(piece.baseline, 1), piece.left))
-    lines = groupby(in_lines, key=lambda piece: round(piece.baseline, 1))
+    lines = defaultdict(list)
+    for piece in pieces:
+        lines[round(piece.baseline, 1)].append((piece.left, piece.right))
     return any(
-        before.right > after.left + _TOLERANCE
-        for _, line in lines
-        for before, after in pairwise(sorted(line, key=attrgetter("left")))
+        end > start + _TOLERANCE
+        for line in lines.values()
+        for (_, end), (start, _) in pairwise(sorted(line))
     )
