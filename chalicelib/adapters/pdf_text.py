@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.adapters.pdf_objects import unescape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,8 +36,28 @@ _NESTED = (
     + _FLAT
     + rb")*\)"
 )
+# Most of a page by far, each taken in one: text shown with font and place set just before,
+# as typst does it; and runs of what paints, says how to paint, or marks content (§14.6).
+_NUMBER = rb"[+-]?[\d.]++"
+_NAME = rb"/[^\s()<>\[\]{}/%]*+"
+_PLAIN_STRING = rb"\((?:[^()\\]|\\.)*+\)"
+_END = rb"(?![A-Za-z0-9'\"*])\s*+"
+_SHOW = (
+    rb"(?P<show>(?P<font>" + _NAME + rb")\s++(?P<size>" + _NUMBER + rb")\s++Tf\s++"
+    rb"(?P<turn>(?:" + _NUMBER + rb"\s++){4})(?P<x>" + _NUMBER + rb")\s++(?P<y>" + _NUMBER + rb")"
+    rb"\s++Tm\s*+(?:(?P<one>" + _PLAIN_STRING + rb")\s*+Tj"
+    rb"|\[(?P<many>(?:" + _PLAIN_STRING + rb"|" + _NUMBER + rb"|\s)*+)\]\s*+TJ)" + _END + rb")"
+)
+_NO_TEXT = (
+    rb"(?P<no_text>(?:(?:"
+    rb"(?:" + _NUMBER + rb"\s++)*+(?:re|[mlcvyhSsfFBbnWwJjMi]\*?|SCN|SC|scn|sc|RG|rg|[KkGg]|Tr)"
+    rb"|" + _NAME + rb"\s++(?:cs|CS|gs|ri|BMC)"
+    rb"|" + _NAME + rb"\s*+<<(?:" + _NAME + rb"|" + _NUMBER + rb"|<[0-9A-Fa-f]*+>|<<|>>|"
+    rb"[\s\[\]])*+BDC"
+    rb"|EMC)" + _END + rb")++)"
+)
 _TOKEN = re.compile(
-    rb"(?P<string>" + _NESTED + rb")"
+    _SHOW + rb"|" + _NO_TEXT + rb"|(?P<string>" + _NESTED + rb")"
     rb"|(?P<hex><[0-9A-Fa-f\s]*>)"
     rb"|(?P<name>/[^\s()<>\[\]{}/%]*)"
     rb"|(?P<numbers>[+-]?[\d.]+(?:\s+[+-]?[\d.]+)*)"
@@ -42,17 +65,10 @@ _TOKEN = re.compile(
     rb"|(?P<other><<|>>|\[|\])",
     re.DOTALL,
 )
+# The strings and numbers of a TJ array; a two-byte code as it stands in a string.
+_PART = re.compile(rb"\(((?:[^()\\]|\\.)*+)\)|(" + _NUMBER + rb")", re.DOTALL)
+_CODE = re.compile(rb"(?:\\[0-7]{3}|\\[^0-7\r\n]|[^\\]){2}", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
-_ESCAPED = {
-    b"n": b"\n",
-    b"r": b"\r",
-    b"t": b"\t",
-    b"b": b"\b",
-    b"f": b"\f",
-    b"\r\n": b"",
-    b"\n": b"",
-    b"\r": b"",
-}
 
 # Text operators that move or stretch text in ways not modelled here.
 _UNMODELLED = frozenset({b"Tc", b"Tw", b"Tz", b"Ts", b"TL", b"T*", b"TD", b"Td", b"'", b'"', b"BI"})
@@ -62,8 +78,7 @@ class UnreadableTextError(Exception):
     """The content uses an operator this module does not model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One piece of text on a page, in points from the lower left corner.
 
     `upright` text reads from left to right; a turned watermark does not.
@@ -106,16 +121,32 @@ class _State:
 def _pieces(content: bytes, resources: Mapping[str, Any], ctm: Matrix) -> Iterator[Piece]:
     state = _State(ctm)
     fonts = _Fonts(resources)
-    for operator, operands in _operations(content):
-        if operator in {b"TJ", b"Tj"}:
-            yield _show(state, operands)
-        elif operator == b"Do":
-            form = resources["/XObject"][operands[-1].decode()]
-            yield from _pieces_of_form(form, state.ctm)
-        elif operator in _UNMODELLED:
-            raise UnreadableTextError(operator.decode())
-        else:
-            _apply(operator, operands, state, fonts)
+    operands: list[bytes] = []
+    for token in _TOKEN.finditer(content):
+        kind = token.lastgroup
+        if kind == "show":
+            yield _show_at_once(state, token, fonts)
+        elif kind == "operator":
+            yield from _operate(token[0], operands, state, fonts)
+        elif kind != "no_text":
+            if kind != "other":
+                operands.append(token[0])
+            continue
+        operands = []
+
+
+def _operate(
+    operator: bytes, operands: list[bytes], state: _State, fonts: _Fonts
+) -> Iterator[Piece]:
+    if operator in {b"TJ", b"Tj"}:
+        yield _show(state, operands)
+    elif operator == b"Do":
+        form = fonts.resources["/XObject"][operands[-1].decode()]
+        yield from _pieces_of_form(form, state.ctm)
+    elif operator in _UNMODELLED:
+        raise UnreadableTextError(operator.decode())
+    else:
+        _apply(operator, operands, state, fonts)
 
 
 def _apply(operator: bytes, operands: list[bytes], state: _State, fonts: _Fonts) -> None:
@@ -143,36 +174,38 @@ def _pieces_of_form(form: Any, ctm: Matrix) -> Iterator[Piece]:
     yield from _pieces(form.data, entry(form, "/Resources", {}), _times((a, b, c, d, e, f), ctm))
 
 
+def _show_at_once(state: _State, token: re.Match[bytes], fonts: _Fonts) -> Piece:
+    """Font, matrix and text in one."""
+    name, size, turn, x, y, one, many = token.group("font", "size", "turn", "x", "y", "one", "many")
+    state.font, state.size = fonts[name], float(size)
+    state.text = (*_turn(turn), float(x), float(y))
+    return _piece(state, state.font.width(one[1:-1]) if many is None else state.font.advance(many))
+
+
 def _show(state: _State, operands: list[bytes]) -> Piece:
     if state.font is None:
         raise UnreadableTextError("text without a font")
     advance = 0.0
     for operand in operands:
-        if operand[:1] in b"(<":
-            advance += state.font.width(_string(operand))
+        if operand[:1] == b"(":
+            advance += state.font.width(operand[1:-1])
+        elif operand[:1] == b"<":
+            advance += state.font.width_of_codes(bytes.fromhex(operand[1:-1].decode()))
         else:
             advance -= sum(map(float, operand.split()))
-    width = advance * state.size / 1000
+    return _piece(state, advance)
+
+
+def _piece(state: _State, advance: float) -> Piece:
     a, b, c, d, e, f = _times(state.text, state.ctm)
+    end = e + a * advance * state.size / 1000
     return Piece(
-        left=min(e, e + a * width),
-        right=max(e, e + a * width),
+        left=min(e, end),
+        right=max(end, e),
         baseline=f,
         size=state.size * max(abs(d), abs(c)),
         upright=a > 0 and abs(b) < 1e-6 * a,
     )
-
-
-def _operations(content: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Operators with their operands; numbers in a row stay one operand, for speed."""
-    operands: list[bytes] = []
-    for token in _TOKEN.finditer(content):
-        kind, text = token.lastgroup, token[0]
-        if kind == "operator":
-            yield text, operands
-            operands = []
-        elif kind != "other":
-            operands.append(text)
 
 
 class _Fonts(dict[bytes, "_Font"]):
@@ -180,10 +213,10 @@ class _Fonts(dict[bytes, "_Font"]):
 
     def __init__(self, resources: Mapping[str, Any]) -> None:
         super().__init__()
-        self._resources = resources
+        self.resources = resources
 
     def __missing__(self, name: bytes) -> _Font:
-        font = self[name] = _Font(self._resources["/Font"][name.decode()])
+        font = self[name] = _Font(self.resources["/Font"][name.decode()])
         return font
 
 
@@ -196,10 +229,29 @@ class _Font:
         descendant = font["/DescendantFonts"][0]
         self._default = float(entry(descendant, "/DW", 1000))
         self._widths = dict(_widths(list(entry(descendant, "/W", ()))))
+        self._width_as_written = cache(self._width_of_one)
+        self.advance = cache(self._sum)
+        """Of the inside of a TJ array: strings, and corrections between them (§9.4.3)."""
 
-    def width(self, codes: bytes) -> float:
+    def width(self, string: bytes) -> float:
+        """Of the inside of a literal string."""
+        codes = _CODE.findall(string)
+        if sum(map(len, codes)) != len(string):  # written in a way that typst does not
+            return self.width_of_codes(_unescaped(string))
+        return sum(map(self._width_as_written, codes))
+
+    def _sum(self, array: bytes) -> float:
+        return sum(
+            -float(correction) if correction else self.width(string)
+            for string, correction in _PART.findall(array)
+        )
+
+    def width_of_codes(self, codes: bytes) -> float:
         pairs = zip(codes[::2], codes[1::2], strict=True)
         return sum(self._widths.get(high << 8 | low, self._default) for high, low in pairs)
+
+    def _width_of_one(self, code: bytes) -> float:
+        return self.width_of_codes(_unescaped(code))
 
 
 def _widths(entries: list[Any]) -> Iterator[tuple[int, float]]:
@@ -216,17 +268,16 @@ def _widths(entries: list[Any]) -> Iterator[tuple[int, float]]:
             at += 3
 
 
-def _string(token: bytes) -> bytes:
-    if token[:1] == b"<":
-        return bytes.fromhex(token[1:-1].decode())
-    return _ESCAPE.sub(_unescape, token[1:-1])
+def _unescaped(string: bytes) -> bytes:
+    """§7.3.4.2."""
+    return _ESCAPE.sub(unescape, string)
 
 
-def _unescape(match: re.Match[bytes]) -> bytes:
-    escaped = match[1]
-    if escaped[:1].isdigit():
-        return bytes([int(escaped, 8) & 0xFF])
-    return _ESCAPED.get(escaped, escaped)
+@lru_cache(maxsize=64)
+def _turn(operands: bytes) -> tuple[float, float, float, float]:
+    """The first four of a matrix; nearly all text has the same."""
+    a, b, c, d = map(float, operands.split())
+    return a, b, c, d
 
 
 def _matrix(operands: list[bytes]) -> Matrix:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
-from io import BytesIO
-from itertools import groupby, pairwise
-from operator import attrgetter
+from collections import defaultdict
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import segno
 import typst
-from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.pdf_utils.reader import PdfFileReader
 
+from chalicelib.adapters.pdf_objects import PdfFile
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import Attachment, break_anywhere
@@ -45,6 +44,9 @@ _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen spac
 _ATTEMPTS = (None, 60, 30, 10)
 
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+# `render` measures, and `lint` asks again of the same bytes: so many files are remembered,
+# for those that are made side by side.
+_BATCH = 8
 # Choosing the best of eight masks is most of a QR code's cost, and any mask scans.
 _QR_MASK = 3
 
@@ -69,14 +71,17 @@ _ACTIVE_PAGE_ENTRIES = ("/AA", "/Annots")
 
 
 class TypstRenderer:
-    """One compiler per type, kept: typst remembers fonts and what did not change."""
+    """One compiler, kept: typst remembers fonts, and how everything is set that did not
+    change since the last documents. That holds as long as `sys.inputs` stays the same (it
+    is part of whatever typst remembers), so content comes as files."""
 
     def __init__(self, templates: Path = TEMPLATES, fonts: Path = FONTS) -> None:
         self._templates = templates
+        self._turn = Lock()  # a compiler that works refuses a second caller
         self._fonts = typst.Fonts(
             include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts)]
         )
-        self._compiler = lru_cache(maxsize=None)(self._new_compiler)
+        self._version = lru_cache(maxsize=None)(self._read_version)
 
     def render(self, request: RenderRequest) -> bytes:
         """PDF/A-3a bytes, a function of `request` and the shipped templates alone.
@@ -84,10 +89,10 @@ class TypstRenderer:
         Raises RenderError (never with content in its text): no such template or
         version, a letter the font lacks, or text that cannot be kept in its place.
         """
-        compiler = self._compiler(_checked_name(request.document_type, self._templates))
-        self._check_version(request)
+        self._check_version(_checked_name(request.document_type, self._templates), request)
         for longest in _ATTEMPTS:
-            pdf = _compile(compiler, request, longest)
+            with self._turn:
+                pdf = _compile(self._compiler, request, longest)
             if not _stray_text(pdf):
                 return pdf
         raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
@@ -97,23 +102,25 @@ class TypstRenderer:
         the bytes that were looked at. Raises LintError with every broken rule."""
         try:
             pages, faults = _inspect(pdf, request)
-        except (PdfError, LookupError, TypeError, ValueError) as fault:
+        except (LookupError, RecursionError, TypeError, ValueError) as fault:
             raise LintError("The rendered file cannot be read.") from fault
         if faults:
             raise LintError("The rendered file must not be sealed: " + "; ".join(faults) + ".")
         return LintedPdf(pdf, pages)
 
-    def _check_version(self, request: RenderRequest) -> None:
-        rules = json.loads((self._templates / request.document_type / "type.json").read_bytes())
-        if rules["version"] != request.type_version:
+    def _check_version(self, document_type: str, request: RenderRequest) -> None:
+        if self._version(document_type) != request.type_version:
             raise UnavailableError(
                 f"Version {request.type_version} of this document type is not installed."
             )
 
-    def _new_compiler(self, document_type: str) -> typst.Compiler:
+    def _read_version(self, document_type: str) -> object:
+        return json.loads((self._templates / document_type / "type.json").read_bytes())["version"]
+
+    @cached_property
+    def _compiler(self) -> typst.Compiler:
         nowhere = self._templates / "_packages"  # templates never load packages from the network
         return typst.Compiler(
-            str(self._templates / document_type / "template.typ"),
             root=str(self._templates),
             font_paths=self._fonts,
             package_path=str(nowhere),
@@ -136,17 +143,26 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
     data = dict(request.data)
     if longest is not None:
         data = {**data, **break_anywhere(_printed(data), longest)}
-    inputs = {
-        "data": json.dumps(data, ensure_ascii=False),
-        "attachment": request.attachment.data.decode(),
-        "attachment_name": request.attachment.name,
-        "attachment_type": request.attachment.media_type,
-        "attachment_relationship": request.attachment.relationship.value,
-        "qr": _qr_svg(data["verify_url"]),
+    attached = request.attachment
+    files = {
+        "main.typ": b'#include "/%b/template.typ"' % request.document_type.encode(),
+        "request/data.json": json.dumps(data, ensure_ascii=False).encode(),
+        "request/attachment": attached.data,
+        "request/attachment.json": json.dumps(
+            {
+                "name": attached.name,
+                "media_type": attached.media_type,
+                "relationship": attached.relationship.value,
+            }
+        ).encode(),
+        "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
     try:
         pdf = compiler.compile(
-            format="pdf", sys_inputs=inputs, pdf_standards="a-3a", timestamp=data["created_at"]
+            input=files,  # type: ignore[type-var]  # typst's stubs do not know of several files
+            format="pdf",
+            pdf_standards="a-3a",
+            timestamp=data["created_at"],
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
@@ -181,8 +197,7 @@ def _qr_svg(url: str) -> str:
 
 def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
     """Number of pages, and every rule the file breaks."""
-    reader = _open(pdf)
-    pages = _pages(reader)
+    reader, pages = _read(pdf)
     faults = [
         *_faults_of_catalog(reader),
         *_faults_of_pages(pages, request.max_pages),
@@ -194,16 +209,22 @@ def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
     return len(pages), faults
 
 
-def _open(pdf: bytes) -> PdfFileReader:
+def _open(pdf: bytes) -> PdfFile:
     if not pdf.startswith(b"%PDF-"):
         raise LintError("The rendered file is not a PDF.")
-    reader = PdfFileReader(BytesIO(pdf))
+    reader = PdfFile(pdf)
     if reader.encrypted:
         raise LintError("The rendered file is encrypted.")
     return reader
 
 
-def _pages(reader: PdfFileReader) -> list[Any]:
+@lru_cache(maxsize=_BATCH)
+def _read(pdf: bytes) -> tuple[PdfFile, list[Any]]:
+    reader = _open(pdf)
+    return reader, _pages(reader)
+
+
+def _pages(reader: PdfFile) -> list[Any]:
     return list(_leaves(reader.root["/Pages"]))
 
 
@@ -218,7 +239,7 @@ def _members(array: Any) -> list[Any]:
     return [array[index] for index in range(len(array))]
 
 
-def _faults_of_catalog(reader: PdfFileReader) -> list[str]:
+def _faults_of_catalog(reader: PdfFile) -> list[str]:
     names = entry(reader.root, "/Names", {})
     if not (set(reader.root) <= _CATALOG_ENTRIES and set(names) <= _CATALOG_NAMES):
         return ["it holds more than pages: perhaps actions, forms or an outline"]
@@ -242,7 +263,7 @@ def _is_a4(page: Any) -> bool:
     return all(abs(have - want) < _TOLERANCE for have, want in zip(size, A4, strict=True))
 
 
-def _faults_of_conformance(reader: PdfFileReader) -> list[str]:
+def _faults_of_conformance(reader: PdfFile) -> list[str]:
     """The file must say that it is PDF/A-3a (ISO 19005-3, 6.6.4), be tagged and in Thai."""
     faults = []
     try:
@@ -264,7 +285,7 @@ def _xmp(metadata: bytes, name: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def _faults_of_attachment(reader: PdfFileReader, expected: Attachment) -> list[str]:
+def _faults_of_attachment(reader: PdfFile, expected: Attachment) -> list[str]:
     """Exactly one file, byte for byte the one that was asked for, and told as what it is."""
     specifications = [spec for _, spec in _embedded_files(reader)]
     associated = _members(entry(reader.root, "/AF", ()))
@@ -298,7 +319,7 @@ def _as_told(attachment: Attachment) -> tuple[str, str, str]:
     )
 
 
-def _embedded_files(reader: PdfFileReader) -> list[tuple[str, Any]]:
+def _embedded_files(reader: PdfFile) -> list[tuple[str, Any]]:
     try:
         tree = reader.root["/Names"]["/EmbeddedFiles"]
     except KeyError:
@@ -328,7 +349,7 @@ def _is_embedded(font: Any) -> bool:
     )
 
 
-@lru_cache(maxsize=1)  # `render` measures, and `lint` asks again of the same bytes
+@lru_cache(maxsize=_BATCH)
 def _stray_text(pdf: bytes) -> tuple[str, ...]:
     """Text beyond the side margins or on top of other text of its line.
 
@@ -336,7 +357,7 @@ def _stray_text(pdf: bytes) -> tuple[str, ...]:
     too long downwards becomes further pages, which are counted elsewhere.
     """
     try:
-        pages = [_upright_text(page) for page in _pages(_open(pdf))]
+        pages = [_upright_text(page) for page in _read(pdf)[1]]
     except UnreadableTextError as fault:
         return (f"its text cannot be measured ({fault})",)
     faults = []
@@ -359,10 +380,11 @@ def _leaves_frame(piece: Piece) -> bool:
 
 
 def _overlaps(pieces: Sequence[Piece]) -> bool:
-    in_lines = sorted(pieces, key=lambda piece: (round(piece.baseline, 1), piece.left))
-    lines = groupby(in_lines, key=lambda piece: round(piece.baseline, 1))
+    lines = defaultdict(list)
+    for piece in pieces:
+        lines[round(piece.baseline, 1)].append((piece.left, piece.right))
     return any(
-        before.right > after.left + _TOLERANCE
-        for _, line in lines
-        for before, after in pairwise(sorted(line, key=attrgetter("left")))
+        end > start + _TOLERANCE
+        for line in lines.values()
+        for (_, end), (start, _) in pairwise(sorted(line))
     )
