@@ -29,7 +29,7 @@ from chalicelib.adapters.kms import KmsSigningKey
 from chalicelib.adapters.pades_validation import PadesValidator, load_pem
 from chalicelib.domain.errors import SealError, SealVerificationError
 from chalicelib.domain.seals import SealedPdf, SealLevel
-from chalicelib.domain.verdict import judge
+from chalicelib.domain.verdict import Rules, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,9 @@ class PadesSealer:
                 "The sealed file does not begin with the linted one.", "FORMAT_FAILURE"
             )
         observations = self._validator.observe(sealed.pdf, self._anchors())
-        verdict = judge(observations)
+        # The credential was checked just now; only what the level embeds can be asked for.
+        rules = Rules(revocation_required=sealed.level.has_validation_data)
+        verdict = judge(observations, rules)
         if not verdict.passed:
             codes = ", ".join(finding.code for finding in verdict.findings)
             raise SealVerificationError(
