@@ -84,10 +84,9 @@ def _ends_where_it_should(signatures: Sequence[EmbeddedPdfSignature], pdf: bytes
 
 def _is_visible(signature: EmbeddedPdfSignature) -> bool:
     """Whether the field takes room on a page: a time-stamp has nothing to show there."""
-    rect = signature.sig_field.get("/Rect")
-    if rect is None:
+    if "/Rect" not in signature.sig_field:
         return False
-    corners = [float(number) for number in rect]
+    corners = [float(number) for number in signature.sig_field["/Rect"]]
     return all(corners[low] != corners[high] for low, high in (_WIDTH, _HEIGHT))
 
 
@@ -112,7 +111,8 @@ def _info(revision: HistoricalResolver) -> dict[str, str]:
 def _xmp(revision: HistoricalResolver) -> list[tuple[str, str]]:
     """The texts of the metadata that programs show. pyHanko has refused what is not XML, and
     entities, before this is asked; what cannot be read here differs from nothing else."""
-    stream: Any = revision.root.get("/Metadata")
+    reference = revision.root.get_value_as_reference("/Metadata", optional=True)
+    stream: Any = revision.get_object(reference) if reference is not None else None
     if not isinstance(stream, generic.StreamObject):
         return []
     data = stream.read_data(DecodePurpose.XMP_METADATA)

@@ -22,8 +22,8 @@ from pyhanko.sign.validation.status import TimestampSignatureStatus
 
 from chalicelib.adapters.pades_validation.reading import covered_end
 from chalicelib.adapters.pades_validation.trust import (
-    HARD,
     Material,
+    Revocation,
     ends_at,
     problem_of,
     validation_context,
@@ -103,7 +103,12 @@ async def _token(
         return _observation(status)
     # Data for the time of the stamp must be there; newer ones than that cannot be in a file.
     known = await _validated(
-        token, signer_info, status.timestamp, proof.material, anchors, revocation=HARD
+        token,
+        signer_info,
+        status.timestamp,
+        proof.material,
+        anchors,
+        revocation=Revocation.FOR_THE_TIME,
     )
     return _observation(status, revocation_known=known.trusted)
 
@@ -114,9 +119,12 @@ async def _validated(
     moment: datetime,
     material: Material,
     anchors: Sequence[str],
-    **options: str,
+    *,
+    revocation: Revocation = Revocation.IF_THERE,
 ) -> TimestampSignatureStatus:
-    context = validation_context(anchors, moment=moment, material=material, **options)
+    context = validation_context(
+        anchors, moment=moment, material=material, revocation=revocation
+    )
     fields = await validate_tst_signed_data(token, context, message_imprint_checker(signer_info))
     return TimestampSignatureStatus(**fields)
 

@@ -6,6 +6,8 @@ Revocation is not fetched: a file's certificates would decide which addresses we
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import crl, ocsp, pem, x509
@@ -13,6 +15,11 @@ from pyhanko.pdf_utils.decode_limits import DecodePurpose
 from pyhanko.sign.validation import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
 from pyhanko_certvalidator import ValidationContext
+from pyhanko_certvalidator.policy_decl import (
+    CertRevTrustPolicy,
+    FreshnessReqType,
+    RevocationCheckingPolicy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +28,24 @@ if TYPE_CHECKING:
     from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
     from pyhanko.sign.validation.status import SignatureStatus
 
-SOFT, HARD = "soft-fail", "hard-fail"
-"""Whether revocation data must be there (RFC 5280 §6.3); what is there always counts."""
+
+class Revocation(Enum):
+    """What is asked of revocation data."""
+
+    IF_THERE = CertRevTrustPolicy(
+        RevocationCheckingPolicy.from_legacy("soft-fail"),
+        freshness=timedelta(days=36_500),
+        freshness_req_type=FreshnessReqType.MAX_DIFF_REVOCATION_VALIDATION,
+    )
+    """None need be there; what is there counts, however old it is."""
+    FOR_THE_TIME = CertRevTrustPolicy(
+        RevocationCheckingPolicy.from_legacy("hard-fail"),
+        # An answer given later than the time in question tells of it, too, by the date of the
+        # revocation.
+        retroactive_revinfo=True,
+    )
+    """They must be there for each certificate that names a source, and cover the time."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,7 @@ def validation_context(
     *,
     moment: datetime | None = None,
     material: Material | None = None,
-    revocation: str = SOFT,
+    revocation: Revocation = Revocation.IF_THERE,
 ) -> ValidationContext:
     """Trust in `anchors` (PEM) and nothing else, at `moment` (now if None), offline."""
     helps = material or Material()
@@ -90,9 +113,7 @@ def validation_context(
         moment=moment,
         best_signature_time=moment,
         allow_fetching=False,
-        revocation_mode=revocation,
-        # An answer given later than `moment` tells of `moment`, too, by its revocation date.
-        retroactive_revinfo=True,
+        revinfo_policy=revocation.value,
     )
 
 
@@ -108,7 +129,11 @@ def problem_of(status: SignatureStatus) -> str | None:
     if status.trusted:
         return None
     problem = status.trust_problem_indic
-    return problem.standard_name if problem else "NO_CERTIFICATE_CHAIN_FOUND"
+    # A self-signed certificate that is no anchor leads nowhere, whatever else is wrong with it.
+    if problem is None or status.signing_cert.self_signed != "no":
+        return "NO_CERTIFICATE_CHAIN_FOUND"
+    name: str = problem.standard_name
+    return name
 
 
 def issuers_of(status: SignatureStatus) -> list[x509.Certificate]:
