@@ -217,6 +217,12 @@ class SealVerificationError(TraError):
         self.sub_indication = sub_indication
 
 
+class EvidenceSignatureError(TraError):
+    """Signed evidence is not signed by any of the keys it should be."""
+
+    code = "evidence_signature_wrong"
+
+
 class TooLargeToCheckError(TraError):
     """Checking this file would take more memory or time than any honest file needs; `limit`
     names what it is too much of."""

@@ -122,9 +122,7 @@ async def _validated(
     *,
     revocation: Revocation = Revocation.IF_THERE,
 ) -> TimestampSignatureStatus:
-    context = validation_context(
-        anchors, moment=moment, material=material, revocation=revocation
-    )
+    context = validation_context(anchors, moment=moment, material=material, revocation=revocation)
     fields = await validate_tst_signed_data(token, context, message_imprint_checker(signer_info))
     return TimestampSignatureStatus(**fields)
 

@@ -47,7 +47,6 @@ class Revocation(Enum):
     """They must be there for each certificate that names a source, and cover the time."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Material:
     """Certificates and revocation data that may help; none of it is believed unverified."""

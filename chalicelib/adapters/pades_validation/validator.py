@@ -146,9 +146,7 @@ class _Room:
         problem = problem_of(status) or _issuer_problem(status, proof.at)
         known = False
         if problem is None:
-            strict = await self._validated(
-                seal, sealed_at, proof.material, Revocation.FOR_THE_TIME
-            )
+            strict = await self._validated(seal, sealed_at, proof.material, Revocation.FOR_THE_TIME)
             known = strict.trusted and (stamp is None or stamp.revocation_known)
             # An older answer said "good"; one for the time itself goes before it.
             if (told := problem_of(strict)) in _REVOKED:
