@@ -213,7 +213,9 @@ def _check_logs(
         if outcome in endings:
             look.wrong(REVOKED, finding)
     ended = Outcome.ISSUED in endings or Outcome.VOID in endings
-    _unless(ended, "outcome_log", told.NO_OUTCOME_PROOF, look)
+    _unless(ended or bool(outcomes and not found), "outcome_log", told.NO_OUTCOME_PROOF, look)
+    if ended and bundle.get("state") not in endings:
+        look.wrong(HASH, told.OUTCOME_ENTRY_DIFFERS)
 
 
 def _unless(there: bool, part: str, finding: Finding, look: _Look) -> None:  # noqa: FBT001 - a condition
@@ -339,7 +341,8 @@ def _check_evidence(
         return
     try:
         payload = json.loads(trust.check_jws(_text(jws), trust.jwks))
-        fits = {name: payload[name] for name in _expected(facts)} == _expected(facts)
+        expected = _expected(bundle, facts)
+        fits = {name: payload[name] for name in expected} == expected
     except EvidenceSignatureError:
         look.wrong(SIGNATURE, told.EVIDENCE_SIGNATURE_WRONG)
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -351,8 +354,9 @@ def _check_evidence(
             look.wrong(HASH, told.EVIDENCE_DIFFERS)
 
 
-def _expected(facts: DocumentFacts) -> dict[str, Any]:
-    """What `domain.evidence.issued_evidence` signs of these facts."""
+def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]:
+    """What `domain.evidence.issued_evidence` signs of these facts. Raises KeyError, TypeError."""
+    dated, file = bundle["dated"], bundle["file"]
     return {
         "document_id": facts.document_id,
         "document_type": facts.document_type,
@@ -363,7 +367,16 @@ def _expected(facts: DocumentFacts) -> dict[str, Any]:
         "printed_number": facts.printed_number,
         "content_digest": _HASH_PREFIX + facts.content_digest,
         "file_digest": _HASH_PREFIX + (facts.file_sha256 or ""),
+        "numbered_at": _whole_seconds(bundle["numbered_at"]),
+        "dated": None if dated is None else _whole_seconds(dated),
+        "archive_version": file["archive_version"],
+        "retain_until": _whole_seconds(file["retain_until"]),
     }
+
+
+def _whole_seconds(instant: Any) -> str:
+    """Evidence tells times without the fraction that a bundle has."""
+    return _text(instant).partition(".")[0].removesuffix("Z") + "Z"
 
 
 # -- the file ------------------------------------------------------------------------
