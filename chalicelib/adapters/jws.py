@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import jwt
+import urllib3
 
-from chalicelib.domain.errors import EvidenceSignatureError
+from chalicelib.domain.errors import EvidenceSignatureError, UnavailableError
 
 # Evidence is signed with P-256 only; a set of keys must not choose the algorithm (RFC 8725).
 _ALGORITHM = "ES256"
+_OK = 200
+_LARGEST_SET = 256 * 1024  # bytes
+_TIMEOUT_SECONDS = 10.0
 
 
 def check_jws(jws: str, jwks: Mapping[str, Any]) -> bytes:
@@ -26,6 +31,23 @@ def check_jws(jws: str, jwks: Mapping[str, Any]) -> bytes:
     except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _wrong() from error
     raise _wrong()
+
+
+def fetch(url: str) -> Mapping[str, Any]:
+    """A JWK Set from where the user said it lies. Raises UnavailableError."""
+    try:
+        answer = urllib3.request(
+            "GET", url, timeout=_TIMEOUT_SECONDS, retries=False, preload_content=False
+        )
+        try:
+            found = json.loads(answer.read(_LARGEST_SET)) if answer.status == _OK else None
+        finally:
+            answer.release_conn()
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise UnavailableError(f"{url} gave no keys ({type(error).__name__}).") from error
+    if not isinstance(found, dict):
+        raise UnavailableError(f"{url} gave no keys.")
+    return found
 
 
 def _verified(jws: str, key: Mapping[str, Any]) -> bytes | None:

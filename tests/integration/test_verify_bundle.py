@@ -110,7 +110,7 @@ def test_without_file_it_passes_and_says_so(proved: Proved) -> None:
 
 def changed(name: str, value: Any) -> Callable[[Proved, dict[str, Any]], None]:
     def change(_: Proved, bundle: dict[str, Any]) -> None:
-        part, _, member = name.partition(".")
+        part, _dot, member = name.partition(".")
         if member:
             bundle[part][member] = value
         else:
