@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
+    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.witness import WitnessRoom
 
 
@@ -443,9 +444,32 @@ class House:
 
 def seal_validator() -> SealValidator:
     """What verifies seals offline; needs no settings (the `tra` command uses it)."""
-    from chalicelib.adapters.pades_validation import PadesValidator
+    from chalicelib.adapters.pades_validation import BoundedValidator
 
-    return PadesValidator()
+    return BoundedValidator(seconds=120)
+
+
+def bundle_trust(
+    *,
+    log_keys: tuple[VerifierKey, ...] = (),
+    jwks: Mapping[str, Any] | None = None,
+    anchors: tuple[str, ...] = (),
+) -> BundleTrust:
+    """What verifies evidence bundles under these keys; needs no settings."""
+    from chalicelib.adapters.ed25519 import verify
+    from chalicelib.adapters.jws import check_jws
+    from chalicelib.services.verify_bundle import BundleTrust
+
+    return BundleTrust(
+        verify=verify, check_jws=check_jws, log_keys=log_keys, jwks=jwks, anchors=anchors
+    )
+
+
+def fetch_json(url: str) -> Mapping[str, Any]:
+    """A JSON object from a URL that the user named. Raises UnavailableError."""
+    from chalicelib.adapters.jws import fetch
+
+    return fetch(url)
 
 
 def public_log(url: str) -> HttpLog:

@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,17 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit
+from chalicelib import cli_audit, cli_verify
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
     public_log,
     run_function,
-    seal_validator,
     witness_room,
 )
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.merkle import leaf_hash, verify_inclusion
 from chalicelib.domain.notes import Note, VerifierKey, open_checkpoint
-from chalicelib.services.verify import verify
 from chalicelib.services.witness import witness
 from chalicelib.version import VERSION
 
@@ -177,14 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("-o", "--output", help="default: ID.pdf; - for stdout")
     file.set_defaults(run=_file)
 
-    verify = commands.add_parser("verify", help="verify the seals of a PDF, offline")
-    verify.add_argument("file", metavar="FILE")
-    verify.add_argument(
-        "--trust", action="append", metavar="PEM", help="root certificate (TRA_TRUST_ANCHORS)"
-    )
-    verify.add_argument("--json", action="store_true", help="machine-readable verdict")
-    verify.set_defaults(run=_verify)
-
+    cli_verify.add_to(commands)
     _add_log_commands(commands, identity)
     cli_audit.add_to(commands)
     return parser
@@ -279,19 +270,6 @@ def _file(options: argparse.Namespace, remote: Remote) -> int:
     return 0
 
 
-def _verify(options: argparse.Namespace, remote: Remote) -> int:
-    verdict = verify(
-        Path(options.file).read_bytes(),
-        validator=seal_validator(),
-        anchors=_anchors(options.trust, remote.environment),
-    )
-    if options.json:
-        print(json.dumps(_plain(verdict), ensure_ascii=False, indent=2))
-    else:
-        _print_verdict(verdict)
-    return 0 if verdict.passed else _FAILED
-
-
 def _log(options: argparse.Namespace, remote: Remote) -> int:
     log = public_log(remote.log_url(options.log))
     key = VerifierKey.parse(options.log_key) if options.log_key else log.key()
@@ -370,28 +348,6 @@ def _print_document(document: dict[str, Any]) -> int:
         return _FAILED
     print(document["document_id"], document["printed_number"], document["file"]["sha256"])
     return 0
-
-
-def _print_verdict(verdict: Any) -> None:
-    sub_indication = f" ({verdict.sub_indication})" if verdict.sub_indication else ""
-    print(f"{verdict.indication}{sub_indication}")
-    for finding in verdict.findings:
-        print(f"  {finding.detail_th}\n  {finding.detail}")
-    for seal in verdict.seals:
-        sealed_at = f"{seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC" if seal.sealed_at else "unknown time"
-        print(f"  {seal.field}: {seal.sealer.common_name}, {sealed_at}, {seal.indication}")
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(asdict(value), default=str))
-
-
-def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
-    paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
-    pems = tuple(Path(path).read_text(encoding="ascii") for path in paths if path)
-    if not pems:
-        raise CommandError("Name the root certificate to trust: --trust root.pem.")
-    return pems
 
 
 def _environment() -> dict[str, str]:

@@ -229,6 +229,26 @@ class SealVerificationError(TraError):
         self.sub_indication = sub_indication
 
 
+class EvidenceSignatureError(TraError):
+    """Signed evidence is not signed by any of the keys it should be."""
+
+    code = "evidence_signature_wrong"
+
+
+class TooLargeToCheckError(TraError):
+    """Checking this file would take more memory or time than any honest file needs; `limit`
+    names what it is too much of."""
+
+    code = "too_large_to_check"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"The file is too large or too convoluted to be checked ({limit}).",
+            f"ไฟล์ใหญ่หรือซับซ้อนเกินกว่าจะตรวจสอบได้ ({limit})",
+        )
+        self.limit = limit
+
+
 class TimestampError(TraError):
     """No time-stamp authority gave a token that can be trusted (RFC 3161)."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.domain.errors import SealVerificationError
+from chalicelib.domain.errors import SealVerificationError, TooLargeToCheckError
 from chalicelib.domain.verdict import (
     NOT_PDF,
+    TOO_LARGE,
     UNREADABLE,
+    Circumstances,
     Indication,
+    Rules,
     SealObservation,
     Verdict,
     judge,
@@ -24,12 +27,22 @@ _HEADER = b"%PDF-"
 
 
 class SealValidator(Protocol):
-    def observe(self, pdf: bytes, anchors: Sequence[str]) -> tuple[SealObservation, ...]:
+    def observe(
+        self, pdf: bytes, anchors: Sequence[str], circumstances: Circumstances
+    ) -> tuple[SealObservation, ...]:
         """Every seal in the file, checked against the anchors (PEM). Raises
-        SealVerificationError if the file cannot be read."""
+        SealVerificationError if the file cannot be read, TooLargeToCheckError if reading it
+        would take too much."""
 
 
-def verify(pdf: bytes, *, validator: SealValidator, anchors: Sequence[str]) -> Verdict:
+def verify(
+    pdf: bytes,
+    *,
+    validator: SealValidator,
+    anchors: Sequence[str],
+    circumstances: Circumstances | None = None,
+    rules: Rules | None = None,
+) -> Verdict:
     """The verdict on any bytes at all; only what the bytes say is used, and nothing is
     stored. Never raises for a broken file."""
     # 1. Is it a PDF?
@@ -37,9 +50,11 @@ def verify(pdf: bytes, *, validator: SealValidator, anchors: Sequence[str]) -> V
         return not_verifiable(NOT_PDF, Indication.TOTAL_FAILED, "FORMAT_FAILURE")
     # 2. Look at every seal.
     try:
-        observations = validator.observe(pdf, anchors)
+        observations = validator.observe(pdf, anchors, circumstances or Circumstances())
+    except TooLargeToCheckError:
+        return not_verifiable(TOO_LARGE, Indication.INDETERMINATE, "GENERIC")
     except SealVerificationError as error:
         sub_indication = error.sub_indication or "FORMAT_FAILURE"
         return not_verifiable(UNREADABLE, Indication.TOTAL_FAILED, sub_indication)
     # 3. Judge.
-    return judge(observations)
+    return judge(observations, rules)

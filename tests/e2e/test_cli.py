@@ -44,7 +44,7 @@ def test_issue_show_file_verify(deployment: Deployment, tmp_path: Path) -> None:
     assert bundle["file"]["sha256"] == digest
     pdf = tmp_path / "out.pdf"
     _tra(deployment, "file", document_id, "--agency", "diw", "-o", pdf)
-    verdict = json.loads(_tra(deployment, "verify", pdf, "--json").stdout)
+    (verdict,) = json.loads(_tra(deployment, "verify", pdf, "--json").stdout)["files"]
     assert verdict["indication"] == "TOTAL-PASSED"
     assert shown["file"]["sha256"] == digest
     pdf.write_bytes(pdf.read_bytes().replace(b"/Count 1", b"/Count 2", 1))

@@ -1,0 +1,88 @@
+"""Open a PDF from anybody, within limits, and find the signatures in it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from asn1crypto import parser
+from pyhanko.pdf_utils.decode_limits import (
+    DecodeLimits,
+    DocumentDecodeBudget,
+    StreamDecodeLimits,
+)
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import EmbeddedPdfSignature
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+
+from chalicelib.domain.errors import TooLargeToCheckError
+
+MiB = 1024 * 1024
+
+LARGEST_FILE = 100 * MiB
+MOST_REVISIONS = 64
+MOST_SIGNATURES = 32
+MOST_OBJECTS = 250_000
+"""Objects a file may have, by the marks that stand before them and in its xref tables. One
+costs about 1 kB of memory."""
+
+_DECODING = DecodeLimits(
+    per_stream=StreamDecodeLimits(max_output_size=64 * MiB),
+    document_budget=DocumentDecodeBudget(base_allowance=192 * MiB, max_ratio=3),
+)
+_COVERED = frozenset({SignatureCoverageLevel.ENTIRE_FILE, SignatureCoverageLevel.ENTIRE_REVISION})
+_BYTE_RANGE_NUMBERS = 4
+
+
+def open_pdf(pdf: bytes) -> PdfFileReader:
+    """Raises TooLargeToCheckError before anything is parsed if the file is beyond the limits;
+    pyHanko's errors if it cannot be read."""
+    if len(pdf) > LARGEST_FILE:
+        raise TooLargeToCheckError("bytes")
+    if max(pdf.count(b" obj"), pdf.count(b" 00000 n")) > MOST_OBJECTS:
+        raise TooLargeToCheckError("objects")
+    if pdf.count(b"startxref") > 2 * MOST_REVISIONS:
+        raise TooLargeToCheckError("revisions")
+    reader = PdfFileReader(BytesIO(pdf), decode_limits=_DECODING)
+    if reader.xrefs.total_revisions > MOST_REVISIONS:
+        raise TooLargeToCheckError("revisions")
+    return reader
+
+
+def signatures_in(reader: PdfFileReader) -> list[EmbeddedPdfSignature]:
+    """Seals and document time-stamps that have a field, oldest first."""
+    found = list(reader.embedded_signatures)
+    if len(found) > MOST_SIGNATURES:
+        raise TooLargeToCheckError("signatures")
+    return sorted(found, key=covered_end)
+
+
+def is_document_timestamp(signature: EmbeddedPdfSignature) -> bool:
+    return bool(signature.sig_object_type == "/DocTimeStamp")
+
+
+def covered_end(signature: EmbeddedPdfSignature) -> int:
+    """Where the covered bytes end, as far as the signature says."""
+    numbers = [int(number) for number in signature.byte_range]
+    return numbers[2] + numbers[3] if len(numbers) == _BYTE_RANGE_NUMBERS else 0
+
+
+def covers_its_revision(signature: EmbeddedPdfSignature, pdf: bytes) -> bool:
+    """Whether the covered bytes are everything up to the end of the signature's revision but
+    the signature itself, filled up with zeros, so that nothing else can hide in its room.
+    pyHanko compares lengths and xrefs; this compares bytes."""
+    if signature.evaluate_signature_coverage() not in _COVERED:
+        return False
+    start, end_of_first, start_of_second, _ = (int(number) for number in signature.byte_range)
+    if start != 0 or not 0 < end_of_first < start_of_second <= covered_end(signature) <= len(pdf):
+        return False
+    gap = pdf[end_of_first:start_of_second]
+    contents = signature.pkcs7_content
+    if any(contents[_der_length(contents) :]):
+        return False
+    return gap.upper() == b"<%s>" % contents.hex().upper().encode("ascii")
+
+
+def _der_length(data: bytes) -> int:
+    """Length of the first DER value in `data`, in bytes."""
+    _, _, _, header, content, trailer = parser.parse(data)
+    return len(header) + len(content) + len(trailer)

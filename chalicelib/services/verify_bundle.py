@@ -1,0 +1,414 @@
+"""Verify an evidence bundle (`tra.evidence.v1`, see `bundle`), offline.
+
+Nothing is asked of anybody: the keys of the logs and of the evidence are given. Whoever
+fetches them from a deployment trusts that deployment for them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Protocol
+
+from chalicelib.domain import bundle_verdict as told
+from chalicelib.domain.bundle_verdict import (
+    FORMAT,
+    HASH,
+    MISSING,
+    REVOKED,
+    SIGNATURE,
+    BundleVerdict,
+    DocumentFacts,
+    Problem,
+    judge_bundle,
+)
+from chalicelib.domain.errors import EvidenceSignatureError
+from chalicelib.domain.merkle import ProofError, leaf_hash, verify_inclusion
+from chalicelib.domain.notes import (
+    Checkpoint,
+    NoteError,
+    NoteSignatureError,
+    VerifierKey,
+    Verify,
+    open_checkpoint,
+)
+from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.tlog import (
+    CommitmentError,
+    LeafError,
+    NumberLeaf,
+    Outcome,
+    OutcomeLeaf,
+    SubjectKind,
+    verify_commitment,
+)
+from chalicelib.domain.verdict import Finding, Indication
+from chalicelib.services.bundle import TYPE
+from chalicelib.services.checkpoint import log_key
+
+_BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
+_ENDINGS = {
+    Outcome.VOID: told.DOCUMENT_VOID,
+    Outcome.REVOKED: told.DOCUMENT_REVOKED,
+    Outcome.REPLACED: told.DOCUMENT_REPLACED,
+}
+_HASH_PREFIX = "sha-256:"
+
+
+class RecordProof(Protocol):
+    """What an evidence record proves (RFC 4998 §5.3)."""
+
+    @property
+    def indication(self) -> Indication: ...
+    @property
+    def sub_indication(self) -> str | None: ...
+    @property
+    def findings(self) -> tuple[Finding, ...]: ...
+    @property
+    def proven_at(self) -> datetime | None: ...
+
+
+CheckRecord = Callable[[bytes, bytes, Sequence[str]], RecordProof]
+"""`check(record, data, anchors)`: record in DER, the archived bytes, PEMs."""
+
+CheckJws = Callable[[str, Mapping[str, Any]], bytes]
+"""`check(jws, jwks)` gives the payload. Raises EvidenceSignatureError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleTrust:
+    """What a checker believes, and the cryptography that was passed in. `log_keys`: a key of
+    any log of the deployment speaks for all its logs, which share it under other names."""
+
+    verify: Verify
+    check_jws: CheckJws
+    log_keys: tuple[VerifierKey, ...] = ()
+    jwks: Mapping[str, Any] | None = None
+    anchors: tuple[str, ...] = ()
+    check_record: CheckRecord | None = None
+
+
+@dataclass(slots=True)
+class _Look:
+    """What was found so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def wrong(self, sub_indication: str, finding: Finding) -> None:
+        self.problems.append(Problem(sub_indication, finding))
+
+    def lacks(self, part: str, finding: Finding | None = None) -> None:
+        self.missing.append(part)
+        if finding is not None:
+            self.wrong(MISSING, finding)
+
+
+def verify_bundle(
+    bundle: Mapping[str, Any], *, trust: BundleTrust, pdf: bytes | None = None
+) -> BundleVerdict:
+    """The verdict on any JSON object at all. `pdf` is the file that is said to belong to it."""
+    # 1. Is it a bundle?
+    try:
+        facts = _facts(bundle)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        malformed = [Problem(FORMAT, told.MALFORMED)]
+        return judge_bundle(malformed, checked=(), missing=(), document=None)
+    look = _Look()
+    # 2. Is the content the one that got the number?
+    _check_commitment(bundle, facts, look)
+    # 3. What do the public logs say?
+    _check_logs(bundle, facts, trust, look)
+    # 4. What did the service sign?
+    _check_evidence(bundle, facts, trust, look)
+    # 5. Is the file the one that was archived, and since when is it proven?
+    _check_file(facts, pdf, look)
+    proven_at = _check_record(bundle, pdf, trust, look)
+    return judge_bundle(
+        look.problems,
+        checked=look.checked,
+        missing=look.missing,
+        document=facts,
+        proven_at=proven_at,
+    )
+
+
+# -- the bundle as it is ---------------------------------------------------------
+
+
+def _facts(bundle: Mapping[str, Any]) -> DocumentFacts:
+    if bundle["type"] != TYPE:
+        raise ValueError("another type")
+    Register.parse(_text(bundle["register_id"]))
+    file = bundle["file"]
+    return DocumentFacts(
+        document_id=_text(bundle["document_id"]),
+        document_type=_text(bundle["document_type"]),
+        agency_id=_text(bundle["agency_id"]),
+        register_id=bundle["register_id"],
+        number=_count(bundle["number"]),
+        child=_count(bundle["child"]),
+        printed_number=_text(bundle["printed_number"]),
+        content_digest=_text(bundle["content_digest"]),
+        file_sha256=_text(file["sha256"]) if file is not None else None,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError("not a count")
+    return value
+
+
+# -- the content -------------------------------------------------------------------
+
+
+def _check_commitment(bundle: Mapping[str, Any], facts: DocumentFacts, look: _Look) -> None:
+    try:
+        salt = bytes.fromhex(_text(bundle["salt"]))
+        verify_commitment(_text(bundle["commitment"]), salt, facts.content_digest)
+    except CommitmentError:
+        look.wrong(HASH, told.COMMITMENT_WRONG)
+    except (KeyError, TypeError, ValueError):
+        look.wrong(FORMAT, told.MALFORMED)
+    else:
+        look.checked.append("commitment")
+
+
+# -- the public logs ---------------------------------------------------------------
+
+
+def _check_logs(
+    bundle: Mapping[str, Any], facts: DocumentFacts, trust: BundleTrust, look: _Look
+) -> None:
+    if not trust.log_keys:
+        look.lacks("log_key", told.NO_LOG_KEY)
+        return
+    try:
+        numbers, outcomes = bundle["number_log"], list(bundle["outcome_log"] or ())
+        commitment = _text(bundle["commitment"])
+    except (KeyError, TypeError):
+        look.wrong(FORMAT, told.MALFORMED)
+        return
+    found = _outcomes(outcomes, facts, commitment, trust, look)
+    brought = any(leaf.outcome in _BRINGING_CONTENT for leaf in found)
+    if numbers is None:
+        # An inserted number has no leaf of its own there: the outcome log tells of it.
+        _unless(brought and facts.child > 0, "number_log", told.NO_NUMBER_PROOF, look)
+    else:
+        _check_number(numbers, facts, commitment, trust, look, brought=brought)
+    endings = [leaf.outcome for leaf in found]
+    for outcome, finding in _ENDINGS.items():
+        if outcome in endings:
+            look.wrong(REVOKED, finding)
+    ended = Outcome.ISSUED in endings or Outcome.VOID in endings
+    _unless(ended or bool(outcomes and not found), "outcome_log", told.NO_OUTCOME_PROOF, look)
+    if ended and bundle.get("state") not in endings:
+        look.wrong(HASH, told.OUTCOME_ENTRY_DIFFERS)
+
+
+def _unless(there: bool, part: str, finding: Finding, look: _Look) -> None:  # noqa: FBT001 - a condition
+    if not there:
+        look.lacks(part, finding)
+
+
+def _check_number(
+    said: Any,
+    facts: DocumentFacts,
+    commitment: str,
+    trust: BundleTrust,
+    look: _Look,
+    *,
+    brought: bool,
+) -> None:
+    entry = _entry(said, LogName.NUMBERS, facts, trust, look)
+    if entry is None:
+        return
+    index, raw = entry
+    try:
+        leaf = NumberLeaf.from_bytes(raw)
+    except LeafError:
+        look.wrong(FORMAT, told.NUMBER_ENTRY_DIFFERS)
+        return
+    place = (leaf.register_id, leaf.number, index)
+    fits = place == (facts.register_id, facts.number, facts.number - 1)
+    if leaf.subject_kind is SubjectKind.DOCUMENT:
+        subject = (leaf.subject_id, leaf.commitment, leaf.document_type)
+        fits = fits and subject == (facts.document_id, commitment, facts.document_type)
+    else:  # a number taken ahead: its content came later, by the outcome log
+        fits = fits and brought
+    if fits:
+        look.checked.append("number_log")
+    else:
+        look.wrong(HASH, told.NUMBER_ENTRY_DIFFERS)
+
+
+def _outcomes(
+    said: list[Any], facts: DocumentFacts, commitment: str, trust: BundleTrust, look: _Look
+) -> list[OutcomeLeaf]:
+    """The outcomes that are proven and this document's."""
+    found = []
+    for one in said:
+        entry = _entry(one, LogName.OUTCOMES, facts, trust, look)
+        if entry is None:
+            continue
+        try:
+            leaf = OutcomeLeaf.from_bytes(entry[1])
+        except LeafError:
+            look.wrong(FORMAT, told.OUTCOME_ENTRY_DIFFERS)
+            continue
+        if leaf.seq == entry[0] and _is_of(leaf, facts, commitment):
+            found.append(leaf)
+        else:
+            look.wrong(HASH, told.OUTCOME_ENTRY_DIFFERS)
+    if found:
+        look.checked.append("outcome_log")
+    return found
+
+
+def _is_of(leaf: OutcomeLeaf, facts: DocumentFacts, commitment: str) -> bool:
+    place = (leaf.register_id, leaf.number, leaf.child)
+    if place != (facts.register_id, facts.number, facts.child):
+        return False
+    if leaf.subject_id != facts.document_id:
+        return False
+    if leaf.commitment not in {None, commitment}:
+        return False
+    return leaf.file_digest in {None, facts.file_sha256}
+
+
+def _entry(
+    said: Any, log: LogName, facts: DocumentFacts, trust: BundleTrust, look: _Look
+) -> tuple[int, bytes] | None:
+    """An entry that its log includes, with its place; None if that is not proven."""
+    number_log = log is LogName.NUMBERS
+    try:
+        index, leaf = _count(said["index"]), _text(said["leaf"]).encode()
+        proof = tuple(base64.b64decode(_text(node), validate=True) for node in said["proof"])
+        checkpoint = _checkpoint(_text(said["checkpoint"]).encode(), log, facts, trust)
+        verify_inclusion(leaf_hash(leaf), index, proof, checkpoint.head)
+    except ProofError:
+        look.wrong(HASH, told.NUMBER_PROOF_WRONG if number_log else told.OUTCOME_PROOF_WRONG)
+    except (NoteError, NoteSignatureError):
+        look.wrong(SIGNATURE, told.CHECKPOINT_WRONG)
+    except (KeyError, TypeError, ValueError):
+        look.wrong(FORMAT, told.MALFORMED)
+    else:
+        return index, leaf
+    return None
+
+
+def _checkpoint(note: bytes, log: LogName, facts: DocumentFacts, trust: BundleTrust) -> Checkpoint:
+    """Raises NoteError, NoteSignatureError unless one of the keys signed this log's state."""
+    register = Register.parse(facts.register_id)
+    for position, key in enumerate(trust.log_keys, 1):
+        try:
+            return open_checkpoint(note, _key_of(register, log, key), trust.verify).checkpoint
+        except NoteSignatureError:
+            if position == len(trust.log_keys):
+                raise
+    raise NoteSignatureError("No key was given.", "ไม่ได้ให้กุญแจ")
+
+
+def _key_of(register: Register, log: LogName, key: VerifierKey) -> VerifierKey:
+    address, _, _ = key.name.partition("/v1/registers/")
+    return log_key(register, log, public_url=f"https://{address}", public_key=key.public_key)
+
+
+# -- the signed evidence -------------------------------------------------------------
+
+
+def _check_evidence(
+    bundle: Mapping[str, Any], facts: DocumentFacts, trust: BundleTrust, look: _Look
+) -> None:
+    jws = bundle.get("evidence")
+    if jws is None:
+        look.lacks("evidence", told.NO_EVIDENCE)
+        return
+    if trust.jwks is None:
+        look.lacks("jwks", told.NO_JWKS)
+        return
+    try:
+        payload = json.loads(trust.check_jws(_text(jws), trust.jwks))
+        expected = _expected(bundle, facts)
+        fits = {name: payload[name] for name in expected} == expected
+    except EvidenceSignatureError:
+        look.wrong(SIGNATURE, told.EVIDENCE_SIGNATURE_WRONG)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        look.wrong(FORMAT, told.EVIDENCE_DIFFERS)
+    else:
+        if fits:
+            look.checked.append("evidence")
+        else:
+            look.wrong(HASH, told.EVIDENCE_DIFFERS)
+
+
+def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]:
+    """What `domain.evidence.issued_evidence` signs of these facts. Raises KeyError, TypeError."""
+    dated, file = bundle["dated"], bundle["file"]
+    return {
+        "document_id": facts.document_id,
+        "document_type": facts.document_type,
+        "agency_id": facts.agency_id,
+        "register": facts.register_id,
+        "number": facts.number,
+        "child": facts.child,
+        "printed_number": facts.printed_number,
+        "content_digest": _HASH_PREFIX + facts.content_digest,
+        "file_digest": _HASH_PREFIX + (facts.file_sha256 or ""),
+        "numbered_at": _whole_seconds(bundle["numbered_at"]),
+        "dated": None if dated is None else _whole_seconds(dated),
+        "archive_version": file["archive_version"],
+        "retain_until": _whole_seconds(file["retain_until"]),
+    }
+
+
+def _whole_seconds(instant: Any) -> str:
+    """Evidence tells times without the fraction that a bundle has."""
+    return _text(instant).partition(".")[0].removesuffix("Z") + "Z"
+
+
+# -- the file ------------------------------------------------------------------------
+
+
+def _check_file(facts: DocumentFacts, pdf: bytes | None, look: _Look) -> None:
+    if pdf is None:
+        look.lacks("file")
+    elif sha256(pdf).hexdigest() == facts.file_sha256:
+        look.checked.append("file")
+    else:
+        look.wrong(HASH, told.FILE_DIFFERS)
+
+
+def _check_record(
+    bundle: Mapping[str, Any], pdf: bytes | None, trust: BundleTrust, look: _Look
+) -> datetime | None:
+    """When the evidence record proves the file to have existed. Without a record, a checker
+    or the file, nothing follows: files are proven by their own time-stamps first."""
+    encoded = bundle.get("evidence_record")
+    if encoded is None or trust.check_record is None or pdf is None:
+        look.lacks("evidence_record")
+        return None
+    try:
+        record = base64.b64decode(_text(encoded), validate=True)
+    except (TypeError, ValueError):
+        look.wrong(FORMAT, told.RECORD_MALFORMED)
+        return None
+    proof = trust.check_record(record, pdf, trust.anchors)
+    if proof.indication is Indication.TOTAL_PASSED:
+        look.checked.append("evidence_record")
+        return proof.proven_at
+    for finding in proof.findings:
+        look.wrong(proof.sub_indication or MISSING, finding)
+    return None

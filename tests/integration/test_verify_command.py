@@ -1,0 +1,165 @@
+"""`tra verify` as a person or a script uses it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from chalicelib.bootstrap import house
+from chalicelib.cli import main
+from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.seals import SealLevel
+from chalicelib.services.checkpoint import checkpoint_all, log_key
+from infra.devservices import running
+from tests.fault.harness import World
+from tests.integration.conftest import Api
+from tests.support import attacks
+from tests.support.evidence import LocalSigner
+from tests.support.rooms import Fakes, furnished, sample_event
+from tests.support.foreign_seals import Hand, page
+
+PASSED, FAILED, DOUBT, UNREADABLE = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Files on a disk, as a receiver of a document has them."""
+
+    folder: Path
+    bundle: dict[str, Any]
+    keys: tuple[str, ...]
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def put(self, name: str, content: bytes | dict[str, Any]) -> str:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        (self.folder / name).write_bytes(data)
+        return self.path(name)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    folder = tmp_path_factory.mktemp("desk")
+    with running(tmp_path_factory.mktemp("pki")) as dev:
+        hand = Hand(dev)
+        pdf = page(folder)
+        sealed = {level: hand.seal(pdf, level) for level in (SealLevel.B_T, SealLevel.B_LTA)}
+        crls = {
+            name: urllib3.request("GET", f"{dev.pki.base_url}/{name}.crl").data
+            for name in ("root", "issuing")
+        }
+    fakes = Fakes(signer=LocalSigner())
+    with furnished(fakes.house()):
+        body = json.loads(sample_event("api")["body"])
+        api = Api(fakes)
+        document_id = api.submit({**body, "recipients": ["dbd"]}).json["document_id"]
+        World(fakes).run_to_rest()
+        checkpoint_all(room=house().checkpoint_room)
+        path = {"document_id": document_id}
+        bundle = api.call("GET", "/v1/documents/{document_id}/evidence", path=path).json
+        key = log_key(
+            Register.parse(bundle["register_id"]),
+            LogName.NUMBERS,
+            public_url=house().settings.public_url,
+            public_key=fakes.log_signer.public_key,
+        )
+        jwks = fakes.signer.jwks()
+        archived = next(iter(fakes.archive.files.values()))
+    made = Desk(folder, bundle, ("--log-key", key.vkey, "--jwks", str(folder / "jwks.json")))
+    made.put("root.pem", dev.pki.root_pem.encode())
+    made.put("bundle.json", bundle)
+    made.put("jwks.json", dict(jwks))
+    made.put("archived.pdf", archived)
+    for level, content in sealed.items():
+        made.put(f"{level}.pdf", content)
+    for name, crl in crls.items():
+        made.put(f"{name}.crl", crl)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRA_TRUST_ANCHORS", "TRA_JWKS", "TRA_LOG_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRA_URL", "http://127.0.0.1:9")
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["format"] == "tra.verdicts.v1"
+    files: list[dict[str, Any]] = answer["files"]
+    return files
+
+
+def test_a_pdf_passes(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """E4: a person is told who sealed, when, at which level and until when that is proven."""
+    anchors = ("--anchors", desk.path("root.pem"))
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors, "--lang", "th"]) == PASSED
+    shown = capsys.readouterr().out
+    assert "ผ่านการตรวจสอบ (TOTAL-PASSED)" in shown
+    assert "กรมโรงงานอุตสาหกรรม" in shown
+    assert "B-LTA" in shown
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors, "--lang", "en"]) == PASSED
+    assert "sealed by" in capsys.readouterr().out
+
+
+def test_exit_codes(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """api.md: scripts tell passed, failed, indeterminate and unreadable apart."""
+    anchors = ["--anchors", desk.path("root.pem")]
+    good, doubtful = desk.path("B-LTA.pdf"), desk.path("B-T.pdf")
+    bad = desk.put("bad.pdf", attacks.annotation_added(Path(good).read_bytes()))
+    assert main(["verify", good, *anchors]) == PASSED
+    assert main(["verify", doubtful, *anchors]) == DOUBT
+    assert main(["verify", good, doubtful, *anchors]) == DOUBT
+    assert main(["verify", good, doubtful, bad, *anchors]) == FAILED
+    assert main(["verify", good]) == UNREADABLE
+    assert main(["verify", desk.path("nowhere.pdf"), *anchors]) == UNREADABLE
+    assert main(["verify", desk.put("x.json", b"[1]"), *anchors]) == UNREADABLE
+    assert "--anchors" in capsys.readouterr().err
+
+
+def test_fresh_revocation_data(desk: Desk) -> None:
+    """Issue 4: a B-T file passes with revocation lists that the checker obtained."""
+    lists = ["--crl", desk.path("root.crl"), "--crl", desk.path("issuing.crl")]
+    anchors = ["--anchors", desk.path("root.pem")]
+    assert main(["verify", desk.path("B-T.pdf"), *anchors, *lists]) == PASSED
+
+
+def test_a_bundle_alone(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """P7: a bundle is verified without its file, which is then named as missing."""
+    assert main(["verify", desk.path("bundle.json"), *desk.keys, "--json"]) == PASSED
+    (verdict,) = told(capsys)
+    assert verdict["missing"] == ["file", "evidence_record"]
+    assert main(["verify", desk.path("bundle.json"), "--json"]) == DOUBT
+    (verdict,) = told(capsys)
+    assert [f["code"] for f in verdict["findings"]] == ["log_key_missing", "jwks_missing"]
+
+
+def test_a_bundle_with_its_file(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """P2: both are verified, and the bundle's digest is compared with the file beside it."""
+    anchors = ["--anchors", desk.path("root.pem")]
+    both = ["verify", desk.path("bundle.json"), desk.path("archived.pdf"), "--json", *anchors]
+    main([*both, *desk.keys])
+    bundle, _ = told(capsys)
+    assert "file" in bundle["checked"]
+    other = ["verify", desk.path("B-LTA.pdf"), desk.path("bundle.json"), "--json", *anchors]
+    assert main([*other, *desk.keys]) == FAILED
+    pdf, bundle = told(capsys)
+    assert pdf["indication"] == "TOTAL-PASSED"
+    assert [f["code"] for f in bundle["findings"]] == ["file_differs"]
+
+
+def test_a_tampered_bundle(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """P7: the reason is told in the language asked for."""
+    bundle = copy.deepcopy(desk.bundle)
+    bundle["salt"] = "00" * 32
+    path = desk.put("tampered.json", bundle)
+    assert main(["verify", path, *desk.keys, "--lang", "en"]) == FAILED
+    assert "[commitment_wrong] Salt and content digest" in capsys.readouterr().out
