@@ -18,7 +18,7 @@ from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
-from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
+from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
 
 
 class Clock(Protocol):
@@ -383,9 +383,12 @@ class Archive(Protocol):
         mode: LockMode,
         *,
         media_type: str = "application/pdf",
+        seal_level: SealLevel | None = None,
+        proof_until: datetime | None = None,
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
-        there (P2). Whoever was first wins, for ever."""
+        there (P2). Whoever was first wins, for ever. What is known of the seal lies with
+        the bytes, so that a repeat is told of the seal that won, not of its own."""
 
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""
