@@ -8,34 +8,28 @@ whole token).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol, cast
+from collections.abc import Iterable
+from typing import cast
 
 from asn1crypto import cms, core, crl, ocsp, x509
 
 from chalicelib.adapters.ers import readable
-from chalicelib.adapters.trust import Timestamper, TimestampToken, ValidationData
+from chalicelib.adapters.trust import RevocationSource, Timestamper, TimestampToken, ValidationData
 from chalicelib.domain.algorithms import signature_end
+from chalicelib.domain.errors import RevocationUnknownError, SealError
 from chalicelib.domain.evidence_records import ArchiveStamp, EndReason
 
 _WITH_OTHER_REVOCATION_DATA = "v5"
 """RFC 5652 §5.1: the version of SignedData that holds OCSP answers."""
 
 
-class ChainProver(Protocol):
-    """Who fetches what shows that the certificates of a chain are not revoked now."""
-
-    def prove(self, certificates: Sequence[bytes]) -> ValidationData:
-        """Verified revocation data as of now for the first of `certificates` (DER) and its
-        issuers. Raises RevocationUnknownError, also for one that is revoked."""
-
-
 class EmbeddingStamper:
-    """Asks `timestamper`, and puts into each token what it found out about the authority."""
+    """Asks `timestamper`, and puts into each token what it found out about the authority;
+    `revocation` tells of one that stamped long ago."""
 
-    def __init__(self, timestamper: Timestamper, prover: ChainProver) -> None:
+    def __init__(self, timestamper: Timestamper, revocation: RevocationSource) -> None:
         self._timestamper = timestamper
-        self._prover = prover
+        self._revocation = revocation
 
     def stamp(self, digest: bytes, algorithm: str) -> ArchiveStamp:
         """Nothing is kept: a process that dies half-way has wasted one token. Raises
@@ -46,7 +40,10 @@ class EmbeddingStamper:
     def refresh(self, token: bytes) -> bytes:
         """The same time-stamp, with revocation data as of now: what is covered next then
         shows that its authority was good until then. Raises RevocationUnknownError."""
-        data = self._prover.prove(chain_of(token))
+        try:
+            data = self._revocation.validation_data(chain_of(token))
+        except SealError as error:  # revoked: nothing will ever show that it was not
+            raise RevocationUnknownError(error.detail, error.detail_th) from error
         return with_validation_data(token, data)
 
 
@@ -89,10 +86,24 @@ def with_validation_data(token: bytes, data: ValidationData) -> bytes:
 
 @readable
 def chain_of(token: bytes) -> tuple[bytes, ...]:
-    """The certificate that signed the token, then all others in it (DER)."""
+    """The certificate that signed the token, then each one's issuer as far as the token
+    holds it (DER)."""
     signed = cms.ContentInfo.load(token, strict=True)["content"]
-    signer = signer_of(signed).dump()
-    return (signer, *sorted({*_members(signed["certificates"])} - {signer}))
+    held = [c.chosen for c in signed["certificates"] if isinstance(c.chosen, x509.Certificate)]
+    chain = [signer_of(signed)]
+    while chain[-1].issuer != chain[-1].subject and len(chain) <= len(held):
+        issuer = next((c for c in held if _may_issue(c, chain[-1])), None)
+        if issuer is None:
+            break
+        chain.append(issuer)
+    return tuple(certificate.dump() for certificate in chain)
+
+
+def _may_issue(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    """By name and, where both tell it, by key."""
+    wanted, has = subject.authority_key_identifier, issuer.key_identifier
+    same_key = wanted is None or has is None or wanted == has
+    return bool(issuer.subject == subject.issuer) and same_key
 
 
 @readable

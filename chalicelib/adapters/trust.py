@@ -41,6 +41,13 @@ class ValidationData:
     fresh_until: datetime
 
 
+class RevocationSource(Protocol):
+    def validation_data(self, chain: Sequence[bytes]) -> ValidationData:
+        """Proof that no certificate of `chain` (DER, leaf first, trust anchor last) is
+        revoked, fresh now. Cheap when called again: answers are kept as long as they are
+        fresh. Raises CertificateRevokedError, RevocationUnknownError."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableCredential:
     """A credential that was checked and may seal now.

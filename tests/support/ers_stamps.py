@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from chalicelib.adapters.ers_stamps import EmbeddingStamper
 from chalicelib.adapters.trust import TimestampToken, ValidationData
+from chalicelib.domain.errors import RevocationUnknownError
 
 _DAY = timedelta(days=1)
 
@@ -78,7 +79,7 @@ class Root:
 @dataclass
 class Era:
     """An authority of some years under `root`. Implements trust.Timestamper and
-    ers_stamps.ChainProver, as of the time of `clock`."""
+    trust.RevocationSource, as of the time of `clock`."""
 
     root: Root
     clock: Callable[[], datetime]
@@ -87,6 +88,7 @@ class Era:
     until: datetime = field(default_factory=lambda: year(2030))
     stamped: list[bytes] = field(default_factory=list)
     room: int = 16_384
+    reachable: bool = True
 
     def __post_init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -121,16 +123,16 @@ class Era:
             at=self.clock().replace(microsecond=0),
             authority=self.name,
             ends_at=self.until,
-            validation_data=self.prove(()),
+            validation_data=self.validation_data(()),
         )
 
-    def prove(self, certificates: Sequence[bytes]) -> ValidationData:
+    def validation_data(self, chain: Sequence[bytes]) -> ValidationData:
+        """Of any certificate under the root: it keeps one list for all."""
+        if not self.reachable:
+            raise RevocationUnknownError("The revocation list cannot be reached.")
+        mine = (self.certificate, self.root.certificate)
         return ValidationData(
-            certificates=tuple(
-                c.public_bytes(Encoding.DER) for c in (self.certificate, self.root.certificate)
-            )
-            if not certificates
-            else (),
+            certificates=tuple(chain) or tuple(c.public_bytes(Encoding.DER) for c in mine),
             ocsp_responses=(),
             crls=(self.root.crl(self.clock().replace(microsecond=0)),),
             fresh_until=self.clock() + _DAY,
