@@ -15,11 +15,13 @@ from typing import Any, Protocol
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import FieldFault
+from chalicelib.domain.evidence_records import ArchiveStamp, Chain
+from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.presentation import Attachment
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
-from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
+from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
 
 
 class Clock(Protocol):
@@ -397,15 +399,74 @@ class Archive(Protocol):
         mode: LockMode,
         *,
         media_type: str = "application/pdf",
+        seal_level: SealLevel | None = None,
+        proof_until: datetime | None = None,
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
-        there (P2). Whoever was first wins, for ever."""
+        there (P2). Whoever was first wins, for ever. What is known of the seal lies with
+        the bytes, so that a repeat is told of the seal that won, not of its own."""
 
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""
 
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
         """A short-lived HTTPS link to exactly this version."""
+
+
+# -- evidence records ----------------------------------------------------------
+
+
+class ArchiveStamper(Protocol):
+    """Time-stamps for archives: with all in them that a validator will ask for."""
+
+    def stamp(self, digest: bytes, algorithm: str) -> ArchiveStamp:
+        """A checked time-stamp over `digest` (made with `algorithm`). Raises TimestampError,
+        RevocationUnknownError."""
+
+    def refresh(self, token: bytes) -> bytes:
+        """The same time-stamp with revocation data as of now, for the next one to cover.
+        Raises RevocationUnknownError, also if its authority was revoked."""
+
+
+class EvidenceRecords(Protocol):
+    """RFC 4998 in DER. Pure: nothing outside is asked."""
+
+    def record(self, chains: Sequence[Chain]) -> bytes:
+        """EvidenceRecord."""
+
+    def sequence(self, chains: Sequence[Chain]) -> bytes:
+        """ArchiveTimeStampSequence: what a hash-tree renewal covers of the past."""
+
+    def imprint(self, token: bytes) -> tuple[str, bytes]:
+        """Hash algorithm and digest that a token is over. Raises EvidenceRecordError."""
+
+
+class RoundStore(Protocol):
+    """Rounds and slices of evidence: the index of what lies locked in the archive. Strongly
+    consistent."""
+
+    def rounds(self) -> tuple[Round, ...]:
+        """All, oldest first."""
+
+    def members(self, number: int) -> Members:
+        """What a round covers. Raises EvidenceRecordError if there is no such round."""
+
+    def plan(self, plan: RoundPlan) -> None:
+        """Write the intent of the next round. Raises RegisterConflictError if that number was
+        planned by somebody else."""
+
+    def finish(self, plan: RoundPlan, end: RoundEnd) -> None:
+        """Note the slices of the round and the rounds it covers, then how it ended; the first
+        end stands. Repeatable. Dies half-way: the round has no end yet, and the repeat
+        notes the rest."""
+
+    def slices(self, register: Register) -> tuple[CoveredSlice, ...]:
+        """All of a register, in order."""
+
+    def last_slice(self, register: Register) -> CoveredSlice | None: ...
+
+    def slice_of(self, register: Register, place: int) -> CoveredSlice | None:
+        """The slice that holds this place of the outcome log."""
 
 
 # -- reading for the audit ---------------------------------------------------
@@ -443,6 +504,12 @@ class ArchiveInventory(Protocol):
         """What really lies at each file's key and version; None where nothing does. The
         digest is made from the bytes, or, unless `read_bytes`, is the one the store
         checked when they came. Raises UnavailableError."""
+
+    def digests(
+        self, files: Sequence[ArchivedFile], algorithm: str
+    ) -> tuple[tuple[str, bytes] | None, ...]:
+        """Of the bytes at each file's key and version: SHA-256 (hex), and the digest made with
+        `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError."""
 
     def read(self, key: str) -> bytes | None:
         """The newest version's bytes, for small files. Raises UnavailableError."""

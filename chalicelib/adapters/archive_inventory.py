@@ -58,10 +58,27 @@ class S3ArchiveInventory:
         with translated(_ARCHIVE), ThreadPoolExecutor(_THREADS) as pool:
             return tuple(pool.map(partial(_or_none, look), files))
 
+    def digests(
+        self, files: Sequence[ArchivedFile], algorithm: str
+    ) -> tuple[tuple[str, bytes] | None, ...]:
+        look = partial(self._digests, algorithm)
+        with translated(_ARCHIVE), ThreadPoolExecutor(_THREADS) as pool:
+            return tuple(pool.map(partial(_or_none, look), files))
+
     def read(self, key: str) -> bytes | None:
         with translated(_ARCHIVE):
             found: bytes | None = _or_none(self._newest, key)
             return found
+
+    def _digests(self, algorithm: str, file: ArchivedFile) -> tuple[str, bytes]:
+        there = self._client.get_object(
+            Bucket=self._bucket, Key=file.key, VersionId=file.version_id
+        )
+        recorded, other = hashlib.sha256(), hashlib.new(algorithm)
+        for chunk in there["Body"].iter_chunks(_CHUNK_BYTES):
+            recorded.update(chunk)
+            other.update(chunk)
+        return recorded.hexdigest(), other.digest()
 
     def _newest(self, key: str) -> bytes:
         return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()

@@ -39,7 +39,7 @@ from chalicelib.domain.registers import (
     Register,
 )
 from chalicelib.domain.retention import LockMode
-from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
+from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
     IdempotencyClaim,
@@ -459,6 +459,8 @@ class MemoryArchive:
         mode: LockMode,
         *,
         media_type: str = "application/pdf",
+        seal_level: SealLevel | None = None,
+        proof_until: datetime | None = None,
     ) -> ArchivedFile:
         with self._lock:
             if key not in self.files:
@@ -471,6 +473,8 @@ class MemoryArchive:
                     size=len(sealed),
                     lock_mode=mode,
                     retain_until=retain_until.astimezone(UTC),
+                    seal_level=seal_level,
+                    proof_until=proof_until.astimezone(UTC) if proof_until else None,
                 )
             return self._described[key]
 

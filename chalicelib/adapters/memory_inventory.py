@@ -29,8 +29,19 @@ class MemoryArchiveInventory:
     ) -> tuple[Examined | None, ...]:
         return tuple(self._examine(file, read_bytes=read_bytes) for file in files)
 
+    def digests(
+        self, files: Sequence[ArchivedFile], algorithm: str
+    ) -> tuple[tuple[str, bytes] | None, ...]:
+        return tuple(self._digests(file, algorithm) for file in files)
+
     def read(self, key: str) -> bytes | None:
         return self._archive.files.get(key)
+
+    def _digests(self, file: ArchivedFile, algorithm: str) -> tuple[str, bytes] | None:
+        there, data = self._archive.find(file.key), self._archive.files.get(file.key)
+        if there is None or data is None or there.version_id != file.version_id:
+            return None
+        return hashlib.sha256(data).hexdigest(), hashlib.new(algorithm, data).digest()
 
     def _examine(self, file: ArchivedFile, *, read_bytes: bool) -> Examined | None:
         there = self._archive.find(file.key)

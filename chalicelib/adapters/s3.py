@@ -13,12 +13,14 @@ from chalicelib.adapters.aws import status, translated
 from chalicelib.domain.documents import ArchivedFile
 from chalicelib.domain.errors import ArchiveError
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealLevel
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _NOT_FOUND = 404
 _PRECONDITION_FAILED = 412
+_LEVEL, _PROOF_UNTIL = "tra-seal-level", "tra-proof-until"
 
 
 class S3Archive:
@@ -36,6 +38,8 @@ class S3Archive:
         mode: LockMode,
         *,
         media_type: str = "application/pdf",
+        seal_level: SealLevel | None = None,
+        proof_until: datetime | None = None,
     ) -> ArchivedFile:
         """Idempotency key of this write: the object key.
 
@@ -54,6 +58,7 @@ class S3Archive:
                     ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
                     ObjectLockMode=mode.value,
                     ObjectLockRetainUntilDate=retain_until,
+                    Metadata=_metadata(seal_level, proof_until),
                 )
             except ClientError as error:
                 if status(error) != _PRECONDITION_FAILED:
@@ -68,6 +73,8 @@ class S3Archive:
             size=len(sealed),
             lock_mode=mode,
             retain_until=retain_until.astimezone(UTC),
+            seal_level=seal_level,
+            proof_until=proof_until.astimezone(UTC) if proof_until else None,
         )
 
     def find(self, key: str) -> ArchivedFile | None:
@@ -96,6 +103,8 @@ class S3Archive:
         from a header, because it becomes the register's word for ever (P2)."""
         there = self._client.get_object(Bucket=self._bucket, Key=key)
         body = there["Body"].read()
+        told = there["Metadata"]
+        level, until = told.get(_LEVEL), told.get(_PROOF_UNTIL)
         if "ObjectLockMode" not in there or "ObjectLockRetainUntilDate" not in there:
             raise ArchiveError("The archive holds a version without lock at this document's key.")
         return ArchivedFile(
@@ -105,4 +114,16 @@ class S3Archive:
             size=len(body),
             lock_mode=LockMode(there["ObjectLockMode"]),
             retain_until=there["ObjectLockRetainUntilDate"].astimezone(UTC),
+            seal_level=SealLevel(level) if level else None,
+            proof_until=datetime.fromisoformat(until) if until else None,
         )
+
+
+def _metadata(level: SealLevel | None, proof_until: datetime | None) -> dict[str, str]:
+    """What is known of the seal, as S3 keeps it with the bytes: unchangeable while locked."""
+    told: dict[str, str] = {}
+    if level is not None:
+        told[_LEVEL] = level.value
+    if proof_until is not None:
+        told[_PROOF_UNTIL] = proof_until.astimezone(UTC).isoformat()
+    return told

@@ -13,6 +13,7 @@ from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.registers import Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.tlog import commit
 
 
@@ -91,7 +92,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
-    """Sealed bytes under Object Lock: exactly one version of one key (P2)."""
+    """Sealed bytes under Object Lock: exactly one version of one key (P2).
+
+    `seal_level` and `proof_until` are those of the seal within (see `SealedPdf`); None for
+    what carries none, and for files from before they were kept.
+    """
 
     key: str
     version_id: str
@@ -99,6 +104,8 @@ class ArchivedFile:
     size: int
     lock_mode: LockMode
     retain_until: datetime
+    seal_level: SealLevel | None = None
+    proof_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,6 +263,18 @@ class RevocationUnknownError(TraError):
     retryable = True
 
 
+class HashTreeError(TraError):
+    """Hashes that make no tree, or do not lead to its root (RFC 4998 §4)."""
+
+    code = "hash_tree"
+
+
+class EvidenceRecordError(TraError):
+    """An evidence record cannot be read or made (RFC 4998)."""
+
+    code = "evidence_record"
+
+
 class ArchiveError(TraError):
     """The archive holds something that contradicts the register."""
 

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
+    ArchivedFile,
     Classification,
     Document,
     DocumentState,
@@ -37,6 +38,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.registers import Numbering
+from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.services.preview import Previewed
 
@@ -305,6 +307,20 @@ class FileView(_Answer):
     retain_until: datetime
 
 
+class SealView(_Answer):
+    level: SealLevel = Field(description="PAdES baseline level (EN 319 142-1).")
+    proof_until: datetime | None = Field(
+        description="From then on the file alone no longer proves when it was sealed; its "
+        "evidence record does."
+    )
+
+    @classmethod
+    def of(cls, file: ArchivedFile) -> Self | None:
+        if file.seal_level is None:
+            return None
+        return cls(level=file.seal_level, proof_until=file.proof_until)
+
+
 class NumberView(_Answer):
     number: int
     child: int = Field(description="Place of an inserted number (เลขแทรก) under `number`, else 0.")
@@ -365,6 +381,7 @@ class DocumentView(AcceptedDocument):
     numbering: NumberView | None
     retain_until: datetime | None
     file: FileView | None
+    seal: SealView | None
     reason: ReasonView | None
     waiting: WaitingView | None = Field(
         description="What sealing last waited for; it is tried again by itself."
@@ -403,6 +420,7 @@ class DocumentView(AcceptedDocument):
             )
             if file
             else None,
+            seal=SealView.of(file) if file else None,
             reason=ReasonView(code=reason.code, detail=reason.detail, detail_th=reason.detail_th)
             if reason
             else None,

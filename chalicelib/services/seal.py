@@ -25,6 +25,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.presentation import machine_readable, present
 from chalicelib.domain.retention import LockMode, retain_until
+from chalicelib.domain.seals import SealedPdf
 from chalicelib.ports import (
     Archive,
     Clock,
@@ -110,7 +111,7 @@ def _seal_and_archive(document: Document, room: SealingRoom) -> Document:
     room.sealer.verify_own(sealed, linted)
 
     # 5. Archive, write-once and locked; a file that lies there already wins.
-    file = _archive(document, sealed.pdf, room)
+    file = _archive(document, sealed, room)
 
     # 6. Entry and document become final together.
     return room.registers.finalise(document, file, room.clock())
@@ -165,8 +166,15 @@ def _type_of(document: Document, room: SealingRoom) -> DocumentType:
     return kind
 
 
-def _archive(document: Document, sealed: bytes, room: SealingRoom) -> ArchivedFile:
+def _archive(document: Document, sealed: SealedPdf, room: SealingRoom) -> ArchivedFile:
     if document.numbering is None:
         raise ValueError("only a numbered document is archived")
     until = retain_until(document.numbering.numbered_at, document.retention_years)
-    return room.archive.put_once(archive_key(document), sealed, until, room.lock_mode)
+    return room.archive.put_once(
+        archive_key(document),
+        sealed.pdf,
+        until,
+        room.lock_mode,
+        seal_level=sealed.level,
+        proof_until=sealed.proof_until,
+    )

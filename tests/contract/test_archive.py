@@ -15,6 +15,7 @@ from chalicelib.adapters.memory import MemoryArchive
 from chalicelib.adapters.s3 import S3Archive
 from chalicelib.domain.errors import ArchiveError, UnavailableError
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealLevel
 from chalicelib.ports import Archive
 from tests.support.samples import NOON
 
@@ -48,6 +49,30 @@ def test_the_first_bytes_win(archive: Archive) -> None:
     assert later == first
     assert archive.find("a.pdf") == first
     assert (first.size, first.retain_until) == (5, UNTIL)
+
+
+def test_the_seal_that_won_is_told(archive: Archive) -> None:
+    """Issue 4, 5: until when a file proves itself lies with its bytes, so that a repeat goes on
+    with the proof of the file that won, not of the one it made itself."""
+    first = archive.put_once(
+        "s.pdf",
+        b"first",
+        UNTIL,
+        LockMode.COMPLIANCE,
+        seal_level=SealLevel.B_LTA,
+        proof_until=NOON + timedelta(days=900, microseconds=5),
+    )
+    later = archive.put_once(
+        "s.pdf",
+        b"second",
+        UNTIL,
+        LockMode.COMPLIANCE,
+        seal_level=SealLevel.B_T,
+        proof_until=NOON + timedelta(days=1),
+    )
+    assert later == first == archive.find("s.pdf")
+    assert later.seal_level is SealLevel.B_LTA
+    assert later.proof_until == NOON + timedelta(days=900, microseconds=5)
 
 
 def test_of_many_at_once_one_wins(archive: Archive) -> None:

@@ -38,6 +38,7 @@ from chalicelib.domain.registers import (
     numbering_of,
 )
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf
 from chalicelib.ports import (
     DocumentStore,
@@ -59,6 +60,8 @@ FILE = ArchivedFile(
     size=12,
     lock_mode=LockMode.COMPLIANCE,
     retain_until=NOON + timedelta(days=3650),
+    seal_level=SealLevel.B_LTA,
+    proof_until=NOON + timedelta(days=1000),
 )
 
 

@@ -45,6 +45,7 @@ from chalicelib.domain.registers import (
     WishKind,
 )
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.tlog import Outcome, SubjectKind
 from chalicelib.ports import LogState
 
@@ -126,6 +127,8 @@ class FileMap(MapAttribute[str, object]):
     size = NumberAttribute()
     lock_mode = UnicodeAttribute()
     retain_until = UnicodeAttribute()
+    seal_level = UnicodeAttribute(null=True)
+    proof_until = UnicodeAttribute(null=True)
 
     @classmethod
     def of(cls, file: ArchivedFile) -> FileMap:
@@ -136,6 +139,8 @@ class FileMap(MapAttribute[str, object]):
             size=file.size,
             lock_mode=file.lock_mode.value,
             retain_until=to_text(file.retain_until),
+            seal_level=file.seal_level.value if file.seal_level else None,
+            proof_until=to_text(file.proof_until) if file.proof_until else None,
         )
 
     def to_domain(self) -> ArchivedFile:
@@ -146,6 +151,8 @@ class FileMap(MapAttribute[str, object]):
             size=int(self.size),
             lock_mode=LockMode(self.lock_mode),
             retain_until=to_instant(self.retain_until),
+            seal_level=SealLevel(self.seal_level) if self.seal_level else None,
+            proof_until=to_instant(self.proof_until) if self.proof_until else None,
         )
 
 

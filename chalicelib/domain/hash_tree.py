@@ -1,0 +1,113 @@
+"""Hash trees of evidence records (RFC 4998 §4): many data objects, one hash to time-stamp.
+
+A tree hashes its nodes in groups; within a group they are sorted as bytes and
+concatenated. What one leaf needs to lead to the root again is its reduced hash tree: a list
+of groups, each without the node that the group before it gives.
+
+These trees know no prefix that tells leaves from nodes (RFC 9162 has one), so a digest
+proves data only where somebody has the data, which is what evidence records are for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from itertools import pairwise
+
+from chalicelib.domain.errors import HashTreeError
+
+PartialHashTree = tuple[bytes, ...]
+"""Digests that are hashed together; in a reduced tree, those nobody can compute."""
+
+ReducedHashTree = tuple[PartialHashTree, ...]
+"""From the leaf's own group up to the children of the root."""
+
+_GROUP = 2
+
+
+def digest_of(data: bytes, algorithm: str) -> bytes:
+    """`algorithm` as hashlib names it. Raises HashTreeError for one that is not known."""
+    try:
+        return hashlib.new(algorithm, data, usedforsecurity=True).digest()
+    except (ValueError, TypeError) as error:
+        raise HashTreeError(f"The hash algorithm {algorithm} is not known here.") from error
+
+
+def group_digest(digests: Sequence[bytes], algorithm: str) -> bytes:
+    """The father of a group (RFC 4998 §4.2, steps 3 and 4). A group of one is its own father:
+    hashing it again would prove nothing more."""
+    if not digests:
+        raise HashTreeError("An empty group has no hash.")
+    if len(digests) == 1:
+        return digests[0]
+    return digest_of(b"".join(sorted(digests)), algorithm)
+
+
+class HashTree:
+    """The tree over `leaves`, in the order given. Holds about twice the leaves in memory.
+
+    Groups are pairs; where one is left over, the last group has three, so that every step of
+    a reduced tree adds something.
+    """
+
+    def __init__(self, leaves: Sequence[bytes], algorithm: str = "sha256") -> None:
+        """Raises HashTreeError for no leaves, and for one that is no digest of `algorithm`."""
+        size = len(digest_of(b"", algorithm))
+        if not leaves:
+            raise HashTreeError("A hash tree has at least one leaf.")
+        if any(len(leaf) != size for leaf in leaves):
+            raise HashTreeError(f"A leaf is no {algorithm} digest.")
+        self.algorithm = algorithm
+        self._levels = [tuple(leaves)]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(self._fathers(self._levels[-1]))
+
+    @property
+    def root(self) -> bytes:
+        return self._levels[-1][0]
+
+    def __len__(self) -> int:
+        return len(self._levels[0])
+
+    def reduced(self, index: int) -> ReducedHashTree:
+        """What leads from leaf `index` to the root (RFC 4998 §4.2). The first group is the leaf
+        alone, so that nobody takes its neighbours for parts of the same data object group."""
+        if not 0 <= index < len(self):
+            raise HashTreeError("There is no such leaf.")
+        groups: list[PartialHashTree] = [(self._levels[0][index],)]
+        for level in self._levels[:-1]:
+            first, last = _group_of(index, len(level))
+            groups.append(
+                tuple(sorted(level[at] for at in range(first, last) if at != index)),
+            )
+            index = first // _GROUP
+        return tuple(groups)
+
+    def _fathers(self, nodes: Sequence[bytes]) -> tuple[bytes, ...]:
+        edges = [*range(0, len(nodes) - len(nodes) % _GROUP, _GROUP), len(nodes)]
+        return tuple(group_digest(nodes[a:b], self.algorithm) for a, b in pairwise(edges))
+
+
+def _group_of(index: int, count: int) -> tuple[int, int]:
+    """First and one past the last of the group that holds `index` among `count` nodes."""
+    last_group = count // _GROUP - 1
+    group = min(index // _GROUP, last_group)
+    return group * _GROUP, count if group == last_group else (group + 1) * _GROUP
+
+
+def joined(lower: ReducedHashTree, upper: ReducedHashTree) -> ReducedHashTree:
+    """From a leaf of `lower` to the root of `upper`, whose leaf is the root of `lower`."""
+    return (*lower, *upper[1:])
+
+
+def root_of(reduced: ReducedHashTree, leaf: bytes, algorithm: str) -> bytes:
+    """The root that `reduced` leads `leaf` to (RFC 4998 §4.3). Without groups the leaf is
+    the root. Raises HashTreeError if the first group does not hold the leaf."""
+    if not reduced:
+        return leaf
+    if leaf not in reduced[0]:
+        raise HashTreeError("The hash is not in the first group of the reduced hash tree.")
+    node = group_digest(reduced[0], algorithm)
+    for group in reduced[1:]:
+        node = group_digest((*group, node), algorithm)
+    return node
