@@ -3,7 +3,6 @@ package tra.interop;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import java.io.BufferedReader;
-import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -33,18 +32,25 @@ public final class Main {
      * @param anchor PEM file of the one root to trust; pdfa needs none
      * @param data what an evidence record is about
      * @param loopback may OCSP, CRLs and certificates be fetched from this machine?
+     * @param strict by {@link Policies#strict} instead of the policy that DSS ships?
      */
     record Job(
-            String name, String check, String file, String anchor, String data, boolean loopback) {}
+            String name,
+            String check,
+            String file,
+            String anchor,
+            String data,
+            boolean loopback,
+            boolean strict) {}
 
-    public static void main(String[] arguments) throws IOException {
+    public static void main(String[] arguments) throws Exception {
         Security.addProvider(new BouncyCastleProvider());
         Path reports = Files.createDirectories(Path.of(arguments[0]));
         SealCheck seals = new SealCheck(reports);
         PdfACheck pdfa = new PdfACheck(reports);
         RecordCheck records = new RecordCheck(seals);
 
-        Gson gson = new GsonBuilder().disableHtmlEscaping().create();
+        Gson gson = new GsonBuilder().disableHtmlEscaping().serializeNulls().create();
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         BufferedReader in =
                 new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

@@ -5,6 +5,7 @@ import eu.europa.esig.dss.enumerations.SubIndication;
 import eu.europa.esig.dss.jaxb.object.Message;
 import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
+import eu.europa.esig.dss.model.policy.ValidationPolicy;
 import eu.europa.esig.dss.service.crl.OnlineCRLSource;
 import eu.europa.esig.dss.service.ocsp.OnlineOCSPSource;
 import eu.europa.esig.dss.simplereport.SimpleReport;
@@ -26,8 +27,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The European Commission's DSS on a PDF (PAdES) or XML (XAdES) file, with the validation policy
- * DSS ships, unchanged.
+ * The European Commission's DSS on a PDF (PAdES) or XML (XAdES) file: by the validation policy
+ * DSS ships, unchanged, and for PDF by a strict one (see {@link Policies}).
  *
  * <p>Without {@code loopback} nothing is fetched, so the file has to carry what proves it (levels
  * LT and LTA). With it, OCSP, CRLs and issuers' certificates come from the addresses the
@@ -35,8 +36,10 @@ import java.util.Map;
  */
 final class SealCheck {
     private final Path reports;
+    private final ValidationPolicy shipped = Policies.shipped();
+    private final ValidationPolicy strict = Policies.strict();
 
-    SealCheck(Path reports) {
+    SealCheck(Path reports) throws Exception {
         this.reports = reports;
     }
 
@@ -53,7 +56,7 @@ final class SealCheck {
         SignedDocumentValidator validator = SignedDocumentValidator.fromDocument(document);
         validator.setCertificateVerifier(verifier(job));
         validator.setDetachedContents(detached);
-        Reports made = validator.validateDocument();
+        Reports made = validator.validateDocument(job.strict() ? strict : shipped);
         keep(job.name() + ".dss-simple.xml", made.getXmlSimpleReport());
         keep(job.name() + ".dss-detailed.xml", made.getXmlDetailedReport());
         return made.getSimpleReport();
