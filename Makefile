@@ -8,11 +8,12 @@ BIN := $(ENV)/bin
 UV := $(BIN)/uv
 RUN := $(BIN)/python -m
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes
+VALIDATORS := build/interop/validators/validators.jar
 STAGE ?= dev
 REGION ?= ap-southeast-7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test campaign check format bench package deploy lock clean
+.PHONY: help setup demo up down status test interop campaign check format bench package deploy lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,18 @@ status: setup  ## where it answers
 
 test: setup  ## all tests
 	$(BIN)/pytest
+
+interop: setup $(VALIDATORS)  ## every kind of seal before EU DSS, veraPDF, pdfsig and openssl; needs Java 17
+	@rm -f build/interop/table.md
+	@$(BIN)/pytest -m java tests/interop; outcome=$$?; \
+	  test ! -f build/interop/table.md || { echo; cat build/interop/table.md; }; exit $$outcome
+
+$(VALIDATORS): tests/interop/validators/pom.xml $(wildcard tests/interop/validators/src/main/java/tra/interop/*.java)
+	@for program in java mvn pdfsig openssl; do command -v $$program >/dev/null \
+	  || { echo "make interop needs $$program: infra/install-system-packages.sh installs it"; exit 1; }; done
+	@echo '  build the validators (EU DSS, veraPDF, BouncyCastle), pinned'
+	@mvn --quiet --batch-mode --file tests/interop/validators/pom.xml package
+	@touch $@
 
 campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000
 	@$(RUN) tests.fault.campaign --documents $(or $(DOCUMENTS),5000) $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,146 @@
+"""What all validators said of one file, and the table of all files."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.verdict import Verdict
+
+_HEAD = """\
+| file | EU DSS | level | veraPDF 3a | pdfsig | openssl | Tra |
+|---|---|---|---|---|---|---|
+"""
+# Levels at which the newest signature or time-stamp stands at the very end of the file.
+# At B-LT the validation data come behind the seal, and nothing seals them.
+_SEALED_TO_THE_END = frozenset({SealLevel.B_B, SealLevel.B_T, SealLevel.B_LTA})
+
+
+@dataclass(frozen=True, slots=True)
+class SealAnswer:
+    """What DSS said of the one seal in a file, by one policy."""
+
+    said: Mapping[str, Any]
+
+    @property
+    def indication(self) -> str:
+        """TOTAL-PASSED, TOTAL-FAILED, INDETERMINATE; "unreadable"; "no seal"."""
+        if "error" in self.said:
+            return "unreadable"
+        return str(self._seal["indication"]) if self._seal else "no seal"
+
+    @property
+    def level(self) -> str:
+        """As PAdES-BASELINE-LTA."""
+        return str(self._seal.get("level", "-"))
+
+    @property
+    def findings(self) -> list[str]:
+        """Everything that is not as it should be, of the seal and of its time-stamps."""
+        return [
+            *self._seal.get("errors", ()),
+            *self._seal.get("warnings", ()),
+            *(f for stamp in self._stamps for f in (*stamp["errors"], *stamp["warnings"])),
+        ]
+
+    def accepts(self, level: SealLevel) -> bool:
+        """DSS takes the file for what Tra made: passed at this level, without any remark,
+        all time-stamps good, and nothing behind them."""
+        return (
+            self.indication == "TOTAL-PASSED"
+            and self.level == baseline(level)
+            and not self.findings
+            and all(stamp["indication"] == "PASSED" for stamp in self._stamps)
+            and (level not in _SEALED_TO_THE_END or self.reaches_the_end)
+        )
+
+    @property
+    def reaches_the_end(self) -> bool:
+        return any(token["whole_file"] for token in (self._seal, *self._stamps) if token)
+
+    def __str__(self) -> str:
+        parts = [self.indication, self._seal.get("sub_indication")]
+        parts += [
+            f"time-stamp {stamp['indication']}"
+            for stamp in self._stamps
+            if stamp["indication"] != "PASSED"
+        ]
+        if self._seal and not self.reaches_the_end:
+            parts.append("not the whole file")
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def _seal(self) -> Mapping[str, Any]:
+        seals = self.said.get("signatures", ())
+        return seals[0] if len(seals) == 1 else {}
+
+    @property
+    def _stamps(self) -> list[Mapping[str, Any]]:
+        return list(self._seal.get("timestamps", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One file. `shipped` is DSS by its own policy, `strict` DSS where any change counts."""
+
+    name: str
+    shipped: SealAnswer
+    strict: SealAnswer
+    pdfa: Mapping[str, Any]
+    pdfsig: str
+    openssl: str
+    ours: Verdict
+
+    def __str__(self) -> str:
+        cells = (
+            self.name,
+            str(self.strict),
+            self.strict.level.removeprefix("PAdES-BASELINE-"),
+            _compliance(self.pdfa),
+            _first_line(self.pdfsig),
+            _first_line(self.openssl),
+            ", ".join(filter(None, (self.ours.indication, self.ours.sub_indication))),
+        )
+        return "| " + " | ".join(cells) + " |"
+
+
+def baseline(level: SealLevel) -> str:
+    """As DSS names it: B-B is PAdES-BASELINE-B, B-LTA is PAdES-BASELINE-LTA."""
+    return f"PAdES-BASELINE-{level.removeprefix('B-')}"
+
+
+def table(
+    versions: Mapping[str, str],
+    unsealed: Mapping[str, Mapping[str, Any]],
+    sealed: Iterable[Row],
+    damaged: Iterable[Row],
+) -> str:
+    """All of it in Markdown."""
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    before = "".join(f"| {name} | {_compliance(said)} |\n" for name, said in unsealed.items())
+    return (
+        f"Run on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} "
+        f"{platform.machine()}, {os.cpu_count()} cores, with {listed}.\n\n"
+        f"### Before sealing\n\n| file | veraPDF 3a |\n|---|---|\n{before}\n"
+        f"### Sealed\n\n{_HEAD}{_lines(sealed)}\n"
+        f"### Damaged\n\n{_HEAD}{_lines(damaged)}"
+    )
+
+
+def _lines(rows: Iterable[Row]) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _compliance(said: Mapping[str, Any]) -> str:
+    if "error" in said:
+        return "unreadable"
+    return "compliant" if said["compliant"] else "fails " + ", ".join(said["failed"])
+
+
+def _first_line(said: str) -> str:
+    return said.splitlines()[0].replace("|", "/") if said else "-"
