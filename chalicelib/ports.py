@@ -132,6 +132,11 @@ class DocumentStore(Protocol):
         """Documents with work left whose due time has passed, most overdue first.
         Eventually consistent."""
 
+    def waiting_since(self, state: DocumentState) -> datetime | None:
+        """When the document that waits longest in `state` was submitted; None if none waits.
+        Eventually consistent. Reads what is kept of every document with work left, which is
+        few in quiet times and all that waits in an outage."""
+
     def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
         """Move the due time on; False if somebody else did, or it was settled."""
 

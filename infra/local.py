@@ -39,7 +39,7 @@ from botocore.exceptions import ClientError
 from infra import deploy, onboard
 from infra import package as packaging
 from infra.client import SCOPES
-from infra.pki import issue_seal_certificate, load_pki
+from infra.pki import load_pki
 from infra.progress import PhaseError, Phases
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
             "PublicUrl": url,
             "OidcIssuer": f"{services_url}/oidc",
             "OidcAudience": AUDIENCE,
-            "TimestampUrls": f"{services_url}/pki/tsa",
+            "TimestampUrls": f"{services_url}/pki/tsa {services_url}/pki/tsa2",
             "LockMode": "COMPLIANCE",
         }
         session = _session(region)
@@ -475,6 +475,7 @@ def _onboard(
 
     with (directory / "devservices.log").open("a") as log, contextlib.redirect_stderr(log):
         pki = load_pki(directory / "pki", stage="local")  # its warning was shown once
+        certify = onboard.development_ca(directory / "pki")
     agencies = onboard.onboard(
         onboard.read_agencies(),
         [pki.root_pem],
@@ -482,9 +483,8 @@ def _onboard(
         outputs=stack.outputs,
         session=session,
         directory=DynamoDirectory(stack.outputs["DirectoryTable"]),
-        certify=lambda agency, public_key: issue_seal_certificate(
-            pki, public_key, agency.agency_id, agency.name_th, agency.name_en
-        ),
+        certify=certify,
+        keys=onboard.read_keys(),
     )
     (directory / "pki" / "root.pem").write_text(pki.root_pem)
     return tuple(agency.agency_id for agency in agencies)

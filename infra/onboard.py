@@ -1,15 +1,20 @@
 """Bring agencies into a deployment: seal key, certificate, inbox, directory entry.
 
     python -m infra.onboard --stack tra-dev --chains certificates/
+    python -m infra.onboard --stack tra-dev --chains certificates/ --rotate diw --key RSA_3072
 
-For each agency of `infra/agencies.json`: a P-256 key in KMS that never leaves it
-(alias `alias/<stack>-seal-<agency>`, tags `tra-purpose=seal`, `tra-stack=<stack>`,
-which is what lets `seal` use it), an SQS queue `<stack>-inbox-<agency>` only `deliver`
-may send to, and the entry in the directory. Certificates: locally from the development
-CA; elsewhere from `--chains`, one `<agency>.pem` each (seal certificate first, root
-left out) and `root*.pem` for the trust anchors. An agency whose certificate is not
-there yet gets everything but its seal, and its public key is written beside, as
-`<agency>.public.pem`, for the CA.
+For each agency of `infra/agencies.json`: a key in KMS that never leaves it (P-256, or what
+its `seal_key` says; alias `alias/<stack>-seal-<agency>`, tags `tra-purpose=seal`,
+`tra-stack=<stack>`, which is what lets `seal` use it), an SQS queue
+`<stack>-inbox-<agency>` only `deliver` may send to, and the entry in the directory.
+
+`--rotate` gives one agency another key (alias `…/2`, `…/3`) and puts its certificate first;
+the seal before stays second until it ends, so that no document waits.
+
+Certificates come from `--chains`: `<agency>.pem` and `<agency>-….pem` (seal certificate
+first, root left out), found by their key, and `root*.pem` for the trust anchors; or from the
+development CA in `--development-pki`. A key whose certificate is not there yet seals nothing:
+its public half is written beside, as `<agency>.public.pem`, for the CA.
 
 Repeatable: what exists is found by its name and kept.
 """
@@ -17,6 +22,7 @@ Repeatable: what exists is found by its name and kept.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +37,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import (
+    Certificate,
+    load_pem_x509_certificate,
+    load_pem_x509_certificates,
+)
 
 from chalicelib.domain.directory import Agency
-from chalicelib.domain.seals import SealCredential
+from chalicelib.domain.seals import KeyAlgorithm, SealCredential
+from infra.pki import issue_seal_certificate, load_pki
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -49,8 +60,24 @@ Certify = Callable[[Agency, bytes], Sequence[str] | None]
 
 
 def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
-    entries = json.loads(path.read_text(encoding="utf-8"))["agencies"]
-    return tuple(Agency(**entry) for entry in entries)
+    return tuple(Agency(**_without_key(entry)) for entry in _entries(path))
+
+
+def read_keys(path: Path = AGENCIES) -> dict[str, KeyAlgorithm]:
+    """What kind of seal key each agency wants, where it says so."""
+    return {
+        entry["agency_id"]: KeyAlgorithm(entry["seal_key"])
+        for entry in _entries(path)
+        if "seal_key" in entry
+    }
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text(encoding="utf-8"))["agencies"])
+
+
+def _without_key(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "seal_key"}
 
 
 def onboard(
@@ -62,46 +89,119 @@ def onboard(
     session: boto3.session.Session,
     directory: Directory,
     certify: Certify,
+    keys: Mapping[str, KeyAlgorithm] | None = None,
 ) -> tuple[Agency, ...]:
     """Onboard `agencies` and make `anchors` (PEM) the roots seals must lead to.
 
-    Dies half-way: some agencies are in, each completely or not at all in the
-    directory; running again finishes.
+    An agency that is in already keeps its seals in their order; one whose certificate was
+    issued anew gets it. `keys` counts for agencies that have no key yet. Dies half-way: some
+    agencies are in, each completely or not at all in the directory; running again finishes.
     """
     kms, sqs = session.client("kms"), session.client("sqs")
     directory.put_trust_anchors(anchors)
     done = []
     for agency in agencies:
-        key_id = _seal_key(kms, stack, agency)
-        chain = certify(agency, kms.get_public_key(KeyId=key_id)["PublicKey"])
+        algorithm = (keys or {}).get(agency.agency_id, KeyAlgorithm.P_256)
+        key_ids = _seal_keys(kms, stack, agency) or [_new_key(kms, stack, agency, algorithm, 1)]
+        known = directory.agency(agency.agency_id)
         complete = replace(
             agency,
             inbox_url=_inbox(sqs, stack, agency, outputs),
-            seals=(SealCredential(key_id=key_id, chain_pem=tuple(chain)),) if chain else (),
+            seals=_certified(kms, agency, key_ids, known.seals if known else (), certify),
         )
         directory.put_agency(complete)
         done.append(complete)
     return tuple(done)
 
 
-def _seal_key(kms: KMSClient, stack: str, agency: Agency) -> str:
-    """The ARN of the agency's seal key, made if it is not there."""
-    alias = f"alias/{stack}-seal-{agency.agency_id}"
-    try:
-        return kms.describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
-    except kms.exceptions.NotFoundException:
-        made = kms.create_key(
-            Description=f"Seal of {agency.name_en}",
-            KeySpec="ECC_NIST_P256",
-            KeyUsage="SIGN_VERIFY",
-            Tags=[
-                {"TagKey": "tra-purpose", "TagValue": "seal"},
-                {"TagKey": "tra-stack", "TagValue": stack},
-                {"TagKey": "tra-agency", "TagValue": agency.agency_id},
-            ],
-        )["KeyMetadata"]
-        kms.create_alias(AliasName=alias, TargetKeyId=made["KeyId"])
-        return made["Arn"]
+def rotate(
+    agency_id: str,
+    *,
+    stack: str,
+    session: boto3.session.Session,
+    directory: Directory,
+    certify: Certify,
+    algorithm: KeyAlgorithm = KeyAlgorithm.P_256,
+) -> Agency:
+    """Give an agency another seal and put it first; those before stay behind it.
+
+    Returns the agency as the directory has it then: unchanged if there is no certificate
+    for the new key yet; run it again when there is. Dies half-way: the next run goes on
+    with the key that was made. Raises LookupError if the directory has no such agency.
+    """
+    agency = directory.agency(agency_id)
+    if agency is None:
+        raise LookupError(f"The directory has no agency {agency_id}; onboard it first.")
+    kms = session.client("kms")
+    key_ids = _seal_keys(kms, stack, agency)
+    in_use = {seal.key_id for seal in agency.seals}
+    waiting = [key_id for key_id in key_ids if key_id not in in_use]
+    key_id = (
+        waiting[-1] if waiting else _new_key(kms, stack, agency, algorithm, place=len(key_ids) + 1)
+    )
+    chain = certify(agency, kms.get_public_key(KeyId=key_id)["PublicKey"])
+    if not chain:
+        return agency
+    new = SealCredential(key_id=key_id, chain_pem=tuple(chain))
+    rotated = replace(agency, seals=(new, *agency.seals))
+    directory.put_agency(rotated)
+    return rotated
+
+
+def _certified(
+    kms: KMSClient,
+    agency: Agency,
+    key_ids: Sequence[str],
+    known: Sequence[SealCredential],
+    certify: Certify,
+) -> tuple[SealCredential, ...]:
+    """The seals in the order they are known in, with the certificates there are now; before
+    them, newest first, those that have got their first one."""
+    chains = {
+        key_id: certify(agency, kms.get_public_key(KeyId=key_id)["PublicKey"]) for key_id in key_ids
+    }
+    order = [seal.key_id for seal in known]
+    new = [key_id for key_id in reversed(key_ids) if key_id not in order]
+    kept = {seal.key_id: seal.chain_pem for seal in known}
+    return tuple(
+        SealCredential(key_id=key_id, chain_pem=tuple(chain))
+        for key_id in (*new, *order)
+        if (chain := chains.get(key_id) or kept.get(key_id))
+    )
+
+
+def _seal_keys(kms: KMSClient, stack: str, agency: Agency) -> list[str]:
+    """The ARNs of the agency's seal keys, oldest first."""
+    found: list[str] = []
+    while True:
+        try:
+            described = kms.describe_key(KeyId=_alias(stack, agency, len(found) + 1))
+        except kms.exceptions.NotFoundException:
+            return found
+        found.append(described["KeyMetadata"]["Arn"])
+
+
+def _new_key(
+    kms: KMSClient, stack: str, agency: Agency, algorithm: KeyAlgorithm, place: int
+) -> str:
+    made = kms.create_key(
+        Description=f"Seal of {agency.name_en}",
+        KeySpec=algorithm.value,
+        KeyUsage="SIGN_VERIFY",
+        Tags=[
+            {"TagKey": "tra-purpose", "TagValue": "seal"},
+            {"TagKey": "tra-stack", "TagValue": stack},
+            {"TagKey": "tra-agency", "TagValue": agency.agency_id},
+        ],
+    )["KeyMetadata"]
+    kms.create_alias(AliasName=_alias(stack, agency, place), TargetKeyId=made["KeyId"])
+    return made["Arn"]
+
+
+def _alias(stack: str, agency: Agency, place: int) -> str:
+    """No agency id has a slash, so no agency's second key is another one's first."""
+    first = f"alias/{stack}-seal-{agency.agency_id}"
+    return first if place == 1 else f"{first}/{place}"
 
 
 def _inbox(sqs: SQSClient, stack: str, agency: Agency, outputs: Mapping[str, str]) -> str:
@@ -153,13 +253,31 @@ def chains_in(directory: Path) -> Certify:
     """Certificates a real CA issued, as files; see the module's description."""
 
     def certify(agency: Agency, public_key_der: bytes) -> Sequence[str] | None:
-        path = directory / f"{agency.agency_id}.pem"
-        if not path.exists():
-            _write_public_key(directory / f"{agency.agency_id}.public.pem", public_key_der)
-            return None
-        return _chain_for(path, public_key_der)
+        first = directory / f"{agency.agency_id}.pem"
+        others = sorted(directory.glob(f"{agency.agency_id}-*.pem"))
+        for path in (first, *others):
+            if path.exists() and not path.name.endswith(".public.pem"):
+                chain = load_pem_x509_certificates(path.read_bytes())
+                if _public_key(chain[0]) == public_key_der:
+                    return tuple(c.public_bytes(Encoding.PEM).decode() for c in chain)
+        # The name of a later key tells which key it is of; the first has the agency's.
+        name = f"-{hashlib.sha256(public_key_der).hexdigest()[:8]}" if first.exists() else ""
+        _write_public_key(directory / f"{agency.agency_id}{name}.public.pem", public_key_der)
+        return None
 
     return certify
+
+
+def development_ca(directory: Path) -> Certify:
+    """The development CA whose keys lie in `directory`; it certifies anything."""
+    pki = load_pki(directory, stage="local")
+    return lambda agency, public_key: issue_seal_certificate(
+        pki, public_key, agency.agency_id, agency.name_th, agency.name_en
+    )
+
+
+def _public_key(certificate: Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _write_public_key(path: Path, public_key_der: bytes) -> None:
@@ -167,40 +285,67 @@ def _write_public_key(path: Path, public_key_der: bytes) -> None:
     path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
-def _chain_for(path: Path, public_key_der: bytes) -> tuple[str, ...]:
-    """Raises ValueError if the first certificate is for another key."""
-    certificates = load_pem_x509_certificates(path.read_bytes())
-    certified = certificates[0].public_key()
-    if certified.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != public_key_der:
-        raise ValueError(f"{path}: the first certificate is not for this agency's key in KMS")
-    return tuple(c.public_bytes(Encoding.PEM).decode() for c in certificates)
-
-
 def main() -> int:
     # Only here, so that importing this module needs no table.
     from chalicelib.adapters.dynamodb.directory import DynamoDirectory  # noqa: PLC0415 - see above
 
-    parser = argparse.ArgumentParser(prog="python -m infra.onboard", description=__doc__)
-    parser.add_argument("--stack", required=True)
-    parser.add_argument("--agencies", type=Path, default=AGENCIES)
-    parser.add_argument("--chains", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = _arguments()
     session = boto3.session.Session()
     stacks = session.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"]
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
-    anchors = [path.read_text() for path in sorted(arguments.chains.glob("root*.pem"))]
-    agencies = onboard(
-        read_agencies(arguments.agencies),
-        anchors,
-        stack=arguments.stack,
-        outputs=outputs,
-        session=session,
-        directory=DynamoDirectory(outputs["DirectoryTable"]),
-        certify=chains_in(arguments.chains),
-    )
+    directory = DynamoDirectory(outputs["DirectoryTable"])
+    folder: Path = arguments.chains or arguments.development_pki
+    certify = chains_in(folder) if arguments.chains else development_ca(folder)
+    if arguments.rotate:
+        rotated = rotate(
+            arguments.rotate,
+            stack=arguments.stack,
+            session=session,
+            directory=directory,
+            certify=certify,
+            algorithm=KeyAlgorithm(arguments.key),
+        )
+        agencies: Sequence[Agency] = [rotated]
+    else:
+        agencies = onboard(
+            read_agencies(arguments.agencies),
+            [path.read_text() for path in sorted(folder.glob("root*.pem"))],
+            stack=arguments.stack,
+            outputs=outputs,
+            session=session,
+            directory=directory,
+            certify=certify,
+            keys=read_keys(arguments.agencies),
+        )
     for agency in agencies:
-        print(f"  {agency.agency_id:8} {'sealed' if agency.seals else 'waits for its certificate'}")
+        print(f"  {agency.agency_id:8} {_shown(agency)}")
     return 0
+
+
+def _shown(agency: Agency) -> str:
+    if not agency.seals:
+        return "waits for its certificate"
+    certificate = load_pem_x509_certificate(agency.seals[0].chain_pem[0].encode())
+    behind = f", {len(agency.seals) - 1} before it" if len(agency.seals) > 1 else ""
+    return f"sealed until {certificate.not_valid_after_utc:%Y-%m-%d}{behind}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.onboard",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stack", required=True)
+    parser.add_argument("--agencies", type=Path, default=AGENCIES)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--chains", type=Path, help="where certificates lie")
+    source.add_argument("--development-pki", type=Path, help="where the development CA lies")
+    parser.add_argument("--rotate", metavar="AGENCY", help="give it another seal")
+    parser.add_argument(
+        "--key", choices=[a.value for a in KeyAlgorithm], default=KeyAlgorithm.P_256.value
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -175,6 +175,11 @@ class MemoryLedger:
             ]
         return tuple(sorted(due, key=lambda unsettled: unsettled.due_at)[:limit])
 
+    def waiting_since(self, state: DocumentState) -> datetime | None:
+        with self._lock:
+            kept = [self._documents[document_id] for document_id in self._watched]
+        return min((d.submitted_at for d in kept if d.state is state), default=None)
+
     def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
         with self._lock:
             watch = self._watched.get(seen.document_id)

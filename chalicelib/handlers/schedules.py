@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.bootstrap import house
-from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger, measure
 from chalicelib.services.checkpoint import FailedLog, checkpoint_all
 from chalicelib.services.sweep import sweep as sweep_documents
 
@@ -23,6 +24,7 @@ def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     count("DocumentStubborn", swept.stubborn)
     logger.info(LogEvent.SWEPT, extra=asdict(swept))
     count("ReservationExpired", swept.expired)
+    measure("OldestUnsealedSeconds", swept.oldest_unsealed_seconds, MetricUnit.Seconds)
     return asdict(swept)
 
 

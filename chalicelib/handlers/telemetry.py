@@ -61,6 +61,11 @@ def count(name: str, value: float = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
+def measure(name: str, value: float, unit: MetricUnit) -> None:
+    """Add a measured value to a metric of this invocation."""
+    metrics.add_metric(name=name, unit=unit, value=value)
+
+
 def flush() -> None:
     """Write this invocation's metrics; Powertools warns where there are none."""
     if metrics.metric_set:

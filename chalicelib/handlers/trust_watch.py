@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from chalicelib.bootstrap import House
 from chalicelib.domain.authority_health import AuthorityHealth
 from chalicelib.domain.clock_bound import ClockBound
-from chalicelib.handlers.telemetry import LogEvent, count, logger, metrics
+from chalicelib.handlers.telemetry import LogEvent, count, logger, measure
 
 
 class TrustReport:
@@ -68,16 +68,12 @@ def _tell_clock(bounds: list[tuple[str, ClockBound]]) -> None:
     that the clock is right."""
     authority, worst = max(bounds, key=lambda seen: seen[1].error_at_least)
     _, narrowest = min(bounds, key=lambda seen: seen[1].error_at_most)
-    _milliseconds("ClockErrorBoundMs", worst.error_at_least_ms)
-    _milliseconds("ClockErrorCeilingMs", narrowest.error_at_most_ms)
+    measure("ClockErrorBoundMs", worst.error_at_least_ms, MetricUnit.Milliseconds)
+    measure("ClockErrorCeilingMs", narrowest.error_at_most_ms, MetricUnit.Milliseconds)
     if worst.exceeds():
         logger.error(LogEvent.CLOCK_WRONG, extra=_shown(authority, worst))
     elif not narrowest.keeps():
         logger.info(LogEvent.CLOCK_UNPROVED, extra=_shown(authority, narrowest))
-
-
-def _milliseconds(name: str, value: float) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value)
 
 
 def _shown(authority: str, bound: ClockBound) -> dict[str, object]:

@@ -30,12 +30,14 @@ class Broom:
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What one run did: messages sent anew, how many of them not for the first time, reservations
-    that expired, and documents that could not be sent on just now."""
+    that expired, and documents that could not be sent on just now. And what it saw: how long
+    ago the oldest document was submitted that has a number and no seal yet; 0 if none waits."""
 
     resent: int
     stubborn: int
     expired: int
     failed: int
+    oldest_unsealed_seconds: int
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
@@ -57,7 +59,13 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
         resent += 1
         stubborn += unsettled.sweeps > 0
     expired = expire(registers=broom.registers, clock=broom.clock)
-    return Swept(resent, stubborn, expired, failed)
+    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom))
+
+
+def _oldest_unsealed(broom: Broom) -> int:
+    """Also of documents that are not due: the longer one is stuck, the later it is swept."""
+    since = broom.documents.waiting_since(DocumentState.NUMBERED)
+    return max(0, int((broom.clock() - since).total_seconds())) if since else 0
 
 
 def _resend(unsettled: Unsettled, broom: Broom) -> None:

@@ -329,6 +329,24 @@ def test_two_sweeps_postpone_once(ledger: Ledger) -> None:
     assert (again.due_at, again.sweeps) == (NOON + timedelta(hours=2), 1)
 
 
+def test_how_long_the_oldest_document_waits_for_its_seal(ledger: Ledger) -> None:
+    """P4: the oldest document with a number and no seal is found, however late it is due."""
+    waiting = ledger.documents.waiting_since
+    assert waiting(DocumentState.NUMBERED) is None
+    old, new = (document(f"D{n}", at=NOON + timedelta(minutes=n)) for n in range(2))
+    ledger.accept(old, new)
+    assert waiting(DocumentState.NUMBERED) is None
+    assert waiting(DocumentState.ACCEPTED) == NOON
+    first, second = ledger.number(old, new)
+    for seen in ledger.documents.unsettled(NOON + timedelta(hours=1), 10):
+        ledger.documents.postpone(seen, NOON + timedelta(days=1))
+    assert waiting(DocumentState.NUMBERED) == NOON
+    ledger.registers.finalise(first, FILE, NOON)
+    assert waiting(DocumentState.NUMBERED) == NOON + timedelta(minutes=1)
+    ledger.registers.finalise(second, FILE, NOON)
+    assert waiting(DocumentState.NUMBERED) is None
+
+
 def test_an_issued_document_without_recipients_still_gets_its_evidence(ledger: Ledger) -> None:
     """P4, P5: what has nobody to tell is swept until its evidence is signed."""
     ledger.accept(document())

@@ -7,7 +7,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,14 +190,14 @@ def test_a_dead_authority_rests_and_is_tried_again(room: Room) -> None:
     resting = authorities.health()[0]
     assert (resting.state, resting.failures) == (BreakerState.OPEN, 3)
     assert resting.problem == "answered with status 500"
-    assert resting.rests_for == 30.0
+    assert 20 < resting.rests_for <= 30
     # It has rested and fails again: one request, and it rests once more.
-    room.ticks.now += 31
+    room.ticks.advance(31)
     authorities.stamp(DIGEST)
     authorities.stamp(DIGEST)
     assert room.site.tsa.calls == calls + 1
     # It has rested and answers: it is first again.
-    room.ticks.now += 31
+    room.ticks.advance(31)
     room.site.all_up()
     assert authorities.stamp(DIGEST).authority == room.site.timestamp_urls[0]
     assert authorities.health()[0].state is BreakerState.CLOSED
@@ -210,7 +209,7 @@ def test_one_request_tries_a_rested_authority(room: Room) -> None:
     authorities = room.authorities(failures_to_rest=1)
     room.site.tsa.serve("/tsa", lambda _: Answer(500, "text/plain", b""))
     authorities.stamp(DIGEST)
-    room.ticks.now += 31
+    room.ticks.advance(31)
     asked, go_on = threading.Event(), threading.Event()
     honest = TimestampService(room.site.pki.tsa, [room.site.pki.issuing])
 
@@ -466,7 +465,7 @@ def test_a_token_larger_than_its_room(room: Room) -> None:
 def test_a_precise_authority_bounds_the_clock(room: Room) -> None:
     """A19: the machine's own clock is not accused by an authority on the same machine, and an
     error is found and measured."""
-    authorities = room.authorities(monotonic=monotonic)
+    authorities = room.authorities()
     authorities.stamp(DIGEST)
     right = room.bounds[-1]
     assert right.low <= timedelta(0) <= right.high

@@ -8,10 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 from infra.devhttp import Answer, Call, Service
 from infra.devservices import bind, url_of
 from infra.pki import DevelopmentPki, OcspService, PkiService, TimestampService, open_pki
+from tests.support.rooms import Clock
 
 
 class Station:
@@ -106,21 +108,28 @@ def _nothing(_: Call) -> Answer:
     return Answer(404, "text/plain", b"")
 
 
-class MovingClock:
+class MovingClock(Clock):
     """The machine's clock, moved by as much as a test likes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ahead = timedelta(0)
 
     def __call__(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
+    def advance(self, by: timedelta) -> None:
+        self.ahead += by
+
 
 class Ticks:
-    """A monotonic clock that moves only when a test says so."""
+    """A monotonic clock that a test can move forward."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self._ahead = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return monotonic() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds

@@ -239,6 +239,19 @@ class DynamoDocumentStore:
             ]
         return tuple(sorted(due, key=lambda unsettled: unsettled.due_at)[:limit])
 
+    def waiting_since(self, state: DocumentState) -> datetime | None:
+        with translated():
+            submitted = [
+                item.submitted_at
+                for shard in shards()
+                for item in self.items.unsettled.query(
+                    shard,
+                    filter_condition=self.items.state == state.value,
+                    attributes_to_get=["submitted_at"],
+                )
+            ]
+        return to_instant(min(submitted)) if submitted else None
+
     def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
         item = self.items(DocumentItem.key(seen.document_id))
         with translated():

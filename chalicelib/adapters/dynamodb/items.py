@@ -193,7 +193,9 @@ class ByAgency(GlobalSecondaryIndex["DocumentItem"]):
 class UnsettledIndex(GlobalSecondaryIndex["DocumentItem"]):
     class Meta:
         index_name = "unsettled"
-        projection = IncludeProjection(["document_id", "state", "book_group", "sweeps"])
+        projection = IncludeProjection(
+            ["document_id", "state", "book_group", "sweeps", "submitted_at"]
+        )
 
     unsettled_shard = UnicodeAttribute(hash_key=True)
     due_at = UnicodeAttribute(range_key=True)
