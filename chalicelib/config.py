@@ -48,6 +48,9 @@ class Settings:
     timestamp_urls: tuple[str, ...]
     lock_mode: LockMode
     sweep_after_seconds: int
+    slice_days: int
+    renewal_lead_days: int
+    timestamp_price_satang: int
 
     @property
     def is_production(self) -> bool:
@@ -77,6 +80,9 @@ class Settings:
             timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
             lock_mode=reader.one_of("TRA_LOCK_MODE", LockMode),
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
+            slice_days=reader.number("TRA_SLICE_DAYS"),
+            renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),
+            timestamp_price_satang=reader.number("TRA_TIMESTAMP_PRICE_SATANG"),
         )
         reader.raise_faults()
         if settings.is_production:
