@@ -29,14 +29,17 @@ if TYPE_CHECKING:
     from chalicelib.adapters.tsa import TimestampAuthorities
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
+    from chalicelib.domain.evidence_rounds import RenewalPolicy
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.ports import (
         Archive,
         ArchiveInventory,
+        ArchiveStamper,
         ContentChecker,
         Directory,
         DocumentStore,
         DocumentTypes,
+        EvidenceRecords,
         EvidenceSigner,
         Ids,
         Inboxes,
@@ -48,11 +51,13 @@ if TYPE_CHECKING:
         RegisterPrinter,
         RegisterStore,
         Renderer,
+        RoundStore,
         Sealer,
         WorkQueue,
     )
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
+    from chalicelib.services.bundle import BundleRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
@@ -61,6 +66,8 @@ if TYPE_CHECKING:
     from chalicelib.services.preview import PreviewRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
+    from chalicelib.services.records import RecordRoom
+    from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.sweep import Broom
@@ -161,6 +168,24 @@ class House:
         from chalicelib.adapters.archive_inventory import S3LogInventory
 
         return S3LogInventory(_client("s3"), self.settings.logs_bucket)
+
+    @cached_property
+    def rounds(self) -> RoundStore:
+        from chalicelib.adapters.dynamodb.rounds import DynamoRounds
+
+        return DynamoRounds(self.settings.registers_table)
+
+    @cached_property
+    def evidence_records(self) -> EvidenceRecords:
+        from chalicelib.adapters.ers import DerEvidenceRecords
+
+        return DerEvidenceRecords()
+
+    @cached_property
+    def archive_stamper(self) -> ArchiveStamper:
+        from chalicelib.adapters.ers_stamps import EmbeddingStamper
+
+        return EmbeddingStamper(self.timestamper, self.revocation)
 
     @cached_property
     def number_queue(self) -> WorkQueue:
@@ -370,6 +395,9 @@ class House:
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
+            rounds=self.rounds,
+            records=self.evidence_records,
+            renewal=self.renewal_policy,
             log_key=lambda: self.log_signer.public_key,
             verify=verify,
             clock=self.clock,
@@ -387,6 +415,55 @@ class House:
             signer=self.evidence_signer,
             clock=self.clock,
             lock_mode=self.settings.lock_mode,
+        )
+
+    @cached_property
+    def record_room(self) -> RecordRoom:
+        from chalicelib.services.records import RecordRoom
+
+        return RecordRoom(
+            logs=self.logs,
+            rounds=self.rounds,
+            inventory=self.archive_inventory,
+            records=self.evidence_records,
+        )
+
+    @cached_property
+    def bundle_room(self) -> BundleRoom:
+        from chalicelib.services.bundle import BundleRoom
+
+        return BundleRoom(
+            proving=self.proving_room,
+            records=self.record_room,
+            clock=self.clock,
+            record_due_after=self.renewal_policy.patience,
+        )
+
+    @cached_property
+    def renewal_room(self) -> RenewalRoom:
+        from chalicelib.services.renew import RenewalRoom
+
+        return RenewalRoom(
+            documents=self.documents,
+            registers=self.registers,
+            logs=self.logs,
+            rounds=self.rounds,
+            archive=self.archive,
+            inventory=self.archive_inventory,
+            stamper=self.archive_stamper,
+            records=self.evidence_records,
+            clock=self.clock,
+            lock_mode=self.settings.lock_mode,
+            policy=self.renewal_policy,
+        )
+
+    @property
+    def renewal_policy(self) -> RenewalPolicy:
+        from chalicelib.domain.evidence_rounds import RenewalPolicy
+
+        return RenewalPolicy(
+            slice_days=self.settings.slice_days,
+            lead=timedelta(days=self.settings.renewal_lead_days),
         )
 
     @cached_property

@@ -52,6 +52,9 @@ class Settings:
     lock_mode: LockMode
     sweep_after_seconds: int
     seal_at_once: int
+    slice_days: int
+    renewal_lead_days: int
+    timestamp_price_satang: int
 
     @property
     def is_production(self) -> bool:
@@ -85,6 +88,9 @@ class Settings:
             lock_mode=reader.one_of("TRA_LOCK_MODE", LockMode),
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
             seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
+            slice_days=reader.number("TRA_SLICE_DAYS"),
+            renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),
+            timestamp_price_satang=reader.number("TRA_TIMESTAMP_PRICE_SATANG"),
         )
         reader.raise_faults()
         if settings.is_production:

@@ -149,6 +149,12 @@ class RenewalPolicy:
         days = in_bangkok(now).toordinal() - in_bangkok(last).toordinal()
         return days >= self.slice_days
 
+    @property
+    def patience(self) -> timedelta:
+        """How long after its issue a document may be without record: until the slices are cut,
+        and two daily runs more."""
+        return timedelta(days=self.slice_days + 2)
+
     def due_at(self, round_: Round) -> datetime | None:
         """When a round must be taken over; None while it is being made, and once it was. Never
         before half of its time: an authority that changes its certificate late would

@@ -38,13 +38,16 @@ class Fault(StrEnum):
     CHECKPOINT_HISTORY = "checkpoint_history"
     FORKED_LOG = "forked_log"
     CLOSED_YEAR_WRITTEN = "closed_year_written"
+    RECORD_MISSING = "record_missing"
+    RECORD_WRONG = "record_wrong"
+    RECORD_BEHIND = "record_behind"
     UNFINISHED = "unfinished"
     LOG_BEHIND = "log_behind"
 
     @property
     def is_warning(self) -> bool:
         """Nothing is wrong yet, but somebody should look."""
-        return self in {Fault.UNFINISHED, Fault.LOG_BEHIND}
+        return self in {Fault.UNFINISHED, Fault.LOG_BEHIND, Fault.RECORD_BEHIND}
 
 
 _WORDS: dict[Fault, tuple[str, str]] = {
@@ -118,6 +121,18 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.CLOSED_YEAR_WRITTEN: (
         "The register was written after its year, or contradicts its closing statement.",
         "ทะเบียนถูกเขียนหลังสิ้นปี หรือขัดแย้งกับคำรับรองปิดปี",
+    ),
+    Fault.RECORD_MISSING: (
+        "A file that evidence records are made of is not in the archive.",
+        "ไฟล์ที่ใช้ประกอบระเบียนหลักฐานหายไปจากคลังเอกสาร",
+    ),
+    Fault.RECORD_WRONG: (
+        "Evidence records are over something else than what was issued.",
+        "ระเบียนหลักฐานไม่ตรงกับเอกสารที่ออก",
+    ),
+    Fault.RECORD_BEHIND: (
+        "An evidence record was due long ago and was not made or renewed.",
+        "ระเบียนหลักฐานเลยกำหนดจัดทำหรือต่ออายุ",
     ),
     Fault.UNFINISHED: ("The number waits for its end for too long.", "เลขนี้ค้างอยู่นานเกินไป"),
     Fault.LOG_BEHIND: (

@@ -174,9 +174,7 @@ def download_file(call: Call) -> Response:
     errors=(NotFoundError, NotReadyError, UnavailableError),
 )
 def show_evidence(call: Call) -> Response:
-    return as_json(
-        EvidenceBundle(**bundle(_authorised(call), room=call.house.proving_room).content)
-    )
+    return as_json(EvidenceBundle(**bundle(_authorised(call), room=call.house.bundle_room).content))
 
 
 def _authorised(call: Call) -> Document:

@@ -468,6 +468,10 @@ class EvidenceBundle(_Answer):
     number_log: LogProof | None
     outcome_log: list[LogProof]
     evidence: str | None = Field(description="Compact JWS (ES256), key in the JWKS.")
+    evidence_records: list[str] = Field(
+        description="Evidence record of the file as it stands (RFC 4998), DER in base64; empty "
+        "until its first time-stamp."
+    )
     missing: list[str]
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.documents import ArchivedFile, Document
+from chalicelib.domain.documents import ArchivedFile, Document, DocumentState
 from chalicelib.domain.errors import NotFoundError, NotReadyError
 from chalicelib.domain.registers import LogName, Numbering
+from chalicelib.ports import Clock
 from chalicelib.services.prove import Inclusion, ProvingRoom, prove_inclusion, prove_outcomes
+from chalicelib.services.records import RecordRoom, record_of
 
 TYPE = "tra.evidence.v1"
 
@@ -27,28 +29,50 @@ class Bundle:
     missing: tuple[str, ...]
 
 
-def bundle(document: Document, *, room: ProvingRoom) -> Bundle:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRoom:
+    """Collaborators of `bundle`. `record_due_after` is how long after its issue a document
+    may be without evidence record."""
+
+    proving: ProvingRoom
+    records: RecordRoom
+    clock: Clock
+    record_due_after: timedelta
+
+
+def bundle(document: Document, *, room: BundleRoom) -> Bundle:
     """What proves `document`: its place in the register, the file's digest, the salt of the
-    commitment, proofs that both logs include it, and the signed evidence.
+    commitment, proofs that both logs include it, the signed evidence, and the evidence record
+    (RFC 4998) that goes on proving when all of that has aged.
 
     Raises NotReadyError for a document without number. Reads only.
     """
     if document.numbering is None:
         message = "The document has no number yet, so there is nothing to prove."
         raise NotReadyError(message, "เอกสารยังไม่มีเลข จึงยังไม่มีหลักฐาน")
-    number_log = _number_proof(document, document.numbering, room)
+    number_log = _number_proof(document, document.numbering, room.proving)
     position = (document.numbering.number, document.numbering.child)
-    outcomes = [_plain(i) for i in prove_outcomes(document.register, *position, room=room)]
+    outcomes = [_plain(i) for i in prove_outcomes(document.register, *position, room=room.proving)]
     parts = {"number_log": number_log, "outcome_log": outcomes, "evidence": document.evidence}
+    record = record_of(document, room=room.records)
     missing = tuple(name for name, part in parts.items() if not part)
+    if record is None and _is_due(document, room):
+        missing = (*missing, "evidence_records")
     content = {
         "type": TYPE,
         **_facts(document, document.numbering),
         "file": _file(document.file) if document.file else None,
         **parts,
+        "evidence_records": [base64.b64encode(record).decode()] if record else [],
         "missing": list(missing),
     }
     return Bundle(content, missing)
+
+
+def _is_due(document: Document, room: BundleRoom) -> bool:
+    if document.state is not DocumentState.ISSUED:
+        return False
+    return document.issued_at + room.record_due_after < room.clock()
 
 
 def _facts(document: Document, numbering: Numbering) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _next(room: RenewalRoom) -> RoundPlan | None:
     now = room.clock()
     due = _ready(due_rounds(rounds, room.policy, now), room, now)
     kind, algorithm, members = (
-        _hashes_due(due, room, now) or _stamps_due(due) or _slices_due(rounds, room, now)
+        _hashes_due(due, rounds, room, now) or _stamps_due(due) or _slices_due(rounds, room, now)
     ) or (None, "", Members())
     if kind is None:
         return None
@@ -189,18 +189,21 @@ def _refreshed(number: int, room: RenewalRoom) -> bytes | None:
         return None
 
 
-def _hashes_due(due: Sequence[Round], room: RenewalRoom, now: datetime) -> _Due | None:
-    """All slices whose newest chain rests on these rounds."""
+def _hashes_due(
+    due: Sequence[Round], rounds: Sequence[Round], room: RenewalRoom, now: datetime
+) -> _Due | None:
+    """All slices whose newest chain rests on these rounds. Slices are read later than rounds:
+    one that another run has taken on meanwhile makes this plan fail by its number."""
     algorithm = room.policy.algorithm(now)
     ending = {r.number for r in due if r.algorithm != algorithm and _hash_ends(r, room)}
     if not ending:
         return None
-    rounds = {r.number: r for r in room.rounds.rounds()}
+    known = {r.number: r for r in rounds}
     resting = (
         covered.slice
         for register in room.registers.registers()
         for covered in room.rounds.slices(register)
-        if _head_of(covered.rounds[-1], rounds) in ending
+        if _head_of(covered.rounds[-1], known) in ending
     )
     slices = tuple(islice(resting, room.policy.most_slices))
     is_last = next(resting, None) is None
@@ -213,7 +216,7 @@ def _hash_ends(one: Round, room: RenewalRoom) -> bool:
 
 def _head_of(number: int, rounds: Mapping[int, Round]) -> int:
     """The round on whose time-stamp a round rests by now."""
-    while (covered_by := rounds[number].covered_by) is not None:
+    while number in rounds and (covered_by := rounds[number].covered_by) is not None:
         number = covered_by
     return number
 

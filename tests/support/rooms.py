@@ -25,6 +25,7 @@ from chalicelib.adapters.memory import (
     PlainRenderer,
 )
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
+from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
@@ -71,6 +72,8 @@ class Fakes:
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
     log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
+    rounds: MemoryRounds = field(default_factory=MemoryRounds)
+    stamper: Any = None
     inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
     number_queue: MemoryQueue = field(default_factory=MemoryQueue)
     seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
@@ -94,6 +97,8 @@ class Fakes:
             "archive": self.archive,
             "archive_inventory": MemoryArchiveInventory(self.archive),
             "log_inventory": MemoryLogInventory(self.log_files),
+            "rounds": self.rounds,
+            "archive_stamper": self.stamper,
             "inboxes": self.inboxes,
             "number_queue": self.number_queue,
             "seal_queue": self.seal_queue,

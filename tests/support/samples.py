@@ -79,6 +79,9 @@ def settings(**changes: Any) -> Settings:
         "TRA_LOCK_MODE": "COMPLIANCE",
         "TRA_SWEEP_AFTER_SECONDS": str(int(SWEEP_AFTER.total_seconds())),
         "TRA_SEAL_AT_ONCE": "1",
+        "TRA_SLICE_DAYS": "1",
+        "TRA_RENEWAL_LEAD_DAYS": "365",
+        "TRA_TIMESTAMP_PRICE_SATANG": "300",
     }
     return replace(Settings.from_environment(environment), **changes)
 

@@ -28,6 +28,7 @@ from chalicelib.services.audit.outcomes import (
     expected_of,
     split_by_age,
 )
+from chalicelib.services.audit.records import examine_records
 from chalicelib.services.audit.replay import Replay
 from chalicelib.services.audit.room import AuditRoom, Progress
 
@@ -52,7 +53,9 @@ def audit(register: Register, *, room: AuditRoom) -> Report:
     visit.walk_entries()
     # 4. The archive from its own side: nothing lies there that nobody knows.
     visit.sift_archive()
-    # 5. A closed year is still what was stated of it.
+    # 5. Evidence records are over what was issued, and none is late.
+    visit.examine_records()
+    # 6. A closed year is still what was stated of it.
     visit.examine_closing()
     return visit.report()
 
@@ -219,11 +222,16 @@ class _Visit:
         if entry.number > self.room.registers.head(self.register).last_number:
             self.findings.note(at(entry, Fault.HEAD_MISMATCH))
 
-    # -- 4, 5 ----------------------------------------------------------------
+    # -- 4, 5, 6 ----------------------------------------------------------------
 
     def sift_archive(self) -> None:
         self.counts["keys"] = sift_archive(self.register, room=self.room, findings=self.findings)
         self._show("archive", self.counts["keys"])
+
+    def examine_records(self) -> None:
+        self.counts["evidence_records"] = examine_records(
+            self.register, self.started_at, room=self.room, findings=self.findings
+        )
 
     def examine_closing(self) -> None:
         examine_closing(

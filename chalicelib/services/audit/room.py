@@ -6,14 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from chalicelib.domain.evidence_rounds import RenewalPolicy
 from chalicelib.domain.notes import Verify
 from chalicelib.ports import (
     ArchiveInventory,
     Clock,
     DocumentStore,
+    EvidenceRecords,
     LogInventory,
     LogStore,
     RegisterStore,
+    RoundStore,
 )
 
 PATIENCE = timedelta(hours=24)
@@ -47,10 +50,13 @@ class AuditRoom:
     logs: LogStore
     archive: ArchiveInventory
     log_files: LogInventory
+    rounds: RoundStore
+    records: EvidenceRecords
     log_key: Callable[[], bytes]
     verify: Verify
     clock: Clock
     public_url: str
+    renewal: RenewalPolicy = field(default_factory=RenewalPolicy)
     read_bytes: bool = True
     patience: timedelta = PATIENCE
     watch: Watch = field(default=unwatched)
