@@ -44,7 +44,14 @@ print(json.dumps({"ms": spent * 1000, "modules": sorted(sys.modules)}))
 _FIRST_USE = {
     "Seal": ("chalicelib.adapters.pades", "chalicelib.adapters.typst", "chalicelib.adapters.tsa"),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
-    API: ("chalicelib.adapters.dynamodb.documents", "chalicelib.adapters.s3"),
+    "Verify": ("chalicelib.adapters.pades_validation", "chalicelib.adapters.uploads"),
+    API: (
+        "chalicelib.adapters.dynamodb.documents",
+        "chalicelib.adapters.s3",
+        "chalicelib.services.verify_document",
+        "chalicelib.adapters.verify_function",
+        "chalicelib.adapters.jws",
+    ),
 }
 
 

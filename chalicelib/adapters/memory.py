@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
     FieldFault,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    NotFoundError,
     RegisterClosedError,
     RegisterConflictError,
     SealVerificationError,
@@ -48,6 +49,7 @@ from chalicelib.ports import (
     RenderRequest,
     Search,
     Unsettled,
+    UploadForm,
 )
 
 
@@ -506,6 +508,24 @@ class MarkingSealer:
         mark = f"\n%sealed {sealed.credential.key_id} ".encode()
         if not sealed.pdf.startswith(linted.pdf + mark):
             raise SealVerificationError("This is not our seal.")
+
+
+class MemoryUploads:
+    """Port: Uploads. `files` are the bytes by id; whoever is invited puts them there."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.invited: list[str] = []
+
+    def invite(self, upload_id: str) -> UploadForm:
+        self.invited.append(upload_id)
+        fields = {"key": upload_id}
+        return UploadForm(url="memory:uploads", fields=fields, largest=100 << 20, seconds=900)
+
+    def read(self, upload_id: str) -> bytes:
+        if upload_id not in self.files:
+            raise NotFoundError
+        return self.files[upload_id]
 
 
 class CountingSigner:
