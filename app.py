@@ -15,6 +15,7 @@ from chalicelib.handlers import (
     schedules,
     service,
     verification,
+    verifying,
 )
 
 app = Chalice(app_name="tra")
@@ -30,6 +31,7 @@ for room in (
     closing,
     service,
     previews,
+    verifying,
     queues,
     schedules,
     audits,

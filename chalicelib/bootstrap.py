@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         DocumentTypes,
         EvidenceRecords,
         EvidenceSigner,
+        FileChecker,
         Ids,
         Inboxes,
         LogFiles,
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
         Renderer,
         RoundStore,
         Sealer,
+        Uploads,
         WorkQueue,
+        XmlSealer,
     )
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
 
@@ -224,6 +228,17 @@ class House:
         return PadesSealer(self.credential_checker, self.timestamper, clock=self.clock)
 
     @cached_property
+    def xml_sealer(self) -> XmlSealer:
+        from chalicelib.adapters.xades import XadesSealer
+
+        return XadesSealer(
+            self.credential_checker,
+            self.timestamper,
+            anchors=self.directory.trust_anchors,
+            clock=self.clock,
+        )
+
+    @cached_property
     def revocation(self) -> RevocationSource:
         from chalicelib.adapters.revocation import HttpRevocation
 
@@ -295,6 +310,27 @@ class House:
         return answer(event, self.renderer, self.paper_printer)
 
     @cached_property
+    def file_checker(self) -> FileChecker:
+        from chalicelib.adapters.verify_function import VerifyFunction
+
+        return VerifyFunction(_client("lambda"), self.settings.verify_function)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from chalicelib.adapters.uploads import S3Uploads
+
+        return S3Uploads(_client("s3"), self.settings.uploads_bucket)
+
+    def answer_verification(self, event: dict[str, Any]) -> dict[str, Any]:
+        """What the `verify` function answers; see `adapters/verify_function.py`."""
+        from chalicelib.adapters.pades_validation import BoundedValidator
+        from chalicelib.adapters.verify_function import answer
+        from chalicelib.services.check_file import check_file
+
+        check = partial(check_file, reader=BoundedValidator())
+        return answer(event, check, self.uploads)
+
+    @cached_property
     def token_verifier(self) -> JwksVerifier:
         from chalicelib.adapters.oidc import JwksVerifier
 
@@ -329,6 +365,7 @@ class House:
             types=self.types,
             renderer=self.renderer,
             sealer=self.sealer,
+            xml_sealer=self.xml_sealer,
             archive=self.archive,
             deliver_queue=self.deliver_queue,
             clock=self.clock,
@@ -507,6 +544,32 @@ class House:
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def verification_room(self) -> VerificationRoom:
+        from chalicelib.services.verify_document import VerificationRoom
+
+        return VerificationRoom(
+            documents=self.documents,
+            directory=self.directory,
+            checker=self.file_checker,
+            uploads=self.uploads,
+            bundle_trust=self._own_keys,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    def _own_keys(self) -> BundleTrust:
+        """This deployment's keys. All its logs share one, each under its own name."""
+        from chalicelib.domain.notes import KeyKind, VerifierKey
+
+        _, _, address = self.settings.public_url.partition("://")
+        key = VerifierKey(address, KeyKind.LOG, self.log_signer.public_key)
+        return bundle_trust(
+            log_keys=(key,),
+            jwks=self.evidence_signer.jwks(),
+            anchors=self.directory.trust_anchors(),
         )
 
     @property

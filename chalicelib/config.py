@@ -42,6 +42,8 @@ class Settings:
     evidence_key_id: str
     log_key_id: str
     preview_function: str
+    verify_function: str
+    uploads_bucket: str
     public_url: str
     oidc_issuer: str
     oidc_audience: str
@@ -78,6 +80,8 @@ class Settings:
             evidence_key_id=reader.text("TRA_EVIDENCE_KEY_ID"),
             log_key_id=reader.text("TRA_LOG_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
+            verify_function=reader.text("TRA_VERIFY_FUNCTION"),
+            uploads_bucket=reader.text("TRA_UPLOADS_BUCKET"),
             public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),
             oidc_audience=reader.text("TRA_OIDC_AUDIENCE"),

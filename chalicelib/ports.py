@@ -22,6 +22,7 @@ from chalicelib.domain.presentation import Attachment
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.verdict import CheckedFile
 
 
 class Clock(Protocol):
@@ -393,6 +394,36 @@ class EvidenceSigner(Protocol):
 
     def jwks(self) -> Mapping[str, Any]:
         """The public keys as a JWK Set (RFC 7517)."""
+
+
+class FileChecker(Protocol):
+    """Verification for who must not load a PDF library: the API asks another function."""
+
+    def check(self, pdf: bytes, anchors: Sequence[str]) -> CheckedFile:
+        """Raises UnavailableError."""
+
+    def check_upload(self, upload_id: str, anchors: Sequence[str]) -> CheckedFile:
+        """Raises NotFoundError if nothing was uploaded under this id, UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadForm:
+    """Where and how to send one file: a form POST with these fields and the file last."""
+
+    url: str
+    fields: Mapping[str, str]
+    largest: int
+    seconds: int
+
+
+class Uploads(Protocol):
+    """Files that the public sends to be verified; they are gone within days."""
+
+    def invite(self, upload_id: str) -> UploadForm:
+        """Permission to send one PDF of a limited size."""
+
+    def read(self, upload_id: str) -> bytes:
+        """Raises NotFoundError if there is none, UnavailableError."""
 
 
 class Archive(Protocol):

@@ -58,7 +58,14 @@ _FIRST_USE = {
         "chalicelib.adapters.xades",
     ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
-    API: ("chalicelib.adapters.dynamodb.documents", "chalicelib.adapters.s3"),
+    "Verify": ("chalicelib.adapters.pades_validation", "chalicelib.adapters.uploads"),
+    API: (
+        "chalicelib.adapters.dynamodb.documents",
+        "chalicelib.adapters.s3",
+        "chalicelib.services.verify_document",
+        "chalicelib.adapters.verify_function",
+        "chalicelib.adapters.jws",
+    ),
 }
 
 

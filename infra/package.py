@@ -5,8 +5,8 @@ with `infra/resources.yaml` merged in, then makes of its two archives
 
     app.zip          app.py, chalicelib, chalice       every function
     layer-base.zip   what every function imports       every function
-    layer-seal.zip   typst, pyHanko and what only      `seal`, `preview`
-                     they need
+    layer-seal.zip   typst, pyHanko and what only      `seal`, `preview`,
+                     they need                         `verify`
 
 and `template.json`, which names them by relative path (`infra/deploy.py` uploads
 them). Archives hold only what Lambda runs: tests, stubs, type hints, build tools and
@@ -75,7 +75,7 @@ SEAL_ONLY = frozenset(
 )
 """Distributions that only rendering and sealing import."""
 
-RENDERING_FUNCTIONS = ("Preview", "Seal")
+RENDERING_FUNCTIONS = ("Preview", "Seal", "Verify")
 """Logical ids of the functions that get them."""
 
 BOTOCORE_SERVICES = frozenset({"s3", "dynamodb", "sqs", "kms", "lambda", "sts", "xray"})

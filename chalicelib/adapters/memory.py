@@ -22,6 +22,7 @@ from chalicelib.domain.errors import (
     FieldFault,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    NotFoundError,
     RegisterClosedError,
     RegisterConflictError,
     SealVerificationError,
@@ -49,6 +50,7 @@ from chalicelib.ports import (
     RenderRequest,
     Search,
     Unsettled,
+    UploadForm,
 )
 
 
@@ -543,6 +545,24 @@ class MarkingXmlSealer:
         mark = f"{credentials[0].key_id}-{policy.level}-{self._count}"
         signature = f'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="{mark}"/>'
         return content + signature.encode() + end_tag + name
+
+
+class MemoryUploads:
+    """Port: Uploads. `files` are the bytes by id; whoever is invited puts them there."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.invited: list[str] = []
+
+    def invite(self, upload_id: str) -> UploadForm:
+        self.invited.append(upload_id)
+        fields = {"key": upload_id}
+        return UploadForm(url="memory:uploads", fields=fields, largest=100 << 20, seconds=900)
+
+    def read(self, upload_id: str) -> bytes:
+        if upload_id not in self.files:
+            raise NotFoundError
+        return self.files[upload_id]
 
 
 class CountingSigner:

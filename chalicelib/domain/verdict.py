@@ -173,6 +173,17 @@ class Verdict:
         return self.indication is Indication.TOTAL_PASSED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedFile:
+    """A verdict on a file, its hex SHA-256, and the verification code that its attached
+    content claims, if any: a claim, not a proof."""
+
+    verdict: Verdict
+    sha256: str
+    size: int
+    claimed_code: str | None
+
+
 PASSED = Finding(
     "seal_valid",
     "The seal is valid: the file is exactly as it was sealed.",

@@ -79,10 +79,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _ref(operation.body)}},
-        }
+        content = {"application/json": {"schema": _ref(operation.body)}}
+        for media_type in operation.accepts:
+            _add_form(content, media_type)
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 

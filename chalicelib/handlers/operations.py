@@ -61,16 +61,26 @@ class Call:
         html, plain = accept.find("text/html"), accept.find("application/json")
         return html >= 0 and (plain < 0 or html < plain)
 
-    def json_object(self) -> dict[str, Any]:
-        """The body. Raises RequestTooLargeError, MalformedRequestError."""
+    @property
+    def media_type(self) -> str:
+        """Of the body, without parameters."""
+        declared = str(self.request.headers.get("content-type", ""))
+        return declared.partition(";")[0].strip().lower()
+
+    def body(self, at_most: int) -> bytes:
+        """The bytes of the body. Raises RequestTooLargeError."""
         body = self.request.raw_body or b""
         raw = body.encode() if isinstance(body, str) else body
-        if len(raw) > MAX_BODY_BYTES:
+        if len(raw) > at_most:
             raise RequestTooLargeError(
-                f"The body has {len(raw)} bytes; at most {MAX_BODY_BYTES} are accepted.",
-                f"เนื้อหามี {len(raw)} ไบต์ รับได้ไม่เกิน {MAX_BODY_BYTES} ไบต์",
+                f"The body has {len(raw)} bytes; at most {at_most} are accepted.",
+                f"เนื้อหามี {len(raw)} ไบต์ รับได้ไม่เกิน {at_most} ไบต์",
             )
-        return _json_object(raw)
+        return raw
+
+    def json_object(self) -> dict[str, Any]:
+        """The body. Raises RequestTooLargeError, MalformedRequestError."""
+        return _json_object(self.body(MAX_BODY_BYTES))
 
     def authorise(self, resource: Resource) -> None:
         """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
@@ -92,6 +102,7 @@ class Operation:
     answers: Mapping[int, type[BaseModel] | str]
     also: tuple[type[BaseModel] | str, ...] = ()
     body: type[BaseModel] | None = None
+    accepts: tuple[str, ...] = ()
     query: type[BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[type[TraError], ...] = ()
@@ -112,12 +123,13 @@ def operation(
     also: tuple[type[BaseModel] | str, ...] = (),
     action: Action | None = None,
     body: type[BaseModel] | None = None,
+    accepts: tuple[str, ...] = (),
     query: type[BaseModel] | None = None,
     headers: Mapping[str, str] | None = None,
     errors: tuple[type[TraError], ...] = (),
 ) -> Callable[[View], View]:
     """Declare a route. Without `action` it is public. `also` are other forms of the 200
-    answer: models, or media types of files."""
+    answer: models, or media types of files; `accepts` are other media types of the body."""
 
     def declare(view: View) -> View:
         OPERATIONS.append(
@@ -130,6 +142,7 @@ def operation(
                 answers=answers,
                 also=also,
                 body=body,
+                accepts=accepts,
                 query=query,
                 headers=headers or {},
                 errors=errors,

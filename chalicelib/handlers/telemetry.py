@@ -53,6 +53,7 @@ class LogEvent(StrEnum):
     AUDITED = "TRA-AUD-001 register audited"
     FOUND = "TRA-AUD-002 the audit found something"
     NOT_AUDITED = "TRA-AUD-003 register not audited"
+    VERIFIED = "TRA-VER-001 file or bundle verified"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 
 

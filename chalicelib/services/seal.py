@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
@@ -38,7 +38,9 @@ from chalicelib.ports import (
     RenderRequest,
     Sealer,
     WorkQueue,
+    XmlSealer,
 )
+from chalicelib.services.attach import sealed_attachment
 
 # Who voids what no page can be made of: the function itself (P4: reason, actor, time).
 _ACTOR = "function:seal"
@@ -54,6 +56,7 @@ class SealingRoom:
     types: DocumentTypes
     renderer: Renderer
     sealer: Sealer
+    xml_sealer: XmlSealer
     archive: Archive
     deliver_queue: WorkQueue
     clock: Clock
@@ -99,7 +102,7 @@ def _make(document: Document, room: SealingRoom) -> Document:
 def _seal_and_archive(document: Document, room: SealingRoom) -> Document:
     agency, kind = _authority(document, room), _type_of(document, room)
     try:
-        # 2. Render and lint. What fails here fails for ever: the number ends as void (P4).
+        # 2. Seal the XML to be attached, if there is any; render and lint. What fails here fails for ever: the number ends as void (P4).
         linted = _render(document, agency, kind, room)
     except (RenderError, LintError) as error:
         return _end_unmade(document, Reason.of(error), room)
@@ -136,6 +139,10 @@ def _authority(document: Document, room: SealingRoom) -> Agency:
 
 def _render(document: Document, agency: Agency, kind: DocumentType, room: SealingRoom) -> LintedPdf:
     request = render_request(document, agency, kind, public_url=room.public_url)
+    attachment = sealed_attachment(
+        request.attachment, agency.seals, kind.seal, xml_sealer=room.xml_sealer
+    )
+    request = replace(request, attachment=attachment)
     return room.renderer.lint(room.renderer.render(request), request)
 
 

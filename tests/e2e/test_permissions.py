@@ -29,6 +29,7 @@ FUNCTIONS = (
     "deliver",
     "sweep",
     "preview",
+    "verify",
     "checkpoint",
     "close",
     "audit",

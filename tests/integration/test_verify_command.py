@@ -21,8 +21,8 @@ from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support import attacks
 from tests.support.evidence import LocalSigner
-from tests.support.rooms import Fakes, furnished, sample_event
 from tests.support.foreign_seals import Hand, page
+from tests.support.rooms import Fakes, furnished, sample_event
 
 PASSED, FAILED, DOUBT, UNREADABLE = 0, 1, 2, 3
 

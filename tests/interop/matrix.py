@@ -67,9 +67,7 @@ class Damaged:
         return f"{self.base.name}.{self.what}"
 
 
-MATRIX = tuple(
-    Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True))
-)
+MATRIX = tuple(Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True)))
 
 _HAPPENINGS: dict[str, Callable[[bytes], bytes]] = {
     "flipped-page": damage.flipped_page,

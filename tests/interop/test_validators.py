@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.interop.workshop import Workshop
 
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.domain.seals import SealLevel
@@ -20,7 +21,6 @@ from chalicelib.services.verify import verify
 from infra.devservices import DevServices, running
 from tests.interop.matrix import DAMAGES, MATRIX, TYPES, Damaged, Sealed, rendered
 from tests.interop.verdicts import Row, SealAnswer, table
-from tests.interop.workshop import Workshop
 from tests.support.validators import PROGRAM, Job, ask, openssl, pdfsig, versions
 
 pytestmark = pytest.mark.java
@@ -155,5 +155,3 @@ def test_nobody_takes_it_for_what_was_sealed(said: Said, case: Damaged) -> None:
     row = said.damaged[case.name]
     assert not row.strict.accepts(case.base.level), row.strict.said
     assert not row.ours.passed
-
-

@@ -138,4 +138,3 @@ def _written(writer: IncrementalPdfFileWriter) -> bytes:
     out = BytesIO()
     writer.write(out)
     return out.getvalue()
-

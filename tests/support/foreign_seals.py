@@ -48,12 +48,16 @@ PAGE = """\
 """
 
 
-def page(folder: Path, text: str = PAGE) -> bytes:
+def page(folder: Path, text: str = PAGE, **inputs: str) -> bytes:
     """A PDF/A-3 page with an attachment, as the renderer makes them."""
     source = folder / "page.typ"
     source.write_text(text)
     pdf = typst.compile(
-        str(source), pdf_standards=["a-3a"], font_paths=[str(FONTS)], ignore_system_fonts=True
+        str(source),
+        pdf_standards=["a-3a"],
+        font_paths=[str(FONTS)],
+        ignore_system_fonts=True,
+        sys_inputs=inputs,
     )
     assert isinstance(pdf, bytes)
     return pdf

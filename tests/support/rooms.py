@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +19,24 @@ from chalicelib.adapters.memory import (
     CountingIds,
     CountingSigner,
     MarkingSealer,
+    MarkingXmlSealer,
     MemoryArchive,
     MemoryDirectory,
     MemoryInboxes,
     MemoryLedger,
     MemoryQueue,
+    MemoryUploads,
     PlainRenderer,
 )
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
-from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
+from chalicelib.adapters.memory_rounds import MemoryRounds
+from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
+from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
+from chalicelib.services.check_file import check_file
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
 _EVENTS = Path(__file__).parent.parent.parent / "events"
@@ -47,6 +54,21 @@ def sample_event(name: str) -> dict[str, Any]:
     """The sample event of a trigger."""
     event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     return event
+
+
+class NearLambda:
+    """The `verify` function at the other end of the call, in this process, on the same bytes."""
+
+    def __init__(self, uploads: MemoryUploads, *, broken: bool = False) -> None:
+        self._uploads, self._broken = uploads, broken
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        assert FunctionName == "verify"
+        if self._broken:
+            return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
+        check = partial(check_file, reader=PadesValidator())
+        told = answer(json.loads(Payload), check, self._uploads)
+        return {"Payload": BytesIO(json.dumps(told).encode())}
 
 
 @dataclass
@@ -81,8 +103,10 @@ class Fakes:
     renderer: Any = field(default_factory=PlainRenderer)
     printer: Any = field(default_factory=TypstRegisterPrinter)
     sealer: Any = field(default_factory=MarkingSealer)
+    xml_sealer: Any = field(default_factory=MarkingXmlSealer)
     signer: Any = field(default_factory=CountingSigner)
     seal_at_once: int = 1
+    uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
@@ -105,7 +129,10 @@ class Fakes:
             "deliver_queue": self.deliver_queue,
             "renderer": self.renderer,
             "sealer": self.sealer,
+            "xml_sealer": self.xml_sealer,
             "evidence_signer": self.signer,
+            "uploads": self.uploads,
+            "file_checker": VerifyFunction(NearLambda(self.uploads), "verify"),  # type: ignore[arg-type]  # what is used of it
         }
         # Cached properties: what lies in the instance is what is used.
         vars(house).update({name: wrap(name, port) for name, port in ports.items()})

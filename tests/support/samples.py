@@ -72,6 +72,8 @@ def settings(**changes: Any) -> Settings:
         "TRA_EVIDENCE_KEY_ID": "evidence",
         "TRA_LOG_KEY_ID": "log",
         "TRA_PREVIEW_FUNCTION": "preview",
+        "TRA_VERIFY_FUNCTION": "verify",
+        "TRA_UPLOADS_BUCKET": "uploads",
         "TRA_PUBLIC_URL": "https://tra.test",
         "TRA_OIDC_ISSUER": "https://issuer.test",
         "TRA_OIDC_AUDIENCE": "tra",

@@ -62,7 +62,7 @@ def ask(jobs: Sequence[Job], reports: Path) -> dict[tuple[str, str], dict[str, A
 
 
 def pdfsig(path: Path) -> str:
-    """"ok" if poppler finds the first signature valid, else what it says of it.
+    """ "ok" if poppler finds the first signature valid, else what it says of it.
 
     Its trust store knows no development root (-nocert), and it cannot check document
     time-stamps before poppler 24, so those are left to the others.
@@ -93,7 +93,7 @@ class _Embedded:
 
 
 def openssl(path: Path, anchor: Path) -> str:
-    """"ok" if openssl verifies every signature and time-stamp in the file to the anchor:
+    """ "ok" if openssl verifies every signature and time-stamp in the file to the anchor:
     `cms -verify -cades` (RFC 5035) and `ts -verify`; else what it says first."""
     try:
         embedded = list(_embedded(path.read_bytes()))

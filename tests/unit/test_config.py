@@ -20,6 +20,8 @@ GOOD = {
     "TRA_EVIDENCE_KEY_ID": "k",
     "TRA_LOG_KEY_ID": "log",
     "TRA_PREVIEW_FUNCTION": "p",
+    "TRA_VERIFY_FUNCTION": "v",
+    "TRA_UPLOADS_BUCKET": "u",
     "TRA_PUBLIC_URL": "https://tra.go.th/",
     "TRA_OIDC_ISSUER": "https://id.go.th",
     "TRA_OIDC_AUDIENCE": "tra",

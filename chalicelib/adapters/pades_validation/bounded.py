@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,11 +41,23 @@ class BoundedValidator:
         circumstances: Circumstances | None = None,
     ) -> tuple[SealObservation, ...]:
         """Raises like PadesValidator, and TooLargeToCheckError if a bound was met."""
+        observations: tuple[SealObservation, ...] = self._ask(
+            self.inner.observe, pdf, anchors, circumstances or Circumstances()
+        )
+        return observations
+
+    def claimed_code(self, pdf: bytes) -> str | None:
+        """As PadesValidator; None if a bound was met."""
+        try:
+            code: str | None = self._ask(self.inner.claimed_code, pdf)
+        except TooLargeToCheckError:
+            return None
+        return code
+
+    def _ask(self, work: Callable[..., Any], *question: Any) -> Any:
         context = multiprocessing.get_context("fork")
         mine, theirs = context.Pipe(duplex=False)
-        child = context.Process(
-            target=self._look, args=(theirs, pdf, anchors, circumstances or Circumstances())
-        )
+        child = context.Process(target=self._work, args=(theirs, work, question))
         child.start()
         theirs.close()
         try:
@@ -55,34 +67,29 @@ class BoundedValidator:
             child.join()
             mine.close()
 
-    def _look(self, answers: Connection, *question: Any) -> None:
+    def _work(self, answers: Connection, work: Callable[..., Any], question: Any) -> None:
         _limit(self.seconds, self.memory)
         try:
-            answers.send(self.inner.observe(*question))
+            answers.send((None, work(*question)))
         except MemoryError:
-            answers.send((_TOO_LARGE, "memory"))
+            answers.send((TooLargeToCheckError, ("memory",)))
         except TooLargeToCheckError as error:
-            answers.send((_TOO_LARGE, error.limit))
+            answers.send((TooLargeToCheckError, (error.limit,)))
         except SealVerificationError as error:
-            answers.send((_UNREADABLE, error.detail, error.sub_indication))
+            answers.send((SealVerificationError, (error.detail, error.sub_indication)))
 
 
-_TOO_LARGE, _UNREADABLE = "too large", "unreadable"
-
-
-def _answer(answers: Connection, seconds: float) -> tuple[SealObservation, ...]:
-    told: Any
+def _answer(answers: Connection, seconds: float) -> Any:
+    """What the process sent: a value, or an error and what it is made of."""
+    if not answers.poll(seconds):
+        raise TooLargeToCheckError("seconds")
     try:
-        told = answers.recv() if answers.poll(seconds) else (_TOO_LARGE, "seconds")
-    except EOFError:  # killed by a limit, without a word
-        told = (_TOO_LARGE, "memory")
-    match told:
-        case (str(kind), limit) if kind == _TOO_LARGE:
-            raise TooLargeToCheckError(limit)
-        case (str(kind), detail, sub_indication) if kind == _UNREADABLE:
-            raise SealVerificationError(detail, sub_indication)
-    observations: tuple[SealObservation, ...] = told
-    return observations
+        error, told = answers.recv()
+    except EOFError as ended:  # killed by a limit, without a word
+        raise TooLargeToCheckError("memory") from ended
+    if error is not None:
+        raise error(*told)
+    return told
 
 
 def _limit(seconds: int, memory: int) -> None:

@@ -14,6 +14,7 @@ from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko.sign.validation.errors import SignatureValidationError
 
 from chalicelib.adapters.pades_validation.changes import changes_after
+from chalicelib.adapters.pades_validation.claim import claimed_code
 from chalicelib.adapters.pades_validation.proofs import Proof, prove, signature_timestamp
 from chalicelib.adapters.pades_validation.reading import (
     covered_end,
@@ -77,6 +78,13 @@ class PadesValidator:
             if isinstance(error.__cause__, PdfDecodeLimitError | RecursionError):
                 raise TooLargeToCheckError(type(error).__name__) from error
             raise _unreadable(error, "FORMAT_FAILURE") from error
+
+    def claimed_code(self, pdf: bytes) -> str | None:
+        """See `claim`; None for whatever cannot be read."""
+        try:
+            return claimed_code(pdf)
+        except Exception:  # noqa: BLE001 - a stranger's file may fail in any way; it claims nothing then
+            return None
 
 
 def _unreadable(error: Exception, sub_indication: str) -> SealVerificationError:

@@ -1,0 +1,125 @@
+"""Verification by the `verify` function (port: FileChecker), called synchronously.
+
+Both ends of the call live here: what `VerifyFunction` sends, `answer` reads. The function gets
+the anchors with the question, so that the process that parses strangers' files can reach no
+table and no key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters.aws import translated
+from chalicelib.domain.errors import NotFoundError, UnavailableError
+from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.verdict import (
+    Aspect,
+    CheckedFile,
+    Finding,
+    Indication,
+    Sealer,
+    SealVerdict,
+    Verdict,
+)
+from chalicelib.ports import Uploads
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+Check = Callable[[bytes, Sequence[str]], CheckedFile]
+
+
+class VerifyFunction:
+    """Lambda Invoke, request and response; nothing is stored on the way."""
+
+    def __init__(self, client: LambdaClient, function_name: str) -> None:
+        self._client = client
+        self._function_name = function_name
+
+    def check(self, pdf: bytes, anchors: Sequence[str]) -> CheckedFile:
+        return self._ask({"pdf": base64.b64encode(pdf).decode(), "anchors": list(anchors)})
+
+    def check_upload(self, upload_id: str, anchors: Sequence[str]) -> CheckedFile:
+        return self._ask({"upload": upload_id, "anchors": list(anchors)})
+
+    def _ask(self, question: Mapping[str, Any]) -> CheckedFile:
+        payload = json.dumps(question).encode()
+        with translated("verification"):
+            reply = self._client.invoke(FunctionName=self._function_name, Payload=payload)
+            raw = reply["Payload"].read()
+        if reply.get("FunctionError"):
+            raise UnavailableError("The verification failed; repeat the request.")
+        body: dict[str, Any] = json.loads(raw)
+        if body.get("fault") == NotFoundError.code:
+            raise NotFoundError
+        return _from_wire(body)
+
+
+def answer(event: Mapping[str, Any], check: Check, uploads: Uploads) -> dict[str, Any]:
+    """What the function answers to what `VerifyFunction` sent."""
+    try:
+        pdf = _pdf_of(event, uploads)
+    except NotFoundError as error:
+        return {"fault": error.code}
+    checked: dict[str, Any] = json.loads(
+        json.dumps(asdict(check(pdf, event["anchors"])), default=_told)
+    )
+    return checked
+
+
+def _pdf_of(event: Mapping[str, Any], uploads: Uploads) -> bytes:
+    if "upload" in event:
+        return uploads.read(event["upload"])
+    return base64.b64decode(event["pdf"])
+
+
+def _told(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(type(value).__name__)
+    return value.isoformat()
+
+
+# -- back from JSON -----------------------------------------------------------------
+
+
+def _from_wire(body: Mapping[str, Any]) -> CheckedFile:
+    verdict = body["verdict"]
+    return CheckedFile(
+        verdict=Verdict(
+            indication=Indication(verdict["indication"]),
+            sub_indication=verdict["sub_indication"],
+            findings=_findings(verdict["findings"]),
+            seals=tuple(_seal(seal) for seal in verdict["seals"]),
+        ),
+        sha256=body["sha256"],
+        size=body["size"],
+        claimed_code=body["claimed_code"],
+    )
+
+
+def _findings(told: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    return tuple(Finding(**{**one, "aspect": Aspect(one["aspect"])}) for one in told)
+
+
+def _seal(told: Mapping[str, Any]) -> SealVerdict:
+    return SealVerdict(
+        indication=Indication(told["indication"]),
+        sub_indication=told["sub_indication"],
+        findings=_findings(told["findings"]),
+        field=told["field"],
+        sealer=Sealer(**told["sealer"]),
+        sealed_at=_instant(told["sealed_at"]),
+        level=SealLevel(told["level"]),
+        document_timestamps=tuple(datetime.fromisoformat(at) for at in told["document_timestamps"]),
+        proof_until=_instant(told["proof_until"]),
+        notes=_findings(told["notes"]),
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

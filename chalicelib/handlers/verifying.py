@@ -1,0 +1,95 @@
+"""Public verification of files and bundles, and the function that parses strangers' files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.bootstrap import house
+from chalicelib.domain.errors import (
+    InvalidRequestError,
+    MalformedRequestError,
+    NotFoundError,
+    RequestTooLargeError,
+    UnavailableError,
+)
+from chalicelib.handlers.models import parse
+from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.telemetry import LogEvent, count, logger
+from chalicelib.handlers.verify_models import UploadInvitation, VerificationView, VerifySent
+from chalicelib.services.verify_document import (
+    Verification,
+    invite_upload,
+    verify_file,
+    verify_sent_bundle,
+    verify_upload,
+)
+
+blueprint = Blueprint(__name__)
+
+PDF = "application/pdf"
+MAX_PDF_BYTES = 4 * 1024 * 1024
+"""As Base64 in an invocation (6 MB), which is how it travels from the gateway on."""
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/verify",
+    summary="Verify a sealed PDF, an upload, or an evidence bundle: a verdict with reasons.",
+    body=VerifySent,
+    accepts=(PDF,),
+    answers={200: VerificationView},
+    errors=(
+        MalformedRequestError,
+        RequestTooLargeError,
+        InvalidRequestError,
+        NotFoundError,
+        UnavailableError,
+    ),
+)
+def verify_sent(call: Call) -> Response:
+    done = _verify(call)
+    count("FileVerified")
+    told = {"indication": done.indication, "register": done.register}
+    codes = [finding.code for finding in done.findings]
+    logger.info(LogEvent.VERIFIED, extra={**told, "codes": codes})
+    return as_json(VerificationView.of(done, call.house.clock()))
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/verify/uploads",
+    summary="Permission to send one PDF of up to 100 MiB for verification.",
+    answers={201: UploadInvitation},
+    errors=(UnavailableError,),
+)
+def invite_file(call: Call) -> Response:
+    upload_id, form = invite_upload(room=call.house.verification_room)
+    return as_json(UploadInvitation.of(upload_id, form), status=201)
+
+
+@blueprint.lambda_function(name="verify")
+def verify(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Check one file within bounds; stores nothing, may reach nothing but uploads."""
+    return house().answer_verification(event)
+
+
+def _verify(call: Call) -> Verification:
+    room = call.house.verification_room
+    if call.media_type == PDF:
+        return verify_file(call.body(MAX_PDF_BYTES), room=room)
+    sent = call.json_object()
+    if "upload" in sent:
+        return verify_upload(_upload_id(sent), room=room)
+    return verify_sent_bundle(sent, room=room)
+
+
+def _upload_id(sent: dict[str, Any]) -> str:
+    upload = parse(VerifySent, {"upload": sent["upload"]}).upload
+    if upload is None:
+        raise NotFoundError
+    return upload

@@ -1,0 +1,26 @@
+"""Check one file: the verdict on its seals, its digest, and what it claims to be. Runs in the
+`verify` function, which can reach nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Protocol
+
+from chalicelib.domain.verdict import CheckedFile
+from chalicelib.services.verify import SealValidator, verify
+
+
+class FileReader(SealValidator, Protocol):
+    def claimed_code(self, pdf: bytes) -> str | None:
+        """The verification code a file claims; None if it has none or cannot be read."""
+
+
+def check_file(pdf: bytes, anchors: Sequence[str], *, reader: FileReader) -> CheckedFile:
+    """Never raises for a broken file."""
+    return CheckedFile(
+        verdict=verify(pdf, validator=reader, anchors=anchors),
+        sha256=sha256(pdf).hexdigest(),
+        size=len(pdf),
+        claimed_code=reader.claimed_code(pdf),
+    )
