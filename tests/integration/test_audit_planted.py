@@ -18,7 +18,7 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.adapters.dynamodb.items import LeafItem
-from chalicelib.adapters.memory import MarkingSealer, MemoryQueue, PlainRenderer
+from chalicelib.adapters.memory import MarkingSealer, MarkingXmlSealer, MemoryQueue, PlainRenderer
 from chalicelib.bootstrap import House
 from chalicelib.domain.documents import Document, archive_key
 from chalicelib.domain.findings import Fault
@@ -274,6 +274,7 @@ def site(aws: str) -> Iterator[Site]:
     vars(house).update(
         renderer=PlainRenderer(),
         sealer=MarkingSealer(),
+        xml_sealer=MarkingXmlSealer(),
         seal_queue=MemoryQueue(),
         deliver_queue=MemoryQueue(),
     )
