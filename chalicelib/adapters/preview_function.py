@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws import translated
+from chalicelib.domain.directory import Paper
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.ports import (
     LintedPdf,
@@ -82,6 +83,7 @@ def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
         document_type=event["document_type"],
         type_version=event["type_version"],
         max_pages=event["max_pages"],
+        paper=Paper(**event["paper"]),
         data=event["data"],
         attachment=base64.b64decode(event["attachment"]),
     )
@@ -94,6 +96,7 @@ def _to_wire(request: RenderRequest) -> dict[str, Any]:
         "document_type": request.document_type,
         "type_version": request.type_version,
         "max_pages": request.max_pages,
+        "paper": asdict(request.paper),
         "data": request.data,
         "attachment": base64.b64encode(request.attachment).decode(),
     }

@@ -82,6 +82,7 @@ def _request(
         document_type=kind.name,
         type_version=kind.version,
         max_pages=kind.max_pages,
+        paper=kind.paper,
         data=present(document, AGENCY, kind, verify_url=URL, watermark=watermark),
         attachment=machine_readable(document, AGENCY, verify_url=URL),
     )
@@ -302,7 +303,7 @@ def _drop_pages(writer: pypdf.PdfWriter) -> None:
         (_encrypt, "encrypted"),
         (_add_script, "actions"),
         (_add_link, "annotations"),
-        (_make_letter_size, "not A4"),
+        (_make_letter_size, "not 210 x 297 mm"),
         (_attach_more, "exactly one attachment"),
         (_drop_metadata, "PDF/A-3a"),
         (_drop_tags, "tagged"),
@@ -359,5 +360,5 @@ def test_lint_refuses_other_pdf_kinds(renderer: TypstRenderer) -> None:
         font_paths=typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)]),
     ).compile(format="pdf")
     assert isinstance(pdf, bytes)
-    with pytest.raises(LintError, match=r"not A4.*PDF/A-3a.*exactly one attachment"):
+    with pytest.raises(LintError, match=r"not 210 x 297 mm.*PDF/A-3a.*exactly one attachment"):
         renderer.lint(pdf, _request(_licence()))
