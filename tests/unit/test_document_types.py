@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
 TYPES = PackagedDocumentTypes().all()
 CHECKER = JsonSchemaContentChecker()
-JSON_SCHEMA = set(
-    "$schema $id $ref $defs title description type format enum const pattern minLength maxLength "
-    "minimum maximum minItems maxItems required properties additionalProperties items if then "
-    "else".split()
-)
+JSON_SCHEMA = {"$schema", "$id", "$ref", "$defs", "title", "description", "type", "format", "enum"}
+JSON_SCHEMA |= {"pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"}
+JSON_SCHEMA |= {"required", "properties", "additionalProperties", "items", "if", "then", "else"}
 ENVELOPE = {"document_type", "content", "recipients", "valid_from", "valid_until"}
 
 
