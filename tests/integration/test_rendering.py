@@ -104,7 +104,7 @@ def _worst_text(schema: Mapping[str, Any]) -> str:
         return str(schema["enum"][0])
     if schema["maxLength"] == 13 and schema["format"] == "digits":
         return "0888888888881"  # a registration number
-    return WORST.get(schema.get("format"), "8" * schema["maxLength"])
+    return WORST.get(schema.get("format", ""), "8" * int(schema["maxLength"]))
 
 
 def _worst_list(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> list[Any]:
