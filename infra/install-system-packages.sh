@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests use besides Python, on Debian and Ubuntu: a second opinion on seals
-# (pdfsig, poppler-utils) and a browser (chromium). Tra itself needs neither.
+# (pdfsig, poppler-utils), pictures of pages (pdftoppm, the same package) and a browser
+# (chromium). Tra itself needs none of them.
 set -euo pipefail
 
 packages=()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import replace
 from io import BytesIO
@@ -20,9 +22,11 @@ from pypdf.generic import (
 )
 
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
+from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
-from chalicelib.domain.directory import DocumentType
+from chalicelib.adapters.typst_register import TypstRegisterPrinter
+from chalicelib.domain.directory import DocumentType, Paper
 from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import PREVIEW_MARK
@@ -190,6 +194,56 @@ def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: s
         kind, content, urgency=Urgency.MOST_EXPRESS, classification=Classification.SECRET
     )
     assert renderer.lint(renderer.render(request), request).pages <= kind.max_pages
+
+
+def test_every_letter_that_passes_has_a_glyph(renderer: TypstRenderer) -> None:
+    """What the schemas let pass, the printed font can show: no box is ever sealed (item 5)."""
+    accepted = re.compile(_licence().content_schema["$defs"]["text"]["pattern"])
+    letters = [chr(code) for code in range(0x21, 0xFFFF) if accepted.fullmatch(chr(code))]
+    marks = [f"ก{chr(code)}" for code in range(0xE00, 0xE80) if accepted.fullmatch(f"ก{chr(code)}")]
+    statements = [" ".join((letters + marks)[start : start + 90]) for start in range(0, 450, 90)]
+    assert len(letters) > 200
+    kind = next(kind for kind in TYPES if kind.name == "e-certificate")
+    request = request_of(kind, {**kind.example["content"], "statements": statements})
+    shown = "".join(page.extract_text() for page in _read(renderer.render(request)).pages)
+    assert {"ฃ", "๚", "€", "™"} <= set(shown)
+
+
+# -- paper -------------------------------------------------------------------
+
+
+def _card() -> DocumentType:
+    return next(kind for kind in TYPES if kind.name == "e-card")
+
+
+def test_card_is_of_credit_card_size(renderer: TypstRenderer) -> None:
+    """A card is 85.6 by 54 mm, front and back (ISO/IEC 7810 ID-1, E4)."""
+    pages = _read(renderer.render(request_of(_card()))).pages
+    sizes = [tuple(round(float(edge) * 25.4 / 72, 1) for edge in p.mediabox[2:]) for p in pages]
+    assert sizes == [(85.6, 54.0)] * 2
+
+
+def test_paper_of_another_type_is_refused(renderer: TypstRenderer) -> None:
+    """Lint holds a file to the paper of its own type, margins included (item 5)."""
+    card = request_of(_card())
+    pdf = renderer.render(card)
+    with pytest.raises(LintError, match="not 210 x 297 mm"):
+        renderer.lint(pdf, replace(card, paper=Paper()))
+    with pytest.raises(LintError, match="page frame"):
+        renderer.lint(pdf, replace(card, paper=replace(card.paper, left=8)))
+
+
+def test_preview_function_keeps_the_paper(renderer: TypstRenderer) -> None:
+    """A dry run of a card crosses to the preview function with all that rendering needs."""
+
+    class Lambda:
+        def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
+            reply = answer(json.loads(Payload), renderer, TypstRegisterPrinter())
+            return {"Payload": BytesIO(json.dumps(reply).encode())}
+
+    far = PreviewFunction(Lambda(), "preview")  # type: ignore[arg-type]  # what is used of it
+    request = request_of(_card(), watermark=PREVIEW_MARK, numbering=None)
+    assert far.render(request).pdf == renderer.render(request)
 
 
 # -- what is refused ---------------------------------------------------------
