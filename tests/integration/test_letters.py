@@ -115,6 +115,16 @@ def test_pages_are_numbered_above(kind: DocumentType, tmp_path: Path) -> None:
         assert page.startswith(f"– {'๐๑๒๓๔๕๖๗๘๙'[place]} –")
 
 
+def test_no_signature_stands_alone(kind: DocumentType, tmp_path: Path) -> None:
+    """However long a letter is, its last paragraph stands on the page of its signature."""
+    example = kind.example["content"]
+    for more in range(5, 16):
+        long = {**example, "paragraphs": [*["เติม " * 15 + "ท้าย"] * more, *example["paragraphs"]]}
+        *_, last = _text(_rendered(kind, long), tmp_path)
+        assert _skeleton("จึงเรียนมาเพื่อโปรด") in _skeleton(last)
+        assert _skeleton("ขอแสดงความนับถือ") in _skeleton(last)
+
+
 def test_classification_stands_above_and_below(kind: DocumentType, tmp_path: Path) -> None:
     """A classified letter says so at the top and at the bottom of every page (A24)."""
     example = kind.example["content"]
