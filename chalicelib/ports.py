@@ -8,11 +8,11 @@ Each has a real adapter and a fake in `adapters/memory.py`; one contract suite
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from chalicelib.domain.directory import Agency, DocumentType
+from chalicelib.domain.directory import Agency, DocumentType, Paper
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
@@ -320,6 +320,7 @@ class RenderRequest:
     max_pages: int
     data: Mapping[str, Any]
     attachment: Attachment
+    paper: Paper = field(default_factory=Paper)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests use besides Python, on Debian and Ubuntu: second opinions on seals
-# (pdfsig of poppler-utils, openssl, and Java with Maven for `make interop`) and a browser
+# (pdfsig of poppler-utils, openssl, and Java with Maven for `make interop`), pictures of
+# pages (pdftoppm of poppler-utils) and a browser
 # (chromium). Tra itself needs none of them.
 set -euo pipefail
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 import jsonschema_rs
 
+from chalicelib.domain.content_rules import FORMAT_FAULTS, FORMATS, KEYWORDS, Keyword
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.errors import FieldFault
 
@@ -26,10 +28,7 @@ _TEXTS = {
     "minimum": ("Must be {0} or more.", "ต้องไม่น้อยกว่า {0}"),
     "maximum": ("Must be {0} or less.", "ต้องไม่มากกว่า {0}"),
     "pattern": ("Does not have the form asked for: {0}", "รูปแบบไม่ถูกต้อง: {0}"),
-    "format": (
-        "Must be a valid {0} (dates: YYYY-MM-DD, Common Era).",
-        "ต้องเป็น {0} ที่ถูกต้อง (วันที่: ปปปป-ดด-วว ค.ศ.)",
-    ),
+    "format": ("Must be a valid {0}.", "ต้องเป็น {0} ที่ถูกต้อง"),
     "enum": ("Must be one of {0}.", "ต้องเป็นค่าใดค่าหนึ่งใน {0}"),
     "const": ("Must be {0}.", "ต้องเป็น {0}"),
     "uniqueItems": ("Items must not repeat.", "รายการต้องไม่ซ้ำกัน"),
@@ -51,6 +50,7 @@ _CODES = {
     "const": "not_allowed",
     "uniqueItems": "repeated",
 }
+_FORMAT_CODES = {code for code, _, _ in FORMAT_FAULTS.values()}
 _OTHER = ("Does not follow the schema of the document type.", "ไม่เป็นไปตามแบบของประเภทเอกสาร")
 
 
@@ -61,25 +61,54 @@ class JsonSchemaContentChecker:
         self._validators: dict[tuple[str, int], Any] = {}
 
     def faults(self, document_type: DocumentType, content: object) -> tuple[FieldFault, ...]:
-        found = [
+        found = {
             fault
             for error in self._validator(document_type).iter_errors(content)
             for fault in _faults(error, document_type.content_schema)
-        ]
-        return tuple(sorted(set(found), key=lambda fault: (fault.pointer, fault.code)))
+        }
+        # What has the wrong form is not told of its check digit too.
+        misformed = {fault.pointer for fault in found if fault.code == _CODES["pattern"]}
+        told = [f for f in found if f.code not in _FORMAT_CODES or f.pointer not in misformed]
+        return tuple(sorted(told, key=lambda fault: (fault.pointer, fault.code)))
 
     def _validator(self, kind: DocumentType) -> Any:
         key = (kind.name, kind.version)
         if key not in self._validators:
             self._validators[key] = jsonschema_rs.Draft202012Validator(
-                dict(kind.content_schema), validate_formats=True
+                dict(kind.content_schema),
+                validate_formats=True,
+                formats=dict(FORMATS),
+                keywords={name: _as_validator(keyword) for name, keyword in KEYWORDS.items()},
             )
         return self._validators[key]
+
+
+def _as_validator(keyword: Keyword) -> type[Any]:
+    """One of our keywords as jsonschema-rs calls it. A fault can leave it only as the text
+    of an exception, so all of them travel in it as JSON."""
+
+    class Validator:
+        def __init__(self, _schema: Any, asked: Any, _path: Any) -> None:
+            self._asked = asked
+
+        def validate(self, instance: Any) -> None:
+            found = [astuple(fault) for fault in keyword(self._asked, instance)]
+            if found:
+                raise ValueError(json.dumps(found))
+
+    return Validator
 
 
 def _faults(error: Any, schema: Any) -> list[FieldFault]:
     path = [str(step) for step in error.instance_path]
     keyword = error.kind.name
+    if keyword in KEYWORDS:
+        return [
+            FieldFault(_pointer(path) + pointer, *rest)
+            for pointer, *rest in json.loads(error.kind.message)
+        ]
+    if keyword == "format" and error.kind.format in FORMAT_FAULTS:
+        return [FieldFault(_pointer(path), *FORMAT_FAULTS[error.kind.format])]
     if keyword == "required":
         return [_fault([*path, error.kind.property], keyword, "")]
     if keyword == "additionalProperties":

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws import translated
+from chalicelib.domain.directory import Paper
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
@@ -83,6 +84,7 @@ def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
         document_type=event["document_type"],
         type_version=event["type_version"],
         max_pages=event["max_pages"],
+        paper=Paper(**event["paper"]),
         data=event["data"],
         attachment=_attachment(event["attachment"]),
     )
@@ -95,6 +97,7 @@ def _to_wire(request: RenderRequest) -> dict[str, Any]:
         "document_type": request.document_type,
         "type_version": request.type_version,
         "max_pages": request.max_pages,
+        "paper": asdict(request.paper),
         "data": request.data,
         "attachment": {
             "name": request.attachment.name,

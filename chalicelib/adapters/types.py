@@ -1,6 +1,6 @@
 """Document types as packaged: one folder of `chalicelib/templates` each (port DocumentTypes).
 
-A folder holds `type.json` (name and rules, `seal` among them), `schema.json` (JSON Schema 2020-12 of
+A folder holds `type.json` (name and rules, `paper` and `seal` among them), `schema.json` (JSON Schema 2020-12 of
 `content`), `example.json` (the body of a POST /v1/documents) and `template.typ`.
 Nothing heavy is imported: the API lists types without the renderer.
 """
@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chalicelib.domain.directory import DocumentType
+from chalicelib.domain.directory import DocumentType, Paper
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import SealAppearance, SealLevel, SealPolicy
 
@@ -48,6 +48,8 @@ def _read_type(folder: Path) -> DocumentType:
         return DocumentType(
             name=folder.name,
             seal=_seal_policy(rules.pop("seal", {})),
+            paper=Paper(**rules.pop("paper", {})),
+            requires=tuple(rules.pop("requires", ())),
             content_schema=_read_json(folder / "schema.json"),
             example=_read_json(folder / "example.json"),
             **rules,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -28,14 +29,13 @@ from chalicelib.ports import LintedPdf, RenderRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from chalicelib.domain.directory import Paper
+
 _ROOM = Path(__file__).parent.parent
 TEMPLATES = _ROOM / "templates"
 FONTS = _ROOM / "fonts"
 
 _POINTS_PER_MM = 72 / 25.4
-A4 = (210 * _POINTS_PER_MM, 297 * _POINTS_PER_MM)
-# The side margins of templates/_common/tra.typ; nothing printed may reach into them.
-FRAME = (25 * _POINTS_PER_MM, 185 * _POINTS_PER_MM)
 _TOLERANCE = 1.0  # points; rounding in typst's output
 _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen space
 
@@ -93,7 +93,7 @@ class TypstRenderer:
         for longest in _ATTEMPTS:
             with self._turn:
                 pdf = _compile(self._compiler, request, longest)
-            if not _stray_text(pdf):
+            if not _stray_text(pdf, request.paper):
                 return pdf
         raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
 
@@ -155,6 +155,7 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
                 "relationship": attached.relationship.value,
             }
         ).encode(),
+        "request/paper.json": json.dumps(asdict(request.paper)).encode(),
         "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
     try:
@@ -200,11 +201,11 @@ def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
     reader, pages = _read(pdf)
     faults = [
         *_faults_of_catalog(reader),
-        *_faults_of_pages(pages, request.max_pages),
+        *_faults_of_pages(pages, request),
         *_faults_of_conformance(reader),
         *_faults_of_attachment(reader, request.attachment),
         *_faults_of_fonts(pages),
-        *_stray_text(pdf),
+        *_stray_text(pdf, request.paper),
     ]
     return len(pages), faults
 
@@ -246,21 +247,23 @@ def _faults_of_catalog(reader: PdfFile) -> list[str]:
     return []
 
 
-def _faults_of_pages(pages: Sequence[Any], most: int) -> list[str]:
+def _faults_of_pages(pages: Sequence[Any], request: RenderRequest) -> list[str]:
     faults = []
-    if not 1 <= len(pages) <= most:
-        faults.append(f"it has {len(pages)} pages, allowed are 1 to {most}")
-    if not all(_is_a4(page) for page in pages):
-        faults.append("a page is not A4")
+    if not 1 <= len(pages) <= request.max_pages:
+        faults.append(f"it has {len(pages)} pages, allowed are 1 to {request.max_pages}")
+    paper = request.paper
+    if not all(_has_size(page, paper) for page in pages):
+        faults.append(f"a page is not {paper.width:g} x {paper.height:g} mm")
     if any(entry in page for page in pages for entry in _ACTIVE_PAGE_ENTRIES):
         faults.append("a page holds annotations or actions")
     return faults
 
 
-def _is_a4(page: Any) -> bool:
+def _has_size(page: Any, paper: Paper) -> bool:
     left, bottom, right, top = (float(edge) for edge in page["/MediaBox"])
-    size = (right - left, top - bottom)
-    return all(abs(have - want) < _TOLERANCE for have, want in zip(size, A4, strict=True))
+    have = (right - left, top - bottom)
+    want = (paper.width * _POINTS_PER_MM, paper.height * _POINTS_PER_MM)
+    return all(abs(a - b) < _TOLERANCE for a, b in zip(have, want, strict=True))
 
 
 def _faults_of_conformance(reader: PdfFile) -> list[str]:
@@ -350,7 +353,7 @@ def _is_embedded(font: Any) -> bool:
 
 
 @lru_cache(maxsize=_BATCH)
-def _stray_text(pdf: bytes) -> tuple[str, ...]:
+def _stray_text(pdf: bytes, paper: Paper) -> tuple[str, ...]:
     """Text beyond the side margins or on top of other text of its line.
 
     typst says nothing of a line it cannot break, so the file is measured. What is
@@ -361,7 +364,7 @@ def _stray_text(pdf: bytes) -> tuple[str, ...]:
     except UnreadableTextError as fault:
         return (f"its text cannot be measured ({fault})",)
     faults = []
-    if any(_leaves_frame(piece) for pieces in pages for piece in pieces):
+    if any(_leaves_frame(piece, paper) for pieces in pages for piece in pieces):
         faults.append("text leaves the page frame")
     if any(_overlaps(pieces) for pieces in pages):
         faults.append("text lies on other text")
@@ -372,11 +375,12 @@ def _upright_text(page: Any) -> list[Piece]:
     return [piece for piece in pieces_of(page) if piece.upright]
 
 
-def _leaves_frame(piece: Piece) -> bool:
-    left, right = FRAME
+def _leaves_frame(piece: Piece, paper: Paper) -> bool:
+    left = paper.left * _POINTS_PER_MM
+    right = (paper.width - paper.right) * _POINTS_PER_MM
     slack = max(_TOLERANCE, piece.size * _LAST_SPACE)
     beside = piece.left < left - _TOLERANCE or piece.right > right + slack
-    return beside or not 0 < piece.baseline < A4[1] - piece.size
+    return beside or not 0 < piece.baseline < paper.height * _POINTS_PER_MM - piece.size
 
 
 def _overlaps(pieces: Sequence[Piece]) -> bool:

@@ -30,12 +30,27 @@ class Agency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """The pages of a document type in millimetres: their size, and margins. No text may
+    stand beside the left and right ones; a footer lies in the bottom one. A4 if not said."""
+
+    width: float = 210
+    height: float = 297
+    left: float = 25
+    right: float = 25
+    top: float = 16
+    bottom: float = 21
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentType:
     """A template, a JSON Schema (2020-12), a book and a retention rule under one
     name and version.
 
     `subject_at` and `counterpart_at` say where in the content the register's columns
     subject (เรื่อง) and to (ถึง) are found (JSON Pointer, RFC 6901).
+    `requires` and `recipients_within` are rules about the whole submission
+    (`domain/type_rules.py`).
     """
 
     name: str
@@ -47,6 +62,9 @@ class DocumentType:
     max_pages: int
     subject_at: str | None = None
     counterpart_at: str | None = None
+    requires: tuple[str, ...] = ()
+    recipients_within: str | None = None
+    paper: Paper = field(default_factory=Paper)
     seal: SealPolicy = field(default_factory=SealPolicy)
     content_schema: Mapping[str, Any]
     example: Mapping[str, Any]

@@ -8,17 +8,19 @@ other, so templates only place texts. Pure: same document, same output (P2).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.documents import Classification, Document, Urgency
+from chalicelib.domain.letter_numbers import LetterNumber
 from chalicelib.domain.thai import (
     baht_text,
+    grouped_id,
     in_bangkok,
     long_date,
     long_instant,
@@ -178,9 +180,10 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
 def display_of(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """`content` as a person reads it: the same tree with every value a string.
 
-    `format` in the schema decides: `date` → `๒๑ พฤศจิกายน ๒๕๖๙`; `thb` → `๓,๐๐๐.๐๐`,
-    with `<name>_text` beside it in words; `digits` → Thai digits. Integers get Thai
-    digits and separators. `content` must have passed the schema.
+    `format` in the schema decides: `date` → `๒๑ พฤศจิกายน ๒๕๖๙`, `date-time` with the time in
+    Asia/Bangkok; `thb` → `๓,๐๐๐.๐๐`, with `<name>_text` beside it in words; `digits`,
+    `juristic-id`, `tax-id` → Thai digits, `thai-id` in groups; `letter-number` → as printed.
+    Integers get Thai digits and separators. `content` must have passed the schema.
     """
     return cast("dict[str, Any]", _display(content, schema, schema))
 
@@ -281,14 +284,8 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 
 
 def _display_string(value: str, form: str | None) -> str:
-    match form:
-        case "date":
-            return _tied(long_date(date.fromisoformat(value)))
-        case "thb":
-            return money(Decimal(value))
-        case "digits":
-            return _breakable(to_thai_digits(value))
-    return _text(value)
+    shown = _FORMS.get(form or "")
+    return shown(value) if shown else _text(value)
 
 
 # -- lines -------------------------------------------------------------------
@@ -311,3 +308,22 @@ def _breakable(value: str) -> str:
 
 def _between_cells(run: str) -> str:
     return _ZERO_WIDTH_SPACE.join(_CLUSTER.findall(run))
+
+
+# -- formats -----------------------------------------------------------------
+
+
+def _digits(value: str) -> str:
+    return _breakable(to_thai_digits(value))
+
+
+_FORMS: Mapping[str, Callable[[str], str]] = {
+    "date": lambda value: _tied(long_date(date.fromisoformat(value))),
+    "date-time": lambda value: _tied(long_instant(datetime.fromisoformat(value))),
+    "digits": _digits,
+    "juristic-id": _digits,
+    "letter-number": lambda value: _tied(LetterNumber.parse(value).printed),
+    "tax-id": _digits,
+    "thai-id": lambda value: _tied(grouped_id(value)),
+    "thb": lambda value: money(Decimal(value)),
+}

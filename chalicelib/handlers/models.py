@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from chalicelib.domain.content_rules import EARLIEST, LATEST
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
@@ -40,11 +41,10 @@ from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.registers import Numbering
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.thai import in_bangkok
+from chalicelib.domain.type_rules import submission_faults
 from chalicelib.services.preview import Previewed
 
 MAX_RECIPIENTS = 100
-EARLIEST, LATEST = 1900, 2400
-"""Years that a date can have. A Buddhist year (2569) is none of them, and no typing error."""
 MAX_RUN = 49
 """What one numbering transaction holds: a run is numbered whole or not at all."""
 
@@ -507,6 +507,11 @@ class DocumentTypeView(_Answer):
     title_en: str
     book: str
     retention_years: int
+    requires: list[str] = Field(description="Fields of the body that this type requires.")
+    recipients_within: str | None = Field(
+        description="Where in the content the agencies stand that may be recipients; JSON "
+        "Pointer in which `*` is every member of a list."
+    )
     links: dict[str, str]
 
     @classmethod
@@ -605,6 +610,8 @@ def parse(model: type[_Model], value: Mapping[str, Any], known: Known | None = N
     """Validate once. Raises InvalidRequestError (or its subclass for the whole request)
     with every fault, pointers included; no fault quotes a value."""
     faults = list(_unfit_values(value, ""))
+    if known is not None:
+        faults += _broken_type_rules(value, known)
     parsed: _Model | None = None
     try:
         parsed = model.model_validate(value, context=known)
@@ -613,6 +620,12 @@ def parse(model: type[_Model], value: Mapping[str, Any], known: Known | None = N
     if faults or parsed is None:
         raise _refusal(faults)
     return parsed
+
+
+def _broken_type_rules(value: Mapping[str, Any], known: Known) -> Iterator[FieldFault]:
+    name = value.get("document_type")
+    kind = known.document_type(name) if isinstance(name, str) else None
+    return submission_faults(kind, value) if kind is not None else iter(())
 
 
 def _refusal(faults: list[FieldFault]) -> InvalidRequestError:
@@ -788,5 +801,7 @@ def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
         "title_en": kind.title_en,
         "book": kind.book,
         "retention_years": kind.retention_years,
+        "requires": list(kind.requires),
+        "recipients_within": kind.recipients_within,
         "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
     }

@@ -160,6 +160,7 @@ def render_request(
         document_type=document.document_type,
         type_version=document.type_version,
         max_pages=kind.max_pages,
+        paper=kind.paper,
         data=present(document, agency, kind, verify_url=url, watermark=watermark),
         attachment=machine_readable(document, agency, verify_url=url),
     )

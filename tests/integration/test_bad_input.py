@@ -197,3 +197,35 @@ def test_a_bad_search_is_pointed_at(api: Api, query: dict[str, str], pointer: st
     answer = api.call("GET", "/v1/documents", query=query)
     _is_problem(answer, 422, "invalid_request")
     assert answer.json["errors"][0]["pointer"] == pointer
+
+
+def _example(api: Api, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.call("GET", "/v1/document-types/{name}", path={"name": name}).json[
+        "example"
+    ]
+    return found
+
+
+def test_health_data_stays_within_its_consent(api: Api) -> None:
+    """PDPA section 26, issue 5: an agency that the consent does not name is refused as recipient,
+    at its place, in the reader's language, with every other fault of the same request."""
+    body = {**_example(api, "e-medical-certificate"), "recipients": ["dbd"]}
+    body["content"]["patient"]["national_id"] = "1101700203451"
+    answer = api.submit(body)
+    _is_problem(answer, 422, "invalid_request")
+    assert _faults(answer) == {
+        ("/recipients/0", "outside_scope"),
+        ("/content/patient/national_id", "wrong_check_digit"),
+    }
+    assert "1101700203451" not in answer.text
+    assert _nothing_is_stored(api)
+
+
+def test_a_proxy_needs_its_period(api: Api) -> None:
+    """Issue 5: what a type requires of the envelope is told like any other missing field."""
+    body = {**_example(api, "e-proxy"), "recipients": []}
+    del body["valid_until"]
+    answer = api.submit(body)
+    _is_problem(answer, 422, "invalid_request")
+    assert _faults(answer) == {("/valid_until", "missing")}
+    assert _nothing_is_stored(api)

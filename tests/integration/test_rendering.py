@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
-import jsonschema_rs
 import pypdf
 import pytest
 import typst
@@ -21,26 +21,22 @@ from pypdf.generic import (
     TextStringObject,
 )
 
+from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
+from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
-from chalicelib.domain.directory import Agency, DocumentType
-from chalicelib.domain.documents import Classification, Document, Urgency
+from chalicelib.adapters.typst_register import TypstRegisterPrinter
+from chalicelib.domain.directory import DocumentType, Paper
+from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
-from chalicelib.domain.presentation import PREVIEW_MARK, machine_readable, present
-from chalicelib.domain.registers import Numbering
-from chalicelib.ports import RenderRequest
-from tests.support import samples
+from chalicelib.domain.presentation import PREVIEW_MARK
+from tests.support.rendering import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 TYPES = PackagedDocumentTypes().all()
-# As long as the address of an API Gateway without a name of its own.
-URL = "https://abcdefghij.execute-api.ap-southeast-7.amazonaws.com/api/v/K7QX2M9TNB4HWZC5YRD3"
-AGENCY = Agency(agency_id="diw", name_th="กรมโรงงานอุตสาหกรรม", name_en="Industrial Works")
-NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
-
 # Texts that fill lines badly in different ways: wide letters, no spaces, words of just
 # over half a line, strings that are no language, digits, repetition marks, dates.
 FILLS = (
@@ -61,30 +57,20 @@ FILLS = (
 )
 
 
+CHECKER = JsonSchemaContentChecker()
+# The widest text of each format that is not made of digits alone.
+WORST = {
+    "date": "2026-11-28",
+    "date-time": "2026-11-28T08:58:58+07:00",
+    "letter-number": "ศธ (ฌฒฌฒ) ๘๘๘๘.๘๘๘๘/ว(ฌฒฌฒ) ๘๘๘๘๘๘๘๘๘๘๘๘/๘๘๘๘๘๘๘๘",
+    "thai-id": "8888888888886",
+    "thb": "9" * 10 + ".99",
+}
+
+
 @pytest.fixture(scope="module")
 def renderer() -> TypstRenderer:
     return TypstRenderer()
-
-
-def _document(kind: DocumentType, content: Mapping[str, Any], **changes: Any) -> Document:
-    numbering = Numbering(year=2026, number=12, printed="๑๒/๒๕๖๙", numbered_at=NOW)
-    return replace(samples.printable(kind, content, numbering), **changes)
-
-
-def _request(
-    kind: DocumentType,
-    content: Mapping[str, Any] | None = None,
-    watermark: str | None = None,
-    **changes: Any,
-) -> RenderRequest:
-    document = _document(kind, content or kind.example["content"], **changes)
-    return RenderRequest(
-        document_type=kind.name,
-        type_version=kind.version,
-        max_pages=kind.max_pages,
-        data=present(document, AGENCY, kind, verify_url=URL, watermark=watermark),
-        attachment=machine_readable(document, AGENCY, verify_url=URL),
-    )
 
 
 def _licence() -> DocumentType:
@@ -105,16 +91,34 @@ def _worst(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> Any
     """The longest value a schema accepts, made of `fill`."""
     if "$ref" in schema:
         return _filled(fill, schema["maxLength"])
-    if "enum" in schema:
-        return schema["enum"][0]
     match schema["type"]:
         case "object":
             return {k: _worst(v, root, fill) for k, v in schema["properties"].items()}
         case "array":
-            return [_worst(schema["items"], root, fill)] * schema["maxItems"]
+            return _worst_list(schema, root, fill)
         case "integer":
             return schema["maximum"]
-    return "9" * 10 + ".99" if schema["format"] == "thb" else "8" * schema["maxLength"]
+        case "boolean":
+            return True
+    return _worst_text(schema)
+
+
+def _worst_text(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    if schema["maxLength"] == 13 and schema["format"] == "digits":
+        return "0888888888881"  # a registration number
+    return WORST.get(schema.get("format", ""), "8" * int(schema["maxLength"]))
+
+
+def _worst_list(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> list[Any]:
+    member, most = _worst(schema["items"], root, fill), schema["maxItems"]
+    if "maxTotalLength" in schema:
+        whole, rest = divmod(schema["maxTotalLength"], len(member))
+        return [member] * whole + [member[:rest]] * bool(rest)
+    if name := schema.get("uniqueBy"):
+        return [{**member, name: f"p{n:02}" + "-w" * 20} for n in range(most)]
+    return [member] * most
 
 
 def _filled(fill: str, length: int) -> str:
@@ -126,30 +130,31 @@ def _filled(fill: str, length: int) -> str:
 
 @pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
 def test_example_is_one_good_page(renderer: TypstRenderer, kind: DocumentType) -> None:
-    """An ordinary document is one page that passes every rule of the house (item 5)."""
-    request = _request(kind)
+    """An ordinary document is one page, and a card two sides, that pass every rule of the
+    house (item 5)."""
+    request = request_of(kind)
     linted = renderer.lint(renderer.render(request), request)
-    assert linted.pages == 1
+    assert linted.pages == (2 if kind.name == "e-card" else 1)
 
 
 def test_file_says_what_it_is(renderer: TypstRenderer) -> None:
     """Title, language, number and dates can be read from the file itself (D3, ขมธอ. 11-2560)."""
     kind = _licence()
-    reader = _read(renderer.render(_request(kind)))
+    reader = _read(renderer.render(request_of(kind)))
     text = reader.pages[0].extract_text()
     assert reader.metadata is not None
     assert reader.metadata.title == kind.example["content"]["title_th"]
     assert cast("Any", reader.trailer["/Root"])["/Lang"] == "th"
     assert "๑๒/๒๕๖๙" in text
     assert "๓,๐๐๐.๐๐" in text
-    assert dict(reader.attachments) == {"content.json": [_request(kind).attachment.data]}
+    assert dict(reader.attachments) == {"content.json": [request_of(kind).attachment.data]}
 
 
 def test_same_request_same_bytes(renderer: TypstRenderer) -> None:
     """Rendering again, in another process or after a crash, gives the same bytes (P2, P8)."""
-    request = _request(_licence())
+    request = request_of(_licence())
     first = renderer.render(request)
-    other = _request(_licence(), {**_licence().example["content"], "title_th": "อื่น"})
+    other = request_of(_licence(), {**_licence().example["content"], "title_th": "อื่น"})
     assert renderer.render(other) != first
     assert renderer.render(request) == first
     assert TypstRenderer().render(request) == first
@@ -158,21 +163,21 @@ def test_same_request_same_bytes(renderer: TypstRenderer) -> None:
 def test_content_is_never_code(renderer: TypstRenderer) -> None:
     """Text that looks like a command of the template language is printed as text (P6)."""
     content = {**_licence().example["content"], "premises": '#read("/x") *a* $b$ \\ @c'}
-    request = _request(_licence(), content)
+    request = request_of(_licence(), content)
     pdf = renderer.render(request)
     assert '#read("/x") *a* $b$' in _read(pdf).pages[0].extract_text()
 
 
 def test_preview_is_marked(renderer: TypstRenderer) -> None:
     """A preview carries its mark over the page and in its title (api.md, dry_run)."""
-    request = _request(_licence(), watermark=PREVIEW_MARK, numbering=None)
+    request = request_of(_licence(), watermark=PREVIEW_MARK, numbering=None)
     pdf = renderer.render(request)
     reader = _read(pdf)
     renderer.lint(pdf, request)
     assert "SPECIMEN" in reader.pages[0].extract_text()
     assert reader.metadata is not None
     assert PREVIEW_MARK in (reader.metadata.title or "")
-    assert "SPECIMEN" not in _read(renderer.render(_request(_licence()))).pages[0].extract_text()
+    assert "SPECIMEN" not in _read(renderer.render(request_of(_licence()))).pages[0].extract_text()
 
 
 # -- what fits ---------------------------------------------------------------
@@ -184,11 +189,61 @@ def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: s
     """Whatever the schema accepts can be printed, so a number is never wasted on content
     that overflows (P1, P4)."""
     content = _worst(kind.content_schema, kind.content_schema, fill)
-    assert jsonschema_rs.Draft202012Validator(dict(kind.content_schema)).is_valid(content)
-    request = _request(
+    assert {fault.code for fault in CHECKER.faults(kind, content)} <= {"not_plain"}
+    request = request_of(
         kind, content, urgency=Urgency.MOST_EXPRESS, classification=Classification.SECRET
     )
     assert renderer.lint(renderer.render(request), request).pages <= kind.max_pages
+
+
+def test_every_letter_that_passes_has_a_glyph(renderer: TypstRenderer) -> None:
+    """What the schemas let pass, the printed font can show: no box is ever sealed (item 5)."""
+    accepted = re.compile(_licence().content_schema["$defs"]["text"]["pattern"])
+    letters = [chr(code) for code in range(0x21, 0xFFFF) if accepted.fullmatch(chr(code))]
+    marks = [f"ก{chr(code)}" for code in range(0xE00, 0xE80) if accepted.fullmatch(f"ก{chr(code)}")]
+    statements = [" ".join((letters + marks)[start : start + 90]) for start in range(0, 450, 90)]
+    assert len(letters) > 200
+    kind = next(kind for kind in TYPES if kind.name == "e-certificate")
+    request = request_of(kind, {**kind.example["content"], "statements": statements})
+    shown = "".join(page.extract_text() for page in _read(renderer.render(request)).pages)
+    assert {"ฃ", "๚", "€", "™"} <= set(shown)
+
+
+# -- paper -------------------------------------------------------------------
+
+
+def _card() -> DocumentType:
+    return next(kind for kind in TYPES if kind.name == "e-card")
+
+
+def test_card_is_of_credit_card_size(renderer: TypstRenderer) -> None:
+    """A card is 85.6 by 54 mm, front and back (ISO/IEC 7810 ID-1, E4)."""
+    pages = _read(renderer.render(request_of(_card()))).pages
+    sizes = [tuple(round(float(edge) * 25.4 / 72, 1) for edge in p.mediabox[2:]) for p in pages]
+    assert sizes == [(85.6, 54.0)] * 2
+
+
+def test_paper_of_another_type_is_refused(renderer: TypstRenderer) -> None:
+    """Lint holds a file to the paper of its own type, margins included (item 5)."""
+    card = request_of(_card())
+    pdf = renderer.render(card)
+    with pytest.raises(LintError, match="not 210 x 297 mm"):
+        renderer.lint(pdf, replace(card, paper=Paper()))
+    with pytest.raises(LintError, match="page frame"):
+        renderer.lint(pdf, replace(card, paper=replace(card.paper, left=8)))
+
+
+def test_preview_function_keeps_the_paper(renderer: TypstRenderer) -> None:
+    """A dry run of a card crosses to the preview function with all that rendering needs."""
+
+    class Lambda:
+        def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
+            reply = answer(json.loads(Payload), renderer, TypstRegisterPrinter())
+            return {"Payload": BytesIO(json.dumps(reply).encode())}
+
+    far = PreviewFunction(Lambda(), "preview")  # type: ignore[arg-type]  # what is used of it
+    request = request_of(_card(), watermark=PREVIEW_MARK, numbering=None)
+    assert far.render(request).pdf == renderer.render(request)
 
 
 # -- what is refused ---------------------------------------------------------
@@ -198,14 +253,14 @@ def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: s
 def test_only_packaged_types_render(renderer: TypstRenderer, name: str) -> None:
     """No request leads the renderer to a file outside its folders (P6)."""
     with pytest.raises(RenderError):
-        renderer.render(replace(_request(_licence()), document_type=name))
+        renderer.render(replace(request_of(_licence()), document_type=name))
 
 
 def test_other_version_is_not_guessed(renderer: TypstRenderer) -> None:
     """A document is printed by the version of the type its digest covers (P2); until that is
     installed it waits, because a deployment must not void what is in flight (P4)."""
     with pytest.raises(UnavailableError, match="Version 99"):
-        renderer.render(replace(_request(_licence()), type_version=99))
+        renderer.render(replace(request_of(_licence()), type_version=99))
 
 
 def test_error_does_not_quote_content(renderer: TypstRenderer) -> None:
@@ -213,7 +268,7 @@ def test_error_does_not_quote_content(renderer: TypstRenderer) -> None:
     data in logs)."""
     content = {**_licence().example["content"], "premises": "ลับเฉพาะ漢"}
     with pytest.raises(RenderError) as caught:
-        renderer.render(_request(_licence(), content))
+        renderer.render(request_of(_licence(), content))
     assert "漢" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
@@ -233,7 +288,7 @@ def test_template_cannot_reach_out(tmp_path: Path, template: str) -> None:
     """A template reads nothing outside its folders and loads nothing from the network (P6)."""
     (tmp_path / "secret.txt").write_text("x")
     with pytest.raises(RenderError):
-        _renderer_with(tmp_path, template).render(_request(_licence()))
+        _renderer_with(tmp_path, template).render(request_of(_licence()))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +304,7 @@ def test_template_cannot_reach_out(tmp_path: Path, template: str) -> None:
 def test_stray_text_is_seen(tmp_path: Path, template: str) -> None:
     """Text off the page frame or on other text is found in the file itself (item 5)."""
     with pytest.raises(RenderError, match="inside the page"):
-        _renderer_with(tmp_path, template).render(_request(_licence()))
+        _renderer_with(tmp_path, template).render(request_of(_licence()))
 
 
 def _encrypt(writer: pypdf.PdfWriter) -> None:
@@ -302,7 +357,7 @@ def _drop_pages(writer: pypdf.PdfWriter) -> None:
         (_encrypt, "encrypted"),
         (_add_script, "actions"),
         (_add_link, "annotations"),
-        (_make_letter_size, "not A4"),
+        (_make_letter_size, "not 210 x 297 mm"),
         (_attach_more, "exactly one attachment"),
         (_drop_metadata, "PDF/A-3a"),
         (_drop_tags, "tagged"),
@@ -314,7 +369,7 @@ def test_lint_refuses(
     renderer: TypstRenderer, damage: Callable[[pypdf.PdfWriter], None], rule: str
 ) -> None:
     """Each rule of lint stops the file that breaks it, before a seal is spent (P3)."""
-    request = _request(_licence())
+    request = request_of(_licence())
     writer = pypdf.PdfWriter(clone_from=BytesIO(renderer.render(request)))
     damage(writer)
     with pytest.raises(LintError, match=rule):
@@ -323,7 +378,7 @@ def test_lint_refuses(
 
 def test_lint_faults_come_from_the_damage(renderer: TypstRenderer) -> None:
     """Rewriting a good file without damage passes, so each refusal above has its cause (P3)."""
-    request = _request(_licence())
+    request = request_of(_licence())
     writer = pypdf.PdfWriter(clone_from=BytesIO(renderer.render(request)))
     assert renderer.lint(_written(writer), request).pages == 1
 
@@ -331,14 +386,14 @@ def test_lint_faults_come_from_the_damage(renderer: TypstRenderer) -> None:
 @pytest.mark.parametrize("keep", [0, 4, 2_000, 20_000])
 def test_lint_refuses_half_a_file(renderer: TypstRenderer, keep: int) -> None:
     """A file cut short is refused with the house's own error (P3)."""
-    request = _request(_licence())
+    request = request_of(_licence())
     with pytest.raises(LintError):
         renderer.lint(renderer.render(request)[:keep], request)
 
 
 def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
     """A file with another document's data is not sealed (P2)."""
-    request = _request(_licence())
+    request = request_of(_licence())
     pdf = renderer.render(request)
     with pytest.raises(LintError, match="not what was asked for"):
         renderer.lint(pdf, replace(request, attachment=replace(request.attachment, data=b"{}")))
@@ -347,7 +402,7 @@ def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
 def test_lint_counts_pages(renderer: TypstRenderer) -> None:
     """A file longer than its type allows is not sealed (P4)."""
     content = _worst(_licence().content_schema, _licence().content_schema, "กรุงเทพ ")
-    request = replace(_request(_licence(), content), max_pages=2)
+    request = replace(request_of(_licence(), content), max_pages=2)
     with pytest.raises(LintError, match="allowed are 1 to 2"):
         renderer.lint(renderer.render(request), request)
 
@@ -359,5 +414,5 @@ def test_lint_refuses_other_pdf_kinds(renderer: TypstRenderer) -> None:
         font_paths=typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)]),
     ).compile(format="pdf")
     assert isinstance(pdf, bytes)
-    with pytest.raises(LintError, match=r"not A4.*PDF/A-3a.*exactly one attachment"):
-        renderer.lint(pdf, _request(_licence()))
+    with pytest.raises(LintError, match=r"not 210 x 297 mm.*PDF/A-3a.*exactly one attachment"):
+        renderer.lint(pdf, request_of(_licence()))

@@ -14,7 +14,13 @@ from chalicelib.domain.thai import (
     MONTHS,
     baht_text,
     be_year,
+    check_digit,
+    grouped_id,
+    has_check_digit,
     in_bangkok,
+    is_juristic_id,
+    is_national_id,
+    is_plain_name,
     long_date,
     long_instant,
     money,
@@ -22,7 +28,11 @@ from chalicelib.domain.thai import (
     register_year,
     to_arabic_digits,
     to_thai_digits,
+    vat_on,
 )
+
+TWELVE = st.text(alphabet="0123456789", min_size=12, max_size=12)
+CENT = Decimal("0.01")
 
 _DIGITS = {
     word: digit
@@ -176,3 +186,95 @@ def test_long_instant() -> None:
     """Date and time print as on a receive stamp (domain.md)."""
     instant = datetime(2020, 6, 5, 13, 50, tzinfo=BANGKOK)
     assert long_instant(instant) == "๕ มิถุนายน ๒๕๖๓ เวลา ๑๓.๕๐ น."
+
+
+# -- registration numbers ----------------------------------------------------
+
+
+@given(TWELVE)
+def test_exactly_one_check_digit_is_right(twelve: str) -> None:
+    """Of ten last digits one is accepted, so nine of ten slips of it are found (item 3)."""
+    right = [digit for digit in range(10) if has_check_digit(f"{twelve}{digit}")]
+    assert right == [check_digit(twelve)]
+
+
+@given(TWELVE, st.integers(min_value=0, max_value=11), st.integers(min_value=1, max_value=9))
+def test_where_one_wrong_digit_passes(twelve: str, place: int, step: int) -> None:
+    """The number's own limits, no others: its third digit weighs 11 and so is not checked, and
+    the remainders 0 and 10 share the check digit 1 (item 3)."""
+    wrong = str((int(twelve[place]) + step) % 10)
+    typed = f"{twelve[:place]}{wrong}{twelve[place + 1 :]}"
+    if check_digit(typed) == check_digit(twelve):
+        assert place == 2 or check_digit(twelve) == 1
+
+
+@pytest.mark.parametrize("number", ["0105530041751", "0994000617721", "0115556023301"])
+def test_known_juristic_numbers(number: str) -> None:
+    """Numbers in public use are accepted, as juristic persons' only (item 3)."""
+    assert is_juristic_id(number)
+    assert is_juristic_id(f"{number[:12]}{(int(number[12]) + 1) % 10}") is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "110170020345", "11017002034500", "๑๑๐๑๗๐๐๒๐๓๔๕๐", "1-1017-00203-45-0", "110170020345O"],
+)
+def test_other_forms_are_no_number(text: str) -> None:
+    """Twelve digits, Thai digits, dashes and letters are no identity number (bad input)."""
+    assert not is_national_id(text)
+    assert not is_juristic_id(text)
+
+
+def test_kinds_of_persons_are_told_apart() -> None:
+    """A person's number is no company's, and 9 leads no person's (item 3)."""
+    assert is_national_id("1101700203450")
+    assert not is_juristic_id("1101700203450")
+    nobody = f"900000000000{check_digit('900000000000')}"
+    assert has_check_digit(nobody)
+    assert not is_national_id(nobody)
+
+
+def test_identity_numbers_print_in_groups() -> None:
+    """An identity number prints as on the card (item 3)."""
+    assert grouped_id("1101700203450") == "๑ ๑๐๑๗ ๐๐๒๐๓ ๔๕ ๐"
+
+
+# -- value-added tax ---------------------------------------------------------
+
+
+@given(st.integers(min_value=0, max_value=10**12))
+def test_vat_is_within_half_a_satang(satang: int) -> None:
+    """Tax is seven per cent to the satang, halves up, never off by more than half (item 3)."""
+    net = Decimal(satang) * CENT
+    off = vat_on(net) - net * 7 / 100
+    assert -CENT / 2 < off <= CENT / 2
+
+
+@pytest.mark.parametrize(
+    ("net", "vat"),
+    [("100.00", "7.00"), ("0.07", "0.00"), ("0.08", "0.01"), ("1.50", "0.11"), ("2.50", "0.18")],
+)
+def test_vat_rounds_half_up(net: str, vat: str) -> None:
+    """A third decimal of five counts up, less is dropped; not to the even satang (item 3)."""
+    assert vat_on(Decimal(net)) == Decimal(vat)
+
+
+# -- names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["นายคมสัน ท่าเรือ", "น้ำผึ้ง แสนดี", "Café Bangkok", "เกี๊ยว", "บริษัท ก (๑๙๙๙) จำกัด"]
+)
+def test_ordinary_names_are_plain(name: str) -> None:
+    """Names as people spell them are never refused (E1)."""
+    assert is_plain_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["เเสนดี", "นํา", "ก่่อน", "กิิน", "สอง  วรรค", " นำ", "ตาม ", "Cafe\u0301"],
+    ids=["two-e", "nikhahit", "tone-twice", "vowel-twice", "spaces", "before", "after", "nfd"],
+)
+def test_names_that_only_look_the_same_are_refused(name: str) -> None:
+    """Two names that look alike are alike, so nobody is issued another's document (bad input)."""
+    assert not is_plain_name(name)

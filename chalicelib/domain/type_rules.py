@@ -1,0 +1,57 @@
+"""Rules of a document type about a whole submission: its envelope, and envelope against content.
+
+They are declared in `type.json` (`requires`, `recipients_within`), so that a new type needs
+no Python. What looks at content alone stands in the type's schema (`domain/content_rules.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chalicelib.domain.directory import DocumentType
+from chalicelib.domain.errors import FieldFault
+
+
+def submission_faults(kind: DocumentType, body: Mapping[str, Any]) -> Iterator[FieldFault]:
+    """Every rule of `kind` that a body of POST /v1/documents breaks; pointers from its root.
+
+    `body` may be any JSON object: what has the wrong shape is told by others.
+    """
+    for name in kind.requires:
+        if body.get(name) is None:
+            yield FieldFault(
+                f"/{name}",
+                "missing",
+                "This field is required for this document type.",
+                "ประเภทเอกสารนี้ต้องระบุรายการนี้",
+            )
+    if kind.recipients_within is not None:
+        yield from _recipients_outside(kind.recipients_within, body)
+
+
+def _recipients_outside(pointer: str, body: Mapping[str, Any]) -> Iterator[FieldFault]:
+    allowed = set(_texts_at(body.get("content"), pointer))
+    recipients = body.get("recipients")
+    for position, recipient in enumerate(recipients if isinstance(recipients, list) else ()):
+        if isinstance(recipient, str) and recipient not in allowed:
+            yield FieldFault(
+                f"/recipients/{position}",
+                "outside_scope",
+                f"The content does not allow this recipient; it must be one of /content{pointer}.",
+                f"เนื้อหาไม่อนุญาตให้ส่งถึงหน่วยงานนี้ ต้องเป็นหน่วยงานใน /content{pointer}",
+            )
+
+
+def _texts_at(value: object, pointer: str) -> Iterator[str]:
+    """Texts at a JSON Pointer (RFC 6901) in which `*` is every member of a list."""
+    step, _, rest = pointer.removeprefix("/").partition("/")
+    if not pointer:
+        if isinstance(value, str):
+            yield value
+    elif step == "*" and isinstance(value, list):
+        for member in value:
+            yield from _texts_at(member, rest and f"/{rest}")
+    elif isinstance(value, Mapping):
+        name = step.replace("~1", "/").replace("~0", "~")
+        yield from _texts_at(value.get(name), rest and f"/{rest}")

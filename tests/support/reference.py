@@ -1,0 +1,126 @@
+"""The programme's reference data, laid beside the project where it is present.
+
+Its field names are a suggestion, so small converters give each request the names of our
+types; its invented registration numbers get the check digit they lack. Who asks for a file
+that is absent is skipped with its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.documents import Urgency
+from chalicelib.domain.thai import check_digit
+
+_HOUSE = Path(__file__).parents[3]  # where the project lies
+_PLACES = (_HOUSE / "shared", _HOUSE.parent / "shared")  # a checkout, or one kept a level deeper
+
+DOCUMENTS = ("licence", "e-certificate", "e-medical-certificate", "e-proxy", "e-card")
+LETTERS = ("dga-186", "mot-154", "opdc-55", "slc-17121")
+
+_ENVELOPE = ("recipients", "valid_from", "valid_until")
+_OUTSIDE = {"note", "agency_id", "document_type", "retention_years", *_ENVELOPE}
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLetter:
+    """A real letter as our content, with what its envelope and register say."""
+
+    content: dict[str, Any]
+    number: str
+    dated: date
+    urgency: Urgency
+
+
+def document(document_type: str) -> dict[str, Any]:
+    """A request of the reference data as a body of POST /v1/documents."""
+    files = {"licence": "licence-factory"}
+    raw = _read(f"documents/{files.get(document_type, document_type)}.json")
+    content = {name: value for name, value in raw.items() if name not in _OUTSIDE}
+    convert = _CONVERTERS.get(document_type, dict)
+    envelope = {name: raw.get(name) for name in _ENVELOPE}
+    return {"document_type": document_type, "content": convert(content), **envelope}
+
+
+def letter(name: str) -> ReferenceLetter:
+    raw = _read(f"letters/{name}.json")
+    salutation, _, addressee = raw["salutation"].partition(" ")
+    content = {
+        "subject": raw["subject"],
+        "salutation": salutation,
+        "addressee": addressee,
+        "references": raw["references"],
+        "enclosures": raw["enclosures"],
+        "paragraphs": raw["paragraphs"],
+        "closing": raw["closing"],
+        "signatory": {"position": raw["signatory_position"]},
+        "contact": {"office": raw["office"]},
+    }
+    return ReferenceLetter(
+        content={field: value for field, value in content.items() if value},
+        number=raw["number_as_printed"],
+        dated=date.fromisoformat(raw["date"]),
+        urgency=Urgency(raw["urgency"]),
+    )
+
+
+def _read(path: str) -> Any:
+    for place in _PLACES:
+        if (file := place / "data" / path).is_file():
+            return json.loads(file.read_text(encoding="utf-8"))
+    pytest.skip(f"the reference data is not present: shared/data/{path}")
+
+
+def _medical(raw: Mapping[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in raw.items() if name != "sensitive"}
+    return {
+        **content,
+        "consent": {
+            "given_by": {"capacity": "patient", "name": raw["patient"]["name"]},
+            "given_at": raw["consent"]["given_at"],
+            "scope": [
+                {"agency_id": agency, "name_th": "หน่วยงานผู้รับ"} for agency in raw["consent"]["scope"]
+            ],
+        },
+    }
+
+
+def _proxy(raw: Mapping[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in raw.items() if name != "limits"}
+    powers = [{"code": f"power.no-{n}", "text": text} for n, text in enumerate(raw["powers"])]
+    return {
+        **content,
+        "principal": _person(raw["principal"]),
+        "attorney": _person(raw["attorney"]),
+        "powers": powers,
+        "exclusions": raw["limits"],
+        "sub_delegation": False,
+    }
+
+
+def _card(raw: Mapping[str, Any]) -> dict[str, Any]:
+    holder = {name: value for name, value in raw["holder"].items() if name != "kind"}
+    content = {name: value for name, value in raw.items() if name != "languages"}
+    languages = {"label": "ภาษา", "value": ", ".join(raw["languages"])}
+    return {**content, "holder": holder, "particulars": [languages]}
+
+
+def _person(raw: Mapping[str, Any]) -> dict[str, Any]:
+    person = {**raw, "kind": {"person": "natural_person"}.get(raw["kind"], raw["kind"])}
+    if number := raw.get("registration_no"):
+        person["registration_no"] = f"{number[:-1]}{check_digit(number[:-1])}"
+    return person
+
+
+_CONVERTERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "e-medical-certificate": _medical,
+    "e-proxy": _proxy,
+    "e-card": _card,
+}
