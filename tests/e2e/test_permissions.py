@@ -96,6 +96,39 @@ def test_one_function_writes_each_part_of_the_archive(
     assert found == {writer}
 
 
+def test_strangers_files_are_read_by_one_function(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """P6: what parses strangers' files reads those and reaches nothing else; `api` only lets
+    them be put there."""
+    bucket = deployment.outputs["UploadsBucket"]
+    s3 = deployment.session().client("s3")
+    s3.put_object(Bucket=bucket, Key="verify/permission-test.pdf", Body=b"x")
+    found = _who_may(
+        as_function,
+        lambda session: session.client("s3").get_object(
+            Bucket=bucket, Key="verify/permission-test.pdf"
+        ),
+    )
+    assert found == {"verify"}
+    written = _who_may(
+        as_function,
+        lambda session: session.client("s3").put_object(
+            Bucket=bucket, Key="verify/permission-test.pdf", Body=b"x"
+        ),
+    )
+    assert written == {"api"}
+    archive = deployment.outputs["ArchiveBucket"]
+    s3.put_object(Bucket=archive, Key="documents/permission-read", Body=b"x")
+    readers = _who_may(
+        as_function,
+        lambda session: session.client("s3").get_object(
+            Bucket=archive, Key="documents/permission-read"
+        ),
+    )
+    assert "verify" not in readers
+
+
 def test_nobody_deletes_or_unlocks(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
