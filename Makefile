@@ -57,9 +57,9 @@ test: setup  ## all tests
 	$(BIN)/pytest
 
 interop: setup $(VALIDATORS)  ## every kind of seal before EU DSS, veraPDF, pdfsig and openssl; needs Java 17
-	@rm -f build/interop/table.md
+	@rm -f build/interop/table-*.md
 	@$(BIN)/pytest -m java tests/interop; outcome=$$?; \
-	  test ! -f build/interop/table.md || { echo; cat build/interop/table.md; }; exit $$outcome
+	  for table in build/interop/table-*.md; do test ! -f $$table || { echo; cat $$table; }; done; exit $$outcome
 
 $(VALIDATORS): tests/interop/validators/pom.xml $(wildcard tests/interop/validators/src/main/java/tra/interop/*.java)
 	@for program in java mvn pdfsig openssl; do command -v $$program >/dev/null \

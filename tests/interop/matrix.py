@@ -56,11 +56,13 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A sealed file to which something happened."""
+    """A sealed file to which something happened; or whose root the reader does not trust."""
 
     base: Sealed
     what: str
-    happen: Callable[[bytes], bytes]
+    happen: Callable[[bytes, bytes], bytes]
+    """From the file, and another one sealed by the same agency."""
+    trusted: bool = True
 
     @property
     def name(self) -> str:
@@ -69,6 +71,7 @@ class Damaged:
 
 MATRIX = tuple(Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True)))
 
+# What each base below becomes, by what happened to it.
 _HAPPENINGS: dict[str, Callable[[bytes], bytes]] = {
     "flipped-page": damage.flipped_page,
     "flipped-signature": damage.flipped_signature,
@@ -84,9 +87,24 @@ _BASES = (
     Sealed("licence", SealLevel.B_T, KeyAlgorithm.RSA_2048),
     Sealed("licence", SealLevel.B_LTA, KeyAlgorithm.P_256),
 )
+OTHER = Sealed("e-certificate", SealLevel.B_LTA, KeyAlgorithm.P_256)
+"""The other document of the same agency."""
+
+
+def _alone(happen: Callable[[bytes], bytes]) -> Callable[[bytes, bytes], bytes]:
+    """What happens to a file without another one."""
+    return lambda pdf, _other: happen(pdf)
+
+
 DAMAGES = (
-    *(Damaged(base, what, happen) for base in _BASES for what, happen in _HAPPENINGS.items()),
-    Damaged(_BASES[1], "flipped-document-timestamp", damage.flipped_document_timestamp),
+    *(
+        Damaged(base, what, _alone(happen))
+        for base in _BASES
+        for what, happen in _HAPPENINGS.items()
+    ),
+    *(Damaged(base, "seal-of-another", damage.with_contents_of) for base in _BASES),
+    *(Damaged(base, "untrusted-root", _alone(lambda pdf: pdf), trusted=False) for base in _BASES),
+    Damaged(_BASES[1], "flipped-document-timestamp", _alone(damage.flipped_document_timestamp)),
 )
 
 

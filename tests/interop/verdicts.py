@@ -18,7 +18,9 @@ _HEAD = """\
 """
 # Levels at which the newest signature or time-stamp stands at the very end of the file.
 # At B-LT the validation data come behind the seal, and nothing seals them.
-_SEALED_TO_THE_END = frozenset({SealLevel.B_B, SealLevel.B_T, SealLevel.B_LTA})
+_SEALED_TO_THE_END = frozenset(
+    f"PAdES-BASELINE-{level}" for level in ("B", "T", "LTA")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +50,36 @@ class SealAnswer:
             *(f for stamp in self._stamps for f in (*stamp["errors"], *stamp["warnings"])),
         ]
 
-    def accepts(self, level: SealLevel) -> bool:
+    def accepts(self, level: SealLevel, family: str = "PAdES") -> bool:
         """DSS takes the file for what Tra made: passed at this level, without any remark,
         all time-stamps good, and nothing behind them."""
         return (
             self.indication == "TOTAL-PASSED"
-            and self.level == baseline(level)
+            and self.level == baseline(level, family)
             and not self.findings
             and all(stamp["indication"] == "PASSED" for stamp in self._stamps)
-            and (level not in _SEALED_TO_THE_END or self.reaches_the_end)
+            and not self._stops_short
         )
 
     @property
-    def reaches_the_end(self) -> bool:
-        return any(token["whole_file"] for token in (self._seal, *self._stamps) if token)
+    def _stops_short(self) -> bool:
+        """Something stands behind the newest signature or time-stamp that should be last."""
+        tokens = (self._seal, *self._stamps)
+        reaches_the_end = any(token["whole_file"] for token in tokens if token)
+        return self.level in _SEALED_TO_THE_END and not reaches_the_end
 
     def __str__(self) -> str:
-        parts = [self.indication, self._seal.get("sub_indication")]
-        parts += [
-            f"time-stamp {stamp['indication']}"
-            for stamp in self._stamps
-            if stamp["indication"] != "PASSED"
+        parts = [
+            self.indication,
+            self._seal.get("sub_indication"),
+            *(
+                f"time-stamp {stamp['indication']}"
+                for stamp in self._stamps
+                if stamp["indication"] != "PASSED"
+            ),
+            "not the whole file" if self._stops_short else None,
         ]
-        if self._seal and not self.reaches_the_end:
-            parts.append("not the whole file")
-        return ", ".join(part for part in parts if part)
+        return ", ".join(dict.fromkeys(part for part in parts if part))
 
     @property
     def _seal(self) -> Mapping[str, Any]:
@@ -96,6 +103,10 @@ class Row:
     openssl: str
     ours: Verdict
 
+    def ours_accepts(self, level: SealLevel) -> bool:
+        """Tra's own verdict: passed, and at this level."""
+        return self.ours.passed and [seal.level for seal in self.ours.seals] == [level]
+
     def __str__(self) -> str:
         cells = (
             self.name,
@@ -109,30 +120,34 @@ class Row:
         return "| " + " | ".join(cells) + " |"
 
 
-def baseline(level: SealLevel) -> str:
+Rows = Iterable[Row]
+
+
+def baseline(level: SealLevel, family: str = "PAdES") -> str:
     """As DSS names it: B-B is PAdES-BASELINE-B, B-LTA is PAdES-BASELINE-LTA."""
-    return f"PAdES-BASELINE-{level.removeprefix('B-')}"
+    return f"{family}-BASELINE-{level.removeprefix('B-')}"
 
 
-def table(
-    versions: Mapping[str, str],
-    unsealed: Mapping[str, Mapping[str, Any]],
-    sealed: Iterable[Row],
-    damaged: Iterable[Row],
-) -> str:
+def table(unsealed: Mapping[str, Mapping[str, Any]], sealed: Rows, damaged: Rows) -> str:
     """All of it in Markdown."""
-    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     before = "".join(f"| {name} | {_compliance(said)} |\n" for name, said in unsealed.items())
     return (
-        f"Run on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores, with {listed}.\n\n"
         f"### Before sealing\n\n| file | veraPDF 3a |\n|---|---|\n{before}\n"
         f"### Sealed\n\n{_HEAD}{_lines(sealed)}\n"
         f"### Damaged\n\n{_HEAD}{_lines(damaged)}"
     )
 
 
-def _lines(rows: Iterable[Row]) -> str:
+def ran_with(versions: Mapping[str, str]) -> str:
+    """When, where and with what."""
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Run on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} "
+        f"{platform.machine()}, {os.cpu_count()} cores, with {listed}.\n"
+    )
+
+
+def _lines(rows: Rows) -> str:
     return "".join(f"{row}\n" for row in rows)
 
 

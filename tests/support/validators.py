@@ -72,7 +72,7 @@ def pdfsig(path: Path) -> str:
     )
     said = re.findall(r"Signature Validation: (.*)", run.stdout)
     if not said:
-        return (run.stdout + run.stderr).strip() or "nothing"
+        return "no signature" if "does not contain any signatures" in run.stdout else "unreadable"
     return _OK if said[0] == "Signature is Valid." else said[0]
 
 
