@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _Pair = tuple[bytes, bytes]
 _REFRESH_AFTER = timedelta(hours=1)
 _RETRY_AFTER = timedelta(minutes=1)
+_PAUSE_AFTER_FAILURE = 10.0  # seconds
 
 
 @dataclass(slots=True)
@@ -66,7 +67,9 @@ class HttpRevocation:
 
     A revocation becomes known here within `refresh_after` at the latest, or half of the
     time an answer is fresh, if that is less. After a refresh that failed, the next is
-    tried `retry_after` later.
+    tried `retry_after` later. Where nothing is fresh, a failure stands for
+    `pause_after_failure` seconds, so that the documents of a batch do not each pay for the
+    same timeouts.
     """
 
     def __init__(
@@ -76,12 +79,14 @@ class HttpRevocation:
         http: BoundedHttp | None = None,
         refresh_after: timedelta = _REFRESH_AFTER,
         retry_after: timedelta = _RETRY_AFTER,
+        pause_after_failure: float = _PAUSE_AFTER_FAILURE,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._http = http or BoundedHttp(timeout=5.0)
         self._refresh_after = refresh_after
         self._retry_after = retry_after
+        self._pause = pause_after_failure
         self._monotonic = monotonic
         self._guard = threading.Lock()
         self._slots: dict[_Pair, _Slot] = {}
@@ -123,7 +128,7 @@ class HttpRevocation:
             fresh = slot.fresh(now)
             if fresh is not None and not slot.is_due(now):
                 return fresh  # somebody else has asked meanwhile
-            if fresh is None and slot.failed_at >= asked_at:
+            if fresh is None and slot.failed_at > asked_at - self._pause:
                 raise _unknown(slot.failure)
             return self._ask(pair, slot, fresh, now)
 

@@ -136,7 +136,8 @@ class TimestampAuthorities:
     ) -> TimestampToken:
         # 1. Ask, and measure how long it took by a clock that nobody sets.
         nonce = secrets.randbits(_NONCE_BITS)
-        sent_at, started = self._clock(), self._monotonic()
+        started = self._monotonic()  # first: what passes between the two widens the bound
+        sent_at = self._clock()
         body = self._http.fetch(
             url,
             limit=self._room + _STATUS_ROOM,

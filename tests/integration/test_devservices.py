@@ -18,7 +18,7 @@ import pytest
 import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
@@ -26,7 +26,14 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from chalicelib.adapters.oidc import JwksVerifier
 from chalicelib.domain.errors import ConfigurationError, UnauthenticatedError, UnavailableError
 from infra.devservices import build, running
-from infra.pki import MARK, issue_seal_certificate, load_pki, open_pki
+from infra.pki import (
+    MARK,
+    Validity,
+    issue_seal_certificate,
+    load_pki,
+    open_pki,
+    to_pem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +69,11 @@ def seal_chain(pki: DevelopmentPki) -> tuple[x509.Certificate, x509.Certificate]
     chain = issue_seal_certificate(pki, der, "diw", "กรมโรงงานอุตสาหกรรม", "Industrial Works")
     leaf, issuing = (x509.load_pem_x509_certificate(pem.encode()) for pem in chain)
     return leaf, issuing
+
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed"
+)
 
 
 # -- PKI ---------------------------------------------------------------------
@@ -144,21 +156,103 @@ def test_malformed_requests_are_refused(dev: DevServices, body: bytes) -> None:
     assert answered.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
-def test_openssl_accepts_the_timestamps(dev: DevServices, tmp_path: Path) -> None:
-    """A19: the time-stamps hold for another implementation (RFC 3161, openssl ts)."""
+@needs_openssl
+@pytest.mark.parametrize("which", [0, 1], ids=["P-256", "RSA-2048"])
+def test_openssl_accepts_the_timestamps(dev: DevServices, tmp_path: Path, which: int) -> None:
+    """A19: the time-stamps hold for another implementation (RFC 3161, openssl ts), and state
+    fractions of a second and how accurate they are."""
     data, query, reply, root = (tmp_path / n for n in ("data", "query", "reply", "root.pem"))
     data.write_bytes(b"anything")
     root.write_text(dev.pki.root_pem)
     openssl("ts", "-query", "-data", data, "-sha256", "-cert", "-out", query)
-    reply.write_bytes(
-        post(dev.pki.timestamp_url, query.read_bytes(), "application/timestamp-query")
-    )
+    url = dev.pki.timestamp_urls[which]
+    reply.write_bytes(post(url, query.read_bytes(), "application/timestamp-query"))
     said = openssl("ts", "-verify", "-in", reply, "-queryfile", query, "-CAfile", root)
     assert "Verification: OK" in said
+    shown = openssl("ts", "-reply", "-in", reply, "-text")
+    assert re.search(r"Time stamp: .*:\d\d\.\d+ ", shown)
+    assert "0x01 millis" in shown
     data.write_bytes(b"something else")
     with pytest.raises(subprocess.CalledProcessError):
         openssl("ts", "-verify", "-in", reply, "-data", data, "-CAfile", root)
+
+
+@needs_openssl
+@pytest.mark.parametrize("name", ["sha1", "sha256"])
+def test_openssl_accepts_the_ocsp_answers(dev: DevServices, tmp_path: Path, name: str) -> None:
+    """B3: another implementation asks by either hash, and believes the answer, which says
+    until when it is good."""
+    leaf, issuing = seal_chain(dev.pki)
+    paths = {n: tmp_path / f"{n}.pem" for n in ("leaf", "issuing", "root")}
+    for path, certificate in zip(
+        paths.values(), (leaf, issuing, dev.pki.root.certificate), strict=True
+    ):
+        path.write_text(to_pem(certificate))
+    asked = ("ocsp", f"-{name}", "-issuer", paths["issuing"], "-cert", paths["leaf"])
+    trust = ("-CAfile", paths["root"], "-verify_other", paths["issuing"])
+    said = openssl(*asked, "-url", dev.pki.ocsp_url, *trust)
+    assert "leaf.pem: good" in said
+    assert "Response verify OK" in said
+    assert "Next Update" in said
+    dev.pki.revoke(leaf.serial_number)
+    assert "leaf.pem: revoked" in openssl(*asked, "-url", dev.pki.ocsp_url, *trust)
+
+
+@needs_openssl
+def test_openssl_accepts_chain_and_crls(dev: DevServices, tmp_path: Path) -> None:
+    """B3: another implementation follows the chain with the CRLs of both CAs, and stops at
+    what is revoked."""
+    leaf, issuing = seal_chain(dev.pki)
+    trusted, untrusted, subject = (tmp_path / n for n in ("root", "issuing", "leaf"))
+    crls = [x509.load_der_x509_crl(get(f"{dev.url}/pki/{n}.crl")) for n in ("issuing", "root")]
+    pems = [crl.public_bytes(Encoding.PEM).decode() for crl in crls]
+    trusted.write_text(dev.pki.root_pem + "".join(pems))
+    untrusted.write_text(to_pem(issuing))
+    subject.write_text(to_pem(leaf))
+    check = ("verify", "-crl_check_all", "-x509_strict", "-CAfile", trusted)
+    assert "OK" in openssl(*check, "-untrusted", untrusted, subject)
+    dev.pki.revoke(leaf.serial_number)
+    crl = x509.load_der_x509_crl(get(f"{dev.url}/pki/issuing.crl"))
+    trusted.write_text(dev.pki.root_pem + crl.public_bytes(Encoding.PEM).decode() + pems[1])
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        openssl(*check, "-untrusted", untrusted, subject)
+    assert "certificate revoked" in error.value.stderr
+
+
+def test_seal_certificates_for_rsa_keys(dev: DevServices) -> None:
+    """B7: the CA certifies keys of either kind, for as long as it is told."""
+    public = rsa.generate_private_key(65_537, 2_048).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    now = datetime.now(UTC).replace(microsecond=0)
+    valid = Validity(now - timedelta(days=1), now + timedelta(days=3))
+    pem, _ = issue_seal_certificate(dev.pki, der, "rd", "กรม", "Revenue", valid=valid)
+    leaf = x509.load_pem_x509_certificate(pem.encode())
+    leaf.verify_directly_issued_by(dev.pki.issuing.certificate)
+    assert leaf.public_key() == public
+    assert (leaf.not_valid_before_utc, leaf.not_valid_after_utc) == (valid.start, valid.end)
+
+
+def test_a_revoked_ca_is_on_the_roots_crl(tmp_path: Path) -> None:
+    """B3: each CA lists what it issued itself."""
+    with running(tmp_path) as services:
+        serial = services.pki.issuing.certificate.serial_number
+        services.pki.revoke(serial)
+        lists = [
+            x509.load_der_x509_crl(get(f"{services.url}/pki/{name}.crl"))
+            for name in ("root", "issuing")
+        ]
+        found = [crl.get_revoked_certificate_by_serial_number(serial) for crl in lists]
+    assert [entry is not None for entry in found] == [True, False]
+
+
+def test_a_server_that_is_down_answers_nobody(tmp_path: Path) -> None:
+    """P4: tests that take it down take it down also for connections kept open."""
+    with urllib3.PoolManager(retries=False) as pool:
+        with running(tmp_path) as services:
+            url = f"{services.url}/healthz"
+            assert pool.request("GET", url).status == 200
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            pool.request("GET", url)
 
 
 def openssl(*arguments: object) -> str:

@@ -27,7 +27,7 @@ from chalicelib.domain.errors import RevocationUnknownError, SealError, Unavaila
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealLevel, SealPolicy
 from infra.devservices import running
 from infra.pki import Authority, Validity, issue_seal_certificate, to_pem
-from tests.support.stations import MovingClock, trust_site
+from tests.support.stations import MovingClock, Ticks, trust_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -294,13 +294,16 @@ def test_revoked(room: Room) -> None:
 def test_revocation_unknown(room: Room) -> None:
     """B3: with OCSP and CRL servers stopped nothing is sealed; when they are back, the same
     container goes on."""
-    checker, credential = room.checker(), room.credential()
+    ticks = Ticks()
+    revocation = HttpRevocation(clock=room.clock, http=BoundedHttp(timeout=3), monotonic=ticks)
+    checker, credential = room.checker(revocation=revocation), room.credential()
     room.site.ocsp.down()
     room.site.crl.down()
     with pytest.raises(RevocationUnknownError):
         checker.usable([credential], POLICY)
     room.site.ocsp.up()
     room.site.crl.up()
+    ticks.advance(11)
     assert checker.usable([credential], POLICY)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from chalicelib.adapters.bounded_http import BoundedHttp
+from chalicelib.adapters.bounded_http import BoundedHttp, FetchError
 from chalicelib.adapters.revocation import HttpRevocation
 from chalicelib.domain.errors import CertificateRevokedError, RevocationUnknownError
 from infra.devhttp import Answer, Call
@@ -28,7 +30,7 @@ from infra.pki import (
     issue_ocsp_responder,
     issue_seal_certificate,
 )
-from tests.support.stations import MovingClock, trust_site
+from tests.support.stations import MovingClock, Ticks, trust_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,8 +56,15 @@ def clock() -> MovingClock:
     return MovingClock()
 
 
-def source(clock: MovingClock, refresh_after: timedelta = timedelta(hours=1)) -> HttpRevocation:
-    return HttpRevocation(clock=clock, http=BoundedHttp(timeout=3), refresh_after=refresh_after)
+def source(
+    clock: MovingClock, refresh_after: timedelta = timedelta(hours=1), ticks: Ticks | None = None
+) -> HttpRevocation:
+    return HttpRevocation(
+        clock=clock,
+        http=BoundedHttp(timeout=3),
+        refresh_after=refresh_after,
+        monotonic=ticks or Ticks(),
+    )
 
 
 def chain(site: TrustSite) -> tuple[bytes, bytes, bytes]:
@@ -122,7 +131,8 @@ def test_ocsp_down_then_the_crl_serves(site: TrustSite, clock: MovingClock) -> N
 def test_both_down_then_nothing_is_claimed(site: TrustSite, clock: MovingClock) -> None:
     """P4: with both servers stopped the error names both addresses; when they are back, the
     same container goes on."""
-    path, keeper = chain(site), source(clock)
+    ticks = Ticks()
+    path, keeper = chain(site), source(clock, ticks=ticks)
     site.ocsp.down()
     site.crl.down()
     with pytest.raises(RevocationUnknownError) as error:
@@ -133,6 +143,23 @@ def test_both_down_then_nothing_is_claimed(site: TrustSite, clock: MovingClock) 
     assert error.value.retryable
     site.ocsp.up()
     site.crl.up()
+    ticks.advance(11)
+    assert keeper.validation_data(path).ocsp_responses
+
+
+def test_a_failure_stands_for_a_while(site: TrustSite, clock: MovingClock) -> None:
+    """Speed: a batch of documents pays for an outage's timeouts once, not each."""
+    ticks = Ticks()
+    path, keeper = chain(site), source(clock, ticks=ticks)
+    for station in (site.ocsp, site.crl):
+        station.serve("/pki", lambda _: Answer(503, "text/plain", b""))
+    calls = site.ocsp.calls
+    for _ in range(5):
+        with pytest.raises(RevocationUnknownError, match="status 503"):
+            keeper.validation_data(path)
+    assert site.ocsp.calls == calls + 1
+    ticks.advance(11)
+    site.all_up()
     assert keeper.validation_data(path).ocsp_responses
 
 
@@ -141,7 +168,8 @@ def test_fresh_data_outlives_an_outage_and_stale_data_does_not(
 ) -> None:
     """B3: during an outage what is still fresh is used, also when a refresh was due; from
     the moment it is not fresh it is never handed out again."""
-    path, keeper = chain(site), source(clock)
+    ticks = Ticks()
+    path, keeper = chain(site), source(clock, ticks=ticks)
     kept = keeper.validation_data(path)
     site.ocsp.down()
     site.crl.down()
@@ -152,6 +180,7 @@ def test_fresh_data_outlives_an_outage_and_stale_data_does_not(
         keeper.validation_data(path)
     site.ocsp.up()
     site.crl.up()
+    ticks.advance(11)
     # The responder lives in the present, so its answers are stale there; the CRL is not.
     assert keeper.validation_data(path).ocsp_responses == ()
 
@@ -395,3 +424,33 @@ def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) 
     """B3: where nobody can be asked nothing is claimed."""
     with pytest.raises(RevocationUnknownError, match="names neither"):
         source(clock).validation_data((site.pki.root.der, site.pki.root.der))
+
+
+def test_a_dripping_answer_is_given_up() -> None:
+    """P4: a server that sends a byte now and then cannot hold a function up for ever."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                while not done.wait(0.02):
+                    connection.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+            with pytest.raises(FetchError, match="too slowly"):
+                BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
+        finally:
+            done.set()
+            dripping.join()
+
+
+def test_only_http_is_fetched() -> None:
+    """P6: a pointer in a certificate opens no file and no other protocol."""
+    for url in ("file:///etc/hostname", "ldap://ca.example/cn=x", "ftp://ca.example/x"):
+        with pytest.raises(FetchError, match="not an HTTP"):
+            BoundedHttp(timeout=1).fetch(url, limit=10)

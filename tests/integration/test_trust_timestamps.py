@@ -71,7 +71,9 @@ class Room:
     def authorities(self, *urls: str, **changes: Any) -> TimestampAuthorities:
         settings: dict[str, Any] = {
             "anchors": lambda: self.site.anchors,
-            "revocation": HttpRevocation(clock=self.clock, http=BoundedHttp(timeout=3)),
+            "revocation": HttpRevocation(
+                clock=self.clock, http=BoundedHttp(timeout=3), monotonic=self.ticks
+            ),
             "clock": self.clock,
             "timeout": 3,
             "watch": self,
@@ -264,6 +266,7 @@ def test_revocation_unknown_is_not_the_authoritys_fault(room: Room) -> None:
     assert "Nobody says whether a certificate is revoked" in refusal(authorities)
     assert all(health.answers for health in authorities.health())
     room.site.crl.up()
+    room.ticks.advance(11)
     assert authorities.stamp(DIGEST).validation_data.crls
 
 

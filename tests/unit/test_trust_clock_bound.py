@@ -35,7 +35,8 @@ def cut(moment: datetime, resolution: timedelta, *, up: bool) -> datetime:
     up=st.booleans(),
 )
 def test_the_bound_holds_whatever_happens(
-    *offset: timedelta,
+    *,
+    offset: timedelta,
     there: timedelta,
     back: timedelta,
     resolution: timedelta,
