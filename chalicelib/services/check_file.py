@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Protocol
 
-from chalicelib.domain.verdict import CheckedFile
+from chalicelib.domain.verdict import TOO_LARGE, CheckedFile
 from chalicelib.services.verify import SealValidator, verify
 
 
@@ -18,9 +18,11 @@ class FileReader(SealValidator, Protocol):
 
 def check_file(pdf: bytes, anchors: Sequence[str], *, reader: FileReader) -> CheckedFile:
     """Never raises for a broken file."""
+    verdict = verify(pdf, validator=reader, anchors=anchors)
     return CheckedFile(
-        verdict=verify(pdf, validator=reader, anchors=anchors),
+        verdict=verdict,
         sha256=sha256(pdf).hexdigest(),
         size=len(pdf),
-        claimed_code=reader.claimed_code(pdf),
+        # What was too much to check is not opened a second time.
+        claimed_code=None if TOO_LARGE in verdict.findings else reader.claimed_code(pdf),
     )

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.adapters.pades_validation import PadesValidator
+from chalicelib.domain.errors import MalformedRequestError
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.verdict import Circumstances, Indication
 from chalicelib.services.verify import verify
@@ -386,6 +387,48 @@ def test_years_later_within_the_timestamps_life(room: Room) -> None:
     late = Circumstances(now=datetime.now(UTC) + 2 * YEARS)
     verdict = room.verdict(room.sealed[SealLevel.B_LTA], late)
     assert verdict.passed, codes(verdict)
+
+
+def test_certificate_ended_after_the_seal(room: Room) -> None:
+    """Issue 4: a seal outlives its certificate, which need only have stood when it was made."""
+    hand = Hand(room.dev, agency="short", days=30)
+    for level in (SealLevel.B_LT, SealLevel.B_LTA):
+        sealed = hand.seal(room.page, level)
+        late = Circumstances(now=datetime.now(UTC) + timedelta(days=60))
+        verdict = room.verdict(sealed, late)
+        assert verdict.passed, codes(verdict)
+
+
+def test_renewed_document_timestamp(room: Room) -> None:
+    """Issue 4: a file whose time-stamps were renewed within it passes, with all of them told."""
+    renewed = room.hand.renewed(room.sealed[SealLevel.B_LTA])
+    verdict = room.verdict(renewed)
+    assert verdict.passed, codes(verdict)
+    (seal,) = verdict.seals
+    assert seal.level is SealLevel.B_LTA
+    assert len(seal.document_timestamps) == 2
+
+
+def test_document_timestamp_of_a_strange_authority(room: Room, tmp_path: Path) -> None:
+    """A19: a document time-stamp that nobody vouches for denies the pass: it is no validation
+    material, and these are not the archived bytes."""
+    with running(tmp_path) as other:
+        stamped = Hand(other).renewed(room.sealed[SealLevel.B_LTA], trusting=False)
+    verdict = room.verdict(stamped)
+    expect(verdict, DOUBT, "NO_CERTIFICATE_CHAIN_FOUND", "document_timestamp_not_trusted")
+
+
+def test_certificate_for_another_purpose(room: Room) -> None:
+    """A6: a certificate of the same authority that is not meant for signing seals nothing."""
+    hand = Hand(room.dev, agency="purpose", signs=False)
+    verdict = room.verdict(hand.seal(room.page, SealLevel.B_T), room.fetched())
+    expect(verdict, DOUBT, "CHAIN_CONSTRAINTS_FAILURE", "certificate_purpose")
+
+
+def test_fresh_data_that_are_none(room: Room) -> None:
+    """P4: what the checker brings along is not mistaken for damage of the file."""
+    with pytest.raises(MalformedRequestError):
+        room.verdict(room.sealed[SealLevel.B_LT], Circumstances(crls=(b"junk",)))
 
 
 # -- any damage at all --------------------------------------------------------------------

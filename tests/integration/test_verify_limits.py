@@ -32,7 +32,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hand]:
 
 
 def bounded(pdf: bytes, anchors: Sequence[str] = ()) -> Verdict:
-    """As the function does it: 20 seconds of processor and 1 GB beyond what it has."""
+    """As the function does it: 15 seconds of processor and 1 GB beyond what it has."""
     return verify(pdf, validator=BoundedValidator(), anchors=anchors)
 
 

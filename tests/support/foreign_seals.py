@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ import typst
 from asn1crypto import keys
 from asn1crypto import pem as asn1_pem
 from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -25,14 +27,16 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import PdfSignatureMetadata, PdfSigner, SimpleSigner
 from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers import PdfTimeStamper
 from pyhanko.sign.timestamps import HTTPTimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from chalicelib.domain.seals import SealLevel
-from infra.pki import issue_seal_certificate
+from infra.pki import issue_seal_certificate, to_pem
 
 if TYPE_CHECKING:
     from infra.devservices import DevServices
@@ -79,6 +83,8 @@ class Hand:
     )
     chain: tuple[str, ...] = ()
     agency: str = "diw"
+    days: int = 365
+    signs: bool = True
 
     def __post_init__(self) -> None:
         if not self.chain:
@@ -88,6 +94,26 @@ class Hand:
             self.chain = issue_seal_certificate(
                 self.dev.pki, public, self.agency, "กรมโรงงานอุตสาหกรรม", self.agency.upper()
             )
+            self.chain = (self._adjusted(self.chain[0]), *self.chain[1:])
+
+    def _adjusted(self, issued: str) -> str:
+        """The certificate with the period and purpose asked for, by the same authority."""
+        usual = x509.load_pem_x509_certificate(issued.encode())
+        builder = x509.CertificateBuilder(
+            usual.issuer,
+            usual.subject,
+            usual.public_key(),
+            usual.serial_number,
+            usual.not_valid_before_utc,
+            usual.not_valid_before_utc + timedelta(days=self.days),
+        )
+        for extension in usual.extensions:
+            value = extension.value
+            if isinstance(value, x509.KeyUsage) and not self.signs:
+                value = x509.KeyUsage(*[False] * 2, *[True], *[False] * 6)
+            builder = builder.add_extension(value, extension.critical)
+        issuing = self.dev.pki.issuing
+        return to_pem(builder.sign(issuing.key, hashes.SHA256()))
 
     @property
     def certificate(self) -> asn1_x509.Certificate:
@@ -112,6 +138,23 @@ class Hand:
             revocation_mode="hard-fail",
             moment=datetime.now(UTC),
         )
+
+    def renewed(self, pdf: bytes, *, trusting: bool = True) -> bytes:
+        """`pdf` with one more document time-stamp, of this PKI; its validation data first,
+        if the file is to be trusted by it."""
+        stamper = HTTPTimeStamper(self.dev.pki.timestamp_url)
+        updater = PdfTimeStamper(stamper)
+        output = BytesIO()
+        if trusting:
+            renewal = updater.async_update_archival_timestamp_chain(
+                PdfFileReader(BytesIO(pdf)), self.context(), in_place=False, output=output
+            )
+        else:
+            renewal = updater.async_timestamp_pdf(
+                IncrementalPdfFileWriter(BytesIO(pdf)), "sha256", None, output=output
+            )
+        asyncio.run(renewal)
+        return output.getvalue()
 
     def seal(
         self,

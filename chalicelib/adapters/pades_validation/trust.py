@@ -21,6 +21,8 @@ from pyhanko_certvalidator.policy_decl import (
     RevocationCheckingPolicy,
 )
 
+from chalicelib.domain.errors import MalformedRequestError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -72,12 +74,18 @@ class Material:
 
     @classmethod
     def given(cls, ocsp_responses: Sequence[bytes], crls: Sequence[bytes]) -> Material:
-        """What the checker obtained. Raises ValueError for what is neither."""
-        return cls(
-            (),
-            tuple(ocsp.OCSPResponse.load(der, strict=True) for der in ocsp_responses),
-            tuple(crl.CertificateList.load(der, strict=True) for der in crls),
-        )
+        """What the checker obtained. Raises MalformedRequestError for what is neither."""
+        try:
+            answers = tuple(ocsp.OCSPResponse.load(der, strict=True) for der in ocsp_responses)
+            lists = tuple(crl.CertificateList.load(der, strict=True) for der in crls)
+            for part in (*answers, *lists):
+                _ = part.native  # asn1crypto parses what it is asked for
+        except (ValueError, TypeError) as error:
+            raise MalformedRequestError(
+                "The revocation data are no OCSP responses or CRLs (DER).",
+                "ข้อมูลการเพิกถอนไม่ใช่ OCSP response หรือ CRL (DER)",
+            ) from error
+        return cls((), answers, lists)
 
     def __or__(self, other: Material) -> Material:
         return Material(

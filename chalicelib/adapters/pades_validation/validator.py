@@ -63,9 +63,11 @@ class PadesValidator:
     ) -> tuple[SealObservation, ...]:
         """Every seal, oldest first. Raises SealVerificationError, with the ETSI
         sub-indication, if the file or a seal in it cannot be read; TooLargeToCheckError if
-        that would take more than a file deserves."""
+        that would take more than a file deserves; MalformedRequestError if the fresh
+        revocation data are none."""
+        fresh = Material.given(circumstances.ocsp_responses, circumstances.crls)
         try:
-            return asyncio.run(_Room(pdf, anchors, circumstances).observe())
+            return asyncio.run(_Room(pdf, anchors, circumstances, fresh).observe())
         except SignatureValidationError as error:
             problem = error.ades_subindication
             name = problem.standard_name if problem else "FORMAT_FAILURE"
@@ -101,6 +103,7 @@ class _Room:
     pdf: bytes
     anchors: Sequence[str]
     circumstances: Circumstances
+    fresh: Material
 
     async def observe(self) -> tuple[SealObservation, ...]:
         # 1. The file and its signatures.
@@ -112,16 +115,15 @@ class _Room:
         # 2. What the document time-stamps prove, from now back.
         known = self.circumstances
         now = known.proven_at or known.now or datetime.now(UTC)
-        fresh = Material.given(known.ocsp_responses, known.crls)
         embedded = Material.embedded(reader)
-        newest = Proof(now, len(self.pdf), fresh | embedded, from_file=not fresh)
+        newest = Proof(now, len(self.pdf), self.fresh | embedded, from_file=not self.fresh)
         stamps = [s for s in signatures if is_document_timestamp(s)]
         chain = await prove(stamps, newest, self.anchors)
         # 3. Each seal under these proofs: the oldest is the best one, if the file had all by
         #    then; what the checker brought along comes last.
         alone = replace(newest, material=embedded, from_file=True)
         proofs = (*reversed(chain.proofs[1:]), alone, *chain.proofs[:1])
-        return tuple([await self._seal(s, signatures, chain, proofs, fresh) for s in seals])
+        return tuple([await self._seal(s, signatures, chain, proofs) for s in seals])
 
     async def _seal(
         self,
@@ -129,7 +131,6 @@ class _Room:
         signatures: list[EmbeddedPdfSignature],
         chain: Chain,
         proofs: Sequence[Proof],
-        fresh: Material,
     ) -> SealObservation:
         for proof in proofs:
             if proof.end < covered_end(seal):
@@ -137,7 +138,7 @@ class _Room:
             seen = await self._under(seal, proof)
             if seen.trusted and seen.revocation_known:
                 break
-        seen = await self._with_fresh(seal, seen, fresh)
+        seen = await self._with_fresh(seal, seen)
         return replace(
             seen,
             changes=changes_after(seal, signatures, self.pdf),
@@ -175,15 +176,15 @@ class _Room:
         )
 
     async def _with_fresh(
-        self, seal: EmbeddedPdfSignature, seen: SealObservation, fresh: Material
+        self, seal: EmbeddedPdfSignature, seen: SealObservation
     ) -> SealObservation:
         """An older answer in the file may say "good" and hide a newer one that says since when
         it was not; the newer one is asked alone."""
-        if not (fresh and seen.trusted):
+        if not (self.fresh and seen.trusted):
             return seen
         moment = seen.timestamp.at if seen.timestamp else None
         embedded = Material(Material.embedded(seal.reader).certificates)
-        status = await self._validated(seal, moment, fresh | embedded)
+        status = await self._validated(seal, moment, self.fresh | embedded)
         problem = problem_of(status)
         return replace(seen, trusted=problem is None, trust_problem=problem)
 
