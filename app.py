@@ -12,6 +12,7 @@ from chalicelib.handlers import (
     previews,
     queues,
     registers,
+    renewals,
     schedules,
     service,
     verification,
@@ -32,6 +33,7 @@ for room in (
     previews,
     queues,
     schedules,
+    renewals,
     audits,
 ):
     app.register_blueprint(room.blueprint)

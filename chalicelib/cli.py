@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit
+from chalicelib import cli_audit, cli_renewals
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -187,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_log_commands(commands, identity)
     cli_audit.add_to(commands)
+    cli_renewals.add_to(commands)
     return parser
 
 

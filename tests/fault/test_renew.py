@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ class Times:
     def stamp(self, digest: bytes, algorithm: str = "sha256") -> TimestampToken:
         return self.alive.stamp(digest, algorithm)
 
-    def validation_data(self, chain: tuple[bytes, ...]) -> ValidationData:
+    def validation_data(self, chain: Sequence[bytes]) -> ValidationData:
         return self.alive.validation_data(chain)
 
 

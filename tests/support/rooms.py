@@ -25,8 +25,8 @@ from chalicelib.adapters.memory import (
     PlainRenderer,
 )
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
-from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
+from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.bootstrap import House

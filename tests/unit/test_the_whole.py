@@ -136,6 +136,7 @@ def test_every_trigger_has_a_sample_event() -> None:
         "preview",
         "checkpoint",
         "close",
+        "renew",
         "audit",
     }
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == functions
