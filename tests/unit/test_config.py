@@ -26,6 +26,9 @@ GOOD = {
     "TRA_TIMESTAMP_URLS": "https://tsa1.example https://tsa2.example",
     "TRA_LOCK_MODE": "COMPLIANCE",
     "TRA_SWEEP_AFTER_SECONDS": "300",
+    "TRA_SLICE_DAYS": "7",
+    "TRA_RENEWAL_LEAD_DAYS": "365",
+    "TRA_TIMESTAMP_PRICE_SATANG": "300",
 }
 
 
