@@ -12,6 +12,7 @@ from chalicelib.handlers import (
     previews,
     queues,
     registers,
+    renewals,
     schedules,
     service,
     verification,
@@ -34,6 +35,7 @@ for room in (
     verifying,
     queues,
     schedules,
+    renewals,
     audits,
 ):
     app.register_blueprint(room.blueprint)

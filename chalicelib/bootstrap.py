@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.renew import RenewalRoom
+    from chalicelib.services.renewals import PlanRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.sweep import Broom
@@ -189,7 +190,7 @@ class House:
     def archive_stamper(self) -> ArchiveStamper:
         from chalicelib.adapters.ers_stamps import EmbeddingStamper
 
-        return EmbeddingStamper(self.timestamper, self.revocation)
+        return EmbeddingStamper(self.timestamper, self.revocation)  # type: ignore[attr-defined]  # they come with the authorities' own adapters
 
     @cached_property
     def number_queue(self) -> WorkQueue:
@@ -494,6 +495,20 @@ class House:
             policy=self.renewal_policy,
         )
 
+    @cached_property
+    def plan_room(self) -> PlanRoom:
+        from chalicelib.services.renewals import PlanRoom
+
+        return PlanRoom(
+            documents=self.documents,
+            registers=self.registers,
+            logs=self.logs,
+            rounds=self.rounds,
+            clock=self.clock,
+            policy=self.renewal_policy,
+            timestamp_price_satang=self.settings.timestamp_price_satang,
+        )
+
     @property
     def renewal_policy(self) -> RenewalPolicy:
         from chalicelib.domain.evidence_rounds import RenewalPolicy
@@ -673,6 +688,15 @@ def auditor(stack: str, environment: Mapping[str, str], watch: Watch) -> AuditRo
     os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
     settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
     return replace(House(settings).audit_room, watch=watch)
+
+
+def renewal_planner(stack: str, environment: Mapping[str, str]) -> PlanRoom:
+    """What plans the renewals of a deployment from outside; see `auditor`."""
+    from chalicelib.adapters.functions import settings_of
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
+    return House(settings).plan_room
 
 
 _house: House | None = None

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_verify
+from chalicelib import cli_audit, cli_renewals, cli_verify
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -178,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands, identity)
     cli_audit.add_to(commands)
+    cli_renewals.add_to(commands)
     return parser
 
 

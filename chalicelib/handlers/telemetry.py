@@ -54,6 +54,8 @@ class LogEvent(StrEnum):
     FOUND = "TRA-AUD-002 the audit found something"
     NOT_AUDITED = "TRA-AUD-003 register not audited"
     VERIFIED = "TRA-VER-001 file or bundle verified"
+    RENEWED = "TRA-EVR-001 evidence records made or renewed"
+    ROUND_MADE = "TRA-EVR-002 round of evidence time-stamped"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 
 

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.ed25519 import verify
+from chalicelib.adapters.ers import DerEvidenceRecords
 from chalicelib.adapters.memory_logs import MemoryLogSigner
+from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.domain.documents import ArchivedFile, Change, Document, DocumentState, archive_key
 from chalicelib.domain.merkle import EMPTY_HEAD
 from chalicelib.domain.notes import Checkpoint, Note
@@ -184,6 +186,8 @@ class MadeUpArchive:
     size: int
 
     def versions(self, prefix: str) -> Iterator[FileVersion]:
+        if not prefix.startswith("documents/"):
+            return iter(())
         return (FileVersion(f"{prefix}{_name(n)}.pdf", "v1") for n in range(1, self.size + 1))
 
     def examine(
@@ -198,6 +202,11 @@ class MadeUpArchive:
             )
             for _ in files
         )
+
+    def digests(
+        self, files: Sequence[ArchivedFile], algorithm: str
+    ) -> tuple[tuple[str, bytes] | None, ...]:
+        return tuple((_DIGEST, hashlib.new(algorithm, PDF).digest()) for _ in files)
 
     def read(self, _key: str) -> bytes | None:
         return None
@@ -230,6 +239,8 @@ def audit_it(folder: Path, size: int) -> dict[str, float]:
         logs=register,
         archive=MadeUpArchive(size),
         log_files=files,
+        rounds=MemoryRounds(),
+        records=DerEvidenceRecords(),
         log_key=lambda: MemoryLogSigner().public_key,
         verify=verify,
         clock=lambda: NOON,

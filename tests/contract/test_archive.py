@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,12 +13,14 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from chalicelib.adapters.archive_inventory import S3ArchiveInventory
 from chalicelib.adapters.memory import MemoryArchive
+from chalicelib.adapters.memory_inventory import MemoryArchiveInventory
 from chalicelib.adapters.s3 import S3Archive
 from chalicelib.domain.errors import ArchiveError, UnavailableError
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
-from chalicelib.ports import Archive
+from chalicelib.ports import Archive, ArchiveInventory
 from tests.support.samples import NOON
 
 UNTIL = NOON + timedelta(days=3650)
@@ -85,6 +89,28 @@ def test_of_many_at_once_one_wins(archive: Archive) -> None:
             )
         )
     assert len(set(files)) == 1
+
+
+@pytest.fixture
+def inventory(archive: Archive) -> ArchiveInventory:
+    """The same archive, as an auditor sees it."""
+    if isinstance(archive, MemoryArchive):
+        return MemoryArchiveInventory(archive)
+    assert isinstance(archive, S3Archive)
+    return S3ArchiveInventory(archive._client, archive._bucket)
+
+
+def test_bytes_are_hashed_anew(archive: Archive, inventory: ArchiveInventory) -> None:
+    """RFC 4998 §5.2: for another hash algorithm the bytes that lie there are read, and told
+    apart from what is not there (any more)."""
+    there = archive.put_once("h.pdf", b"bytes", UNTIL, LockMode.COMPLIANCE)
+    found = inventory.digests([there, replace(there, key="gone.pdf")], "sha512")
+    assert found == (
+        (hashlib.sha256(b"bytes").hexdigest(), hashlib.sha512(b"bytes").digest()),
+        None,
+    )
+    assert inventory.read("h.pdf") == b"bytes"
+    assert inventory.read("gone.pdf") is None
 
 
 def test_nothing_is_found_where_nothing_lies(archive: Archive) -> None:

@@ -32,6 +32,7 @@ FUNCTIONS = (
     "verify",
     "checkpoint",
     "close",
+    "renew",
     "audit",
 )
 _DENIED = {"AccessDenied", "AccessDeniedException"}
@@ -78,14 +79,18 @@ def _who_may(
     }
 
 
-@pytest.mark.parametrize(("place", "writer"), [("documents", "seal"), ("statements", "close")])
+@pytest.mark.parametrize(
+    ("place", "writer"),
+    [("documents", "seal"), ("statements", "close"), ("evidence-records", "renew")],
+)
 def test_one_function_writes_each_part_of_the_archive(
     as_function: Callable[[str], boto3.session.Session],
     deployment: Deployment,
     place: str,
     writer: str,
 ) -> None:
-    """P2: sealed files come from `seal` alone, closing statements from `close` alone."""
+    """P2: sealed files come from `seal` alone, closing statements from `close` alone, evidence
+    records from `renew` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -199,7 +204,7 @@ def test_only_who_works_on_registers_writes_them(
         as_function,
         lambda session: session.client("dynamodb").put_item(TableName=table, Item=dict(key)),
     )
-    assert found == {"api", "number", "seal", "sweep", "checkpoint", "close"}
+    assert found == {"api", "number", "seal", "sweep", "checkpoint", "close", "renew"}
     assert _who_may(
         as_function,
         lambda session: session.client("dynamodb").delete_item(TableName=table, Key=dict(key)),

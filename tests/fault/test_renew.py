@@ -4,116 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chalicelib.adapters.ers import read_record
-from chalicelib.adapters.ers_stamps import EmbeddingStamper
-from chalicelib.adapters.ers_validation import ErsValidator
-from chalicelib.adapters.trust import TimestampToken, ValidationData
-from chalicelib.domain.documents import DocumentState
-from chalicelib.domain.evidence_records import RecordVerdict, judge_record
-from chalicelib.domain.evidence_rounds import RenewalPolicy, RoundKind
-from chalicelib.domain.registers import Register
-from chalicelib.services.audit import audit
-from chalicelib.services.checkpoint import checkpoint_all
-from chalicelib.services.records import record_of
-from chalicelib.services.renew import Renewed, renew
-from tests.fault.harness import Danger, Killed, World
-from tests.support import rfc4998
-from tests.support.ers_stamps import Era, Root, year
-from tests.support.samples import document
-
-REGISTERS = (Register("diw", "licence", 2026), Register("dbd", "licence", 2026))
-_LATER = timedelta(days=1)
-
-
-@dataclass
-class Times:
-    """Authorities come and go; whoever lives asks for the time. Implements Timestamper and
-    RevocationSource."""
-
-    clock: Callable[[], datetime]
-    root: Root = field(default_factory=Root)
-    room: int = 16_384
-
-    def __post_init__(self) -> None:
-        self.eras = [
-            Era(self.root, self.clock, name=f"From {since}", since=year(since), until=year(until))
-            for since, until in ((2024, 2030), (2028, 2038), (2036, 2050))
-        ]
-
-    @property
-    def alive(self) -> Era:
-        """The youngest, as soon as it is there."""
-        return [era for era in self.eras if era.since <= self.clock() < era.until][-1]
-
-    @property
-    def stamps(self) -> int:
-        return sum(len(era.stamped) for era in self.eras)
-
-    def stamp(self, digest: bytes, algorithm: str = "sha256") -> TimestampToken:
-        return self.alive.stamp(digest, algorithm)
-
-    def validation_data(self, chain: tuple[bytes, ...]) -> ValidationData:
-        return self.alive.validation_data(chain)
-
-
-class Decades:
-    """A house that issued documents once, and years that pass over it."""
-
-    def __init__(self, documents: int = 5) -> None:
-        self.world = World()
-        self.fakes = self.world.fakes
-        self.times = Times(self.fakes.clock)
-        self.fakes.stamper = EmbeddingStamper(self.times, self.times)
-        self.policy = RenewalPolicy(slice_days=1)
-        self.issue(*(f"D{n}" for n in range(documents)))
-        self.issue("E0", agency_id="dbd")
-        self.fakes.clock.advance(_LATER)
-
-    def issue(self, *names: str, agency_id: str = "diw") -> None:
-        at = self.fakes.clock()
-        made = (document(n, agency_id=agency_id, at=at) for n in names)
-        self.world.accept(*(replace(one, retention_years=25) for one in made))
-        self.world.run_to_rest()
-        checkpoint_all(room=self.fakes.house().checkpoint_room)
-
-    def renew(self, danger: Danger | None = None, **changes: object) -> Renewed:
-        room = self.fakes.house((danger or Danger()).wrap).renewal_room
-        return renew(room=replace(room, policy=self.policy, **changes))  # type: ignore[arg-type]  # of the room's own fields
-
-    def go_to(self, moment: datetime) -> None:
-        self.fakes.clock.now = moment
-
-    def record(self, name: str) -> bytes | None:
-        found = self.fakes.ledger.get(name)
-        assert found is not None
-        assert found.state is DocumentState.ISSUED
-        return record_of(found, room=self.fakes.house().record_room)
-
-    def verdict(self, name: str) -> RecordVerdict:
-        found, record = self.fakes.ledger.get(name), self.record(name)
-        assert found is not None
-        assert found.file is not None
-        assert record is not None
-        data = self.fakes.archive.files[found.file.key]
-        assert rfc4998.check(record, data)
-        seen = ErsValidator(self.fakes.clock).observe(record, data, [self.times.root.pem])
-        return judge_record(seen, ends=self.policy.ends)
-
-    def problems(self, *names: str) -> list[str]:
-        """What is wrong with the records of these documents, and with what the audit sees."""
-        found = [f"{n}: {v.findings}" for n in names if not (v := self.verdict(n)).passed]
-        for register in REGISTERS:
-            report = audit(register, room=self.fakes.house().audit_room)
-            found += [f"{f.fault} {f.place}" for f in report.findings]
-        return found
-
-
-NAMES = ("D0", "D1", "D2", "D3", "D4", "E0")
+from chalicelib.domain.evidence_rounds import RoundKind
+from chalicelib.services.renew import Renewed
+from tests.fault.harness import Danger, Killed
+from tests.support.decades import LATER, NAMES, REGISTERS, Decades
+from tests.support.ers_stamps import year
 
 
 def test_one_time_stamp_covers_all_that_was_issued() -> None:
@@ -131,7 +32,7 @@ def test_nothing_is_done_twice() -> None:
     world = Decades()
     world.renew()
     assert world.renew() == Renewed()
-    world.fakes.clock.advance(_LATER)
+    world.fakes.clock.advance(LATER)
     assert world.renew() == Renewed()
     assert world.times.stamps == 1
 
@@ -143,7 +44,7 @@ def test_what_came_later_gets_a_round_of_its_own() -> None:
     world.issue("D5", "D6")
     world.renew()
     assert world.record("D5") is None
-    world.fakes.clock.advance(_LATER)
+    world.fakes.clock.advance(LATER)
     world.renew()
     assert world.problems(*NAMES, "D5", "D6") == []
     slices = world.fakes.rounds.slices(REGISTERS[0])
@@ -154,7 +55,7 @@ def _renewed_twice(world: Decades) -> None:
     """Two daily rounds, then 2029 and 2037: each before the authority's certificate ends."""
     world.renew()
     world.issue("D5")
-    world.fakes.clock.advance(_LATER)
+    world.fakes.clock.advance(LATER)
     world.renew()
     for moment in (datetime(2029, 2, 1, tzinfo=UTC), datetime(2037, 2, 1, tzinfo=UTC)):
         world.go_to(moment)
@@ -281,7 +182,7 @@ def _before_stamps(world: Decades) -> None:
     """Two rounds that must be taken over."""
     world.renew()
     world.issue("D5")
-    world.fakes.clock.advance(_LATER)
+    world.fakes.clock.advance(LATER)
     world.renew()
     world.go_to(datetime(2029, 2, 1, tzinfo=UTC))
 

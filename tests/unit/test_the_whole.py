@@ -139,6 +139,7 @@ def test_every_trigger_has_a_sample_event() -> None:
         "verify",
         "checkpoint",
         "close",
+        "renew",
         "audit",
     }
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == functions

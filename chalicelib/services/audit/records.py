@@ -45,7 +45,8 @@ def examine_records(
     for one in slices:
         covered += _examine_slice(one, rounds, room, findings)
     _sift(register, slices, rounds, room, findings)
-    _examine_age(register, slices, rounds, now, room, findings)
+    _examine_new(register, slices, now, room, findings)
+    _examine_age(slices, rounds, now, room, findings)
     return covered
 
 
@@ -162,22 +163,32 @@ def _unread(version: FileVersion) -> ArchivedFile:
     )
 
 
-def _examine_age(
+def _examine_new(
     register: Register,
     slices: Sequence[CoveredSlice],
-    rounds: Mapping[int, Round],
     now: datetime,
     room: AuditRoom,
     findings: Findings,
 ) -> None:
-    """What should have a record long ago, and what should have been renewed."""
+    """Whether something that was issued should have a record long ago."""
     start = slices[-1].slice.end if slices else 0
     size = room.logs.state(register, LogName.OUTCOMES).head.size
     limit = now - room.renewal.patience - room.patience
     for place, leaf in _outcomes(register, start, size, room):
         if leaf.outcome is Outcome.ISSUED and leaf.at < limit:
             findings.add(Fault.RECORD_BEHIND, place=f"outcome {place}")
-            break
+            return
+
+
+def _examine_age(
+    slices: Sequence[CoveredSlice],
+    rounds: Mapping[int, Round],
+    now: datetime,
+    room: AuditRoom,
+    findings: Findings,
+) -> None:
+    """Whether a round that these slices rest on should have been renewed long ago."""
+    limit = now - room.renewal.patience - room.patience
     resting = {_head(one.rounds[-1], rounds) for one in slices}
     for number in sorted(resting & rounds.keys()):
         due = room.renewal.due_at(rounds[number])
