@@ -69,9 +69,7 @@ class Damaged:
         return f"{self.base.name}.{self.what}"
 
 
-MATRIX = tuple(
-    Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True))
-)
+MATRIX = tuple(Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True)))
 
 # What each base below becomes, by what happened to it.
 _HAPPENINGS: dict[str, Callable[[bytes], bytes]] = {
