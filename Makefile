@@ -65,7 +65,7 @@ $(VALIDATORS): tests/interop/validators/pom.xml $(wildcard tests/interop/validat
 	@for program in java mvn pdfsig openssl; do command -v $$program >/dev/null \
 	  || { echo "make interop needs $$program: infra/install-system-packages.sh installs it"; exit 1; }; done
 	@echo '  build the validators (EU DSS, veraPDF, BouncyCastle), pinned'
-	@mvn --quiet --batch-mode --file tests/interop/validators/pom.xml package
+	@mvn --quiet --batch-mode -Dstyle.color=never --file tests/interop/validators/pom.xml package
 	@touch $@
 
 campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000

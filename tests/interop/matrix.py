@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from itertools import product
+from itertools import chain, product
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer
@@ -26,7 +26,8 @@ AGENCY = Agency(
     name_en="Department of Industrial Works",
 )
 _NUMBERED_AT = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
-_APPEARANCE = SealAppearance(left_mm=120, bottom_mm=30, width_mm=60, height_mm=25)
+# Fits on the smallest paper, a card.
+_APPEARANCE = SealAppearance(left_mm=4, bottom_mm=4, width_mm=45, height_mm=16)
 _KEY_NAMES = {
     KeyAlgorithm.RSA_2048: "RSA-2048",
     KeyAlgorithm.RSA_3072: "RSA-3072",
@@ -69,7 +70,18 @@ class Damaged:
         return f"{self.base.name}.{self.what}"
 
 
-MATRIX = tuple(Sealed(*cell) for cell in product(TYPES, SealLevel, KeyAlgorithm, (False, True)))
+# Every kind of seal on one type, and every type with the seals that agencies will use.
+_EVERY_SEAL = product(["licence"], SealLevel, KeyAlgorithm, [False, True])
+_EVERY_TYPE = product(
+    TYPES,
+    [SealLevel.B_T, SealLevel.B_LT, SealLevel.B_LTA],
+    [KeyAlgorithm.RSA_2048, KeyAlgorithm.P_256],
+    [False],
+)
+_EVERY_PAGE = product(TYPES, [SealLevel.B_LTA], [KeyAlgorithm.P_256], [True])
+MATRIX = tuple(
+    dict.fromkeys(Sealed(*cell) for cell in chain(_EVERY_SEAL, _EVERY_TYPE, _EVERY_PAGE))
+)
 
 # What each base below becomes, by what happened to it.
 _HAPPENINGS: dict[str, Callable[[bytes], bytes]] = {

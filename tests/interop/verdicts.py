@@ -18,9 +18,7 @@ _HEAD = """\
 """
 # Levels at which the newest signature or time-stamp stands at the very end of the file.
 # At B-LT the validation data come behind the seal, and nothing seals them.
-_SEALED_TO_THE_END = frozenset(
-    f"PAdES-BASELINE-{level}" for level in ("B", "T", "LTA")
-)
+_SEALED_TO_THE_END = frozenset(f"PAdES-BASELINE-{level}" for level in ("B", "T", "LTA"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def appended_bytes(pdf: bytes) -> bytes:
 
 def appended_page_content(pdf: bytes) -> bytes:
     """A revision that paints over the first page: what is read is not what was sealed."""
-    writer = IncrementalPdfFileWriter(BytesIO(pdf))
+    writer = _Appending(BytesIO(pdf))
     page = _first_page(writer)
     drawing = writer.add_object(generic.StreamObject(stream_data=_OPAQUE))
     page[pdf_name("/Contents")] = generic.ArrayObject([page.raw_get("/Contents"), drawing])
@@ -57,7 +57,7 @@ def appended_page_content(pdf: bytes) -> bytes:
 
 def appended_annotation(pdf: bytes) -> bytes:
     """A revision that lays a note over the first page."""
-    writer = IncrementalPdfFileWriter(BytesIO(pdf))
+    writer = _Appending(BytesIO(pdf))
     page = _first_page(writer)
     note = generic.DictionaryObject(
         {
@@ -69,7 +69,7 @@ def appended_annotation(pdf: bytes) -> bytes:
             pdf_name("/F"): generic.NumberObject(4),
         }
     )
-    notes = generic.ArrayObject(page["/Annots"] if "/Annots" in page else ())
+    notes = generic.ArrayObject(page.get("/Annots", ()))
     notes.append(writer.add_object(note))
     page[pdf_name("/Annots")] = notes
     writer.update_container(page)
@@ -126,6 +126,13 @@ def _with_contents(pdf: bytes, start: int, end: int, der: bytes) -> bytes:
 def _content(digits: bytes) -> cms.ContentInfo:
     content: cms.ContentInfo = cms.ContentInfo.load(bytes.fromhex(digits.decode()))
     return content
+
+
+class _Appending(IncrementalPdfFileWriter):
+    """Changes what is meant to be changed, and no metadata with it."""
+
+    def _update_meta(self) -> None:
+        pass
 
 
 def _first_page(writer: IncrementalPdfFileWriter) -> generic.DictionaryObject:

@@ -15,13 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import cms, tsp
+from asn1crypto import cms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PROGRAM = Path(__file__).parents[2] / "build" / "interop" / "validators"
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+# Of RFC 3161: what a time-stamp signs (§2.4.2), and where a signature carries one (appendix A).
+_TST_INFO = "1.2.840.113549.1.9.16.1.4"
+_TIMESTAMP_ATTRIBUTE = "1.2.840.113549.1.9.16.2.14"
 _OK = "ok"
 
 
@@ -88,8 +91,8 @@ class _Embedded:
 
     @property
     def is_timestamp(self) -> bool:
-        kind: str = self.content["content"]["encap_content_info"]["content_type"].native
-        return kind == "tst_info"
+        kind: str = self.content["content"]["encap_content_info"]["content_type"].dotted
+        return kind == _TST_INFO
 
 
 def openssl(path: Path, anchor: Path) -> str:
@@ -132,13 +135,13 @@ def _verify(signature: _Embedded, room: Path, anchor: Path) -> str:
     )  # fmt: skip
 
 
-def signature_timestamps(content: cms.ContentInfo) -> list[tsp.TimeStampToken]:
-    """Tokens in the first signer's unsigned attributes (RFC 3161 appendix A)."""
+def signature_timestamps(content: cms.ContentInfo) -> list[cms.ContentInfo]:
+    """Tokens in the first signer's unsigned attributes."""
     attributes = content["content"]["signer_infos"][0]["unsigned_attrs"]
     return [
         attribute["values"][0]
         for attribute in attributes or ()
-        if attribute["type"].native == "signature_time_stamp_token"
+        if attribute["type"].dotted == _TIMESTAMP_ATTRIBUTE
     ]
 
 
