@@ -190,7 +190,7 @@ class House:
     def archive_stamper(self) -> ArchiveStamper:
         from chalicelib.adapters.ers_stamps import EmbeddingStamper
 
-        return EmbeddingStamper(self.timestamper, self.revocation)  # type: ignore[attr-defined]  # they come with the authorities' own adapters
+        return EmbeddingStamper(self.timestamper, self.revocation)
 
     @cached_property
     def number_queue(self) -> WorkQueue:

@@ -2,8 +2,10 @@
 
 Starts everything on the embedded AWS, submits documents of two agencies over HTTPS's
 local stand-in, waits, downloads them, checks their seals with code that did not make
-them, reads the recipients' queues, re-derives the registers from their public endpoints,
-tries to destroy what is archived, prints one table, and stops everything. Leaves `build/demo/summary.json` and the PDFs.
+them, has them verified as anybody can, reads the recipients' queues, re-derives the
+registers from their public endpoints, tries to destroy what is archived, prints one table,
+and stops everything. Leaves `build/demo/summary.json`, the PDFs, and their first pages on
+one picture, `contact-sheet.png`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 import unicodedata
 from dataclasses import asdict, dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -25,7 +28,7 @@ import urllib3
 from botocore.exceptions import ClientError as AwsError
 
 from infra import client as api
-from infra import local
+from infra import contact_sheet, local, pictures
 from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
@@ -37,10 +40,19 @@ if TYPE_CHECKING:
 
 TARGET = local.BUILD / "demo"
 TEMPLATES = local.ROOT / "chalicelib" / "templates"
-ISSUERS = (("diw", "licence"), ("dbd", "e-certificate"))
-"""Which agency issues which example."""
+ISSUERS = (
+    ("diw", "licence"),
+    ("diw", "licence"),
+    ("dbd", "e-certificate"),
+    ("dbd", "e-certificate"),
+    ("dbd", "e-proxy"),
+    ("diw", "e-card"),
+    ("dms", "e-medical-certificate"),
+    ("diw", "official-letter"),
+)
+"""Which agency issues which example; two of a register show that it counts."""
 
-_COPIES = 2
+_SIDES = {"e-card": 2}
 _WAIT_SECONDS = 90
 _EVENT_SECONDS = 20
 
@@ -85,6 +97,9 @@ def _run(phases: Phases) -> list[Shown]:
         with phases("check the seals") as show:
             _check_seals(shown, deployment)
             show(f"{len(shown)} hold" + ("" if shutil.which("pdfsig") else " (no pdfsig here)"))
+        with phases("verify them as anybody can", log=log) as show:
+            refused = _verify_in_public(shown, deployment)
+            show(f"{len(shown)} TOTAL-PASSED; changed by one byte: {refused}")
         with phases("read the recipients' queues", log=log) as show:
             events = _read_inboxes(deployment, shown)
             show(f"{len(events)} events")
@@ -97,6 +112,9 @@ def _run(phases: Phases) -> list[Shown]:
             attempts = _try_to_destroy(deployment, clients, shown)
             show(f"{attempts} attempts refused")
         _write_summary(shown, events, registers)
+        if pictures.can_draw():
+            with phases("draw a contact sheet") as show:
+                show(_draw(shown))
     return shown
 
 
@@ -105,18 +123,18 @@ def _run(phases: Phases) -> list[Shown]:
 
 def _sign_in(deployment: local.Deployment) -> dict[str, api.Client]:
     return {
-        agency: api.sign_in(deployment.url, deployment.token_url, agency) for agency, _ in ISSUERS
+        agency: api.sign_in(deployment.url, deployment.token_url, agency)
+        for agency in sorted({agency for agency, _ in ISSUERS})
     }
 
 
 def _submit(clients: Mapping[str, api.Client]) -> list[tuple[api.Client, str]]:
     """Each example some times, each time as a request of its own."""
     submitted = []
-    for agency, kind in ISSUERS:
+    for place, (agency, kind) in enumerate(ISSUERS):
         example = json.loads((TEMPLATES / kind / "example.json").read_text(encoding="utf-8"))
-        for copy in range(_COPIES):
-            accepted = clients[agency].submit(example, key=f"demo-{agency}-{kind}-{copy}")
-            submitted.append((clients[agency], accepted["document_id"]))
+        accepted = clients[agency].submit(example, key=f"demo-{agency}-{kind}-{place}")
+        submitted.append((clients[agency], accepted["document_id"]))
     return submitted
 
 
@@ -146,6 +164,34 @@ def _check_seals(shown: Sequence[Shown], deployment: local.Deployment) -> None:
             raise DemoError(f"{one.file.name}: pdfsig says: {complaint}")
         if one.sha256 != one.view["file"]["sha256"]:
             raise DemoError(f"{one.file.name} is not the file the register entry names (P2)")
+
+
+def _verify_in_public(shown: Sequence[Shown], deployment: local.Deployment) -> str:
+    """POST /v1/verify needs no token. Returns what it says of a file that was changed."""
+    for one in shown:
+        verdict = _verdict(one.file.read_bytes(), deployment)
+        if verdict["indication"] != "TOTAL-PASSED" or verdict["register_answer"] != "match":
+            raise DemoError(f"{one.file.name}: {verdict}")
+    changed = bytearray(shown[0].file.read_bytes())
+    changed[len(changed) // 3] ^= 1
+    verdict = _verdict(bytes(changed), deployment)
+    if verdict["indication"] == "TOTAL-PASSED":
+        raise DemoError(f"a changed file passed: {verdict}")
+    return str(verdict["indication"])
+
+
+def _verdict(pdf: bytes, deployment: local.Deployment) -> dict[str, Any]:
+    answer = urllib3.request(
+        "POST",
+        f"{deployment.url}/v1/verify",
+        body=pdf,
+        headers={"Content-Type": "application/pdf"},
+        timeout=_WAIT_SECONDS,
+    )
+    verdict: dict[str, Any] = answer.json()
+    if answer.status != HTTPStatus.OK:
+        raise DemoError(f"POST /v1/verify answered {answer.status}: {verdict}")
+    return verdict
 
 
 def _check_registers(deployment: local.Deployment, shown: Sequence[Shown]) -> list[CheckedRegister]:
@@ -278,6 +324,18 @@ def _write_summary(
     }
     text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
     (TARGET / "summary.json").write_text(text, encoding="utf-8")
+
+
+def _draw(shown: Sequence[Shown]) -> str:
+    """First pages of one document of each type, on one picture."""
+    by_type = {one.view["document_type"]: one for one in shown}
+    cells = [
+        contact_sheet.Shown(one.file, f"{kind} · {one.view['printed_number']}", _SIDES.get(kind, 1))
+        for kind, one in by_type.items()
+    ]
+    target = TARGET / "contact-sheet.png"
+    contact_sheet.contact_sheet(cells, target)
+    return os.path.relpath(target)
 
 
 def table(shown: Sequence[Shown]) -> str:

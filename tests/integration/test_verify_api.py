@@ -90,7 +90,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         assert issued is not None
         assert issued.file is not None
         url = verify_url(issued, house().settings.public_url)
-        content = machine_readable(issued, AGENCIES[0], verify_url=url).decode()
+        content = machine_readable(issued, AGENCIES[0], verify_url=url).data.decode()
         sealed = hand.seal(page(tmp_path_factory.mktemp("t"), PAGE, content=content))
         # What `seal` would have archived, had the renderer been the real one.
         file = replace(issued.file, sha256=sha256(sealed))
