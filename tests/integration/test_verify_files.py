@@ -177,6 +177,16 @@ def test_changed_and_stamped_again(room: Room) -> None:
     assert {"changed_after_seal", "another_seal"} <= set(codes(verdict))
 
 
+@pytest.mark.parametrize("old", [b"/SubFilter /ETSI.RFC3161", b"/Type /DocTimeStamp"])
+def test_document_timestamp_of_no_known_kind(room: Room, old: bytes) -> None:
+    """P2: found by fuzzing: a time-stamp whose kind was damaged is not passed over as if it had
+    never been there."""
+    sealed = attacks.stripped_to(room.sealed[SealLevel.B_LTA], 2)
+    at = sealed.rindex(old) + len(old) - 1
+    damaged = sealed[:at] + b"0" + sealed[at + 1 :]
+    assert room.verdict(damaged).indication is FAILED
+
+
 # -- forged seals ------------------------------------------------------------------
 
 

@@ -14,7 +14,12 @@ from xml.etree import ElementTree as ET
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.decode_limits import DecodePurpose
-from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel
+from pyhanko.sign.diff_analysis import (
+    DEFAULT_DIFF_POLICY,
+    DiffResult,
+    ModificationLevel,
+    StandardDiffPolicy,
+)
 
 from chalicelib.adapters.pades_validation.reading import (
     covered_end,
@@ -28,6 +33,14 @@ if TYPE_CHECKING:
 
     from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
     from pyhanko.sign.validation import EmbeddedPdfSignature
+
+# An object that nothing uses cannot be seen, but no honest program leaves one: it is what a
+# damaged time-stamp, or a preparation for a later attack, looks like.
+_POLICY = StandardDiffPolicy(
+    global_rules=DEFAULT_DIFF_POLICY.global_rules,
+    form_rule=DEFAULT_DIFF_POLICY.form_rule,
+    ignore_orphaned_objects=False,
+)
 
 # What programs rewrite when they append anything; a reader is not shown it as the document's.
 _INFO_MAY_CHANGE = frozenset({"/ModDate", "/Producer"})
@@ -66,7 +79,7 @@ def changes_after(
 
 
 def _content_changed(seal: EmbeddedPdfSignature) -> bool:
-    result = seal.evaluate_modifications(DEFAULT_DIFF_POLICY)
+    result = seal.evaluate_modifications(_POLICY)
     if not isinstance(result, DiffResult):  # SuspiciousModification
         return True
     return bool(result.modification_level > ModificationLevel.LTA_UPDATES)

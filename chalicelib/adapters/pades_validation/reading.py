@@ -11,6 +11,7 @@ from pyhanko.pdf_utils.decode_limits import (
     StreamDecodeLimits,
 )
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
@@ -49,10 +50,13 @@ def open_pdf(pdf: bytes) -> PdfFileReader:
 
 
 def signatures_in(reader: PdfFileReader) -> list[EmbeddedPdfSignature]:
-    """Seals and document time-stamps that have a field, oldest first."""
-    found = list(reader.embedded_signatures)
-    if len(found) > MOST_SIGNATURES:
-        raise TooLargeToCheckError("signatures")
+    """Seals and document time-stamps that have a field, oldest first: also those of a kind that
+    nobody can check, which pyHanko's own list leaves out. Raises TooLargeToCheckError."""
+    found: list[EmbeddedPdfSignature] = []
+    for name, _, field in enumerate_sig_fields(reader, filled_status=True):
+        if len(found) == MOST_SIGNATURES:
+            raise TooLargeToCheckError("signatures")
+        found.append(EmbeddedPdfSignature(reader, field, name))
     return sorted(found, key=covered_end)
 
 
