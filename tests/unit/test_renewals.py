@@ -231,6 +231,22 @@ def test_a_renewal_is_never_due_before_half_of_its_time() -> None:
     assert world.policy.due_at(replace(made, covered_by=2)) is None
 
 
+def test_a_clock_that_is_wrong_does_not_spend_time_stamps() -> None:
+    """An authority whose certificate ends tomorrow, or a clock far ahead: one time-stamp a day
+    at most, never a loop of them."""
+    world = Decades()
+    world.renew()
+    world.times.eras[0].until = world.fakes.clock() + timedelta(hours=2)
+    world.times.eras[1].since = world.times.eras[0].until
+    world.policy = replace(world.policy, lead=timedelta(days=4000))
+    world.go_to(datetime(2028, 7, 1, tzinfo=UTC))
+    before = world.times.stamps
+    world.times.eras[1].until = world.fakes.clock() + timedelta(hours=2)
+    world.renew()
+    world.renew()
+    assert world.times.stamps == before + 1
+
+
 def test_no_hash_that_lasts_is_told() -> None:
     """When nothing lasts, somebody must look: no round is made with what is broken."""
     world = Decades()
