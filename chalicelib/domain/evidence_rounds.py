@@ -31,6 +31,8 @@ PREFIX = "evidence-records/"
 
 MEDIA_TYPE = "application/json"
 
+_A_DAY = timedelta(days=1)
+
 _SLICE, _ROUND, _COVERED = (
     "tra.evidence-slice.v1",
     "tra.evidence-round.v1",
@@ -158,11 +160,13 @@ class RenewalPolicy:
     def due_at(self, round_: Round) -> datetime | None:
         """When a round must be taken over; None while it is being made, and once it was. Never
         before half of its time: an authority that changes its certificate late would
-        otherwise be asked every day."""
+        otherwise be asked every day. And never on the day it was made, whatever the clocks
+        say: time-stamps cost money."""
         if round_.end is None or round_.covered_by is not None:
             return None
         at, ends_at = round_.end.at, self.proof_until(round_)
-        return max(ends_at - self.lead, at + (ends_at - at) / 2)
+        by_proof = max(ends_at - self.lead, at + (ends_at - at) / 2)
+        return max(by_proof, round_.planned_at + _A_DAY)
 
     def proof_until(self, round_: Round) -> datetime:
         """Until when the round's time-stamp and its tree prove something."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 
+from chalicelib.adapters.trust import TimestampToken
 from chalicelib.cli_renewals import as_text
 from chalicelib.domain.errors import EvidenceRecordError
 from chalicelib.domain.evidence_records import EndReason
@@ -229,6 +230,30 @@ def test_a_renewal_is_never_due_before_half_of_its_time() -> None:
     due = world.policy.due_at(made)
     assert due == made.end.at + (made.end.ends_at - made.end.at) / 2
     assert world.policy.due_at(replace(made, covered_by=2)) is None
+
+
+def test_a_clock_that_is_wrong_does_not_spend_time_stamps() -> None:
+    """A clock far ahead of the authority's finds every new time-stamp old: still there is one
+    renewal a day at most, never a loop of them."""
+    world = Decades()
+    world.renew()
+    second = world.times.eras[1]
+    second.until = year(2031)
+    second.clock = lambda: world.fakes.clock() - timedelta(days=500)
+    world.policy = replace(world.policy, lead=timedelta(days=4000))
+    world.go_to(datetime(2030, 6, 1, tzinfo=UTC))
+    before = world.times.stamps
+    budget = iter([True] * 8)
+    second_stamp = second.stamp
+
+    def counted(digest: bytes, algorithm: str = "sha256") -> TimestampToken:
+        assert next(budget, False), "a loop of time-stamps"
+        return second_stamp(digest, algorithm)
+
+    second.stamp = counted  # type: ignore[method-assign]  # an eye, no other behaviour
+    world.renew()
+    world.renew()
+    assert world.times.stamps == before + 1
 
 
 def test_no_hash_that_lasts_is_told() -> None:
