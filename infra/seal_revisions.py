@@ -47,7 +47,7 @@ def problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     """What else than a document security store the revision up to `end` brings."""
     old, new = _read(pdf[:before]), _read(pdf[:end])
     changed, added = _difference(_objects(old), _objects(new))
-    problems = []
+    problems = _problems_of_trailer(old, new)
     if changed != {_root_number(new)}:
         problems.append("the revision with the security store changes other objects")
     if _but(new.root_object, "/DSS") != _but(old.root_object, "/DSS"):
@@ -71,7 +71,7 @@ def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     page: Any = field.get("/P")
     allowed = {fields[0].idnum, *_numbers(field.raw_get("/V")), *_looks(field)}
     touched = {*_numbers(new.root_object.raw_get("/AcroForm")), *_numbers(field.raw_get("/P"))}
-    problems = []
+    problems = _problems_of_trailer(old, new)
     if not added <= allowed or not changed <= {*touched, _root_number(new)}:
         problems.append("the revision with the document time-stamp brings something else")
     if _but(form, "/Fields") != _but(before_form, "/Fields"):
@@ -88,6 +88,15 @@ def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     return problems
 
 
+def _problems_of_trailer(old: PdfReader, new: PdfReader) -> list[str]:
+    for name in ("/Root", "/Info"):
+        trailers = [reader.trailer for reader in (old, new)]
+        values = [_written(t.raw_get(name)) if name in t else b"" for t in trailers]
+        if values[0] != values[1]:
+            return ["a revision exchanges the catalog or the information of the document"]
+    return []
+
+
 # -- small readers -----------------------------------------------------------
 
 
@@ -98,7 +107,14 @@ def _read(pdf: bytes) -> PdfReader:
 def _objects(reader: PdfReader) -> Objects:
     numbers = {number for table in reader.xref.values() for number in table}
     numbers |= set(reader.xref_objStm)
-    return {number: _written(_object(reader, number)) for number in numbers if number}
+    found = {number: _object(reader, number) for number in numbers if number}
+    return {n: _written(value) for n, value in found.items() if not _is_table(value)}
+
+
+def _is_table(value: Any) -> bool:
+    """How a revision says where its objects are, and not one of them: what an object stream
+    holds is looked at itself."""
+    return isinstance(value, StreamObject) and value.get("/Type") in {"/XRef", "/ObjStm"}
 
 
 def _object(reader: PdfReader, number: int) -> Any:
