@@ -6,7 +6,9 @@ Part of the second opinion (`infra.seal_check`); shares no code with the sealing
 
 from __future__ import annotations
 
+import logging
 import re
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from pypdf.generic import IndirectObject, NullObject, StreamObject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_END = re.compile(rb"startxref\s+\d+\s+%%EOF[\r\n]*")
+_END = re.compile(rb"startxref\s+\d+\s+%%EOF(?:\r\n|\r|\n)?")
 
 Objects = dict[int, bytes]
 """Object numbers, and the objects as they would be written."""
@@ -45,6 +47,35 @@ def ends_behind(pdf: bytes, at: int) -> list[int]:
 
 def problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     """What else than a document security store the revision up to `end` brings."""
+    with _complaints() as complaints:
+        return _problems_of_store(pdf, before, end) + complaints
+
+
+def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
+    """What else than a document time-stamp the revision up to `end` brings."""
+    with _complaints() as complaints:
+        return _problems_of_stamp(pdf, before, end) + complaints
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What pypdf repairs in silence: a file as it should be needs none of it."""
+    found: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - that there is one says it
+            found.append("a revision is damaged")
+
+    handler = Listening(logging.WARNING)
+    logger = logging.getLogger("pypdf")
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     old, new = _read(pdf[:before]), _read(pdf[:end])
     changed, added = _difference(_objects(old), _objects(new))
     problems = _problems_of_trailer(old, new)
@@ -59,8 +90,7 @@ def problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     return problems
 
 
-def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
-    """What else than a document time-stamp the revision up to `end` brings."""
+def _problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     old, new = _read(pdf[:before]), _read(pdf[:end])
     changed, added = _difference(_objects(old), _objects(new))
     before_form, form = (_form(reader) for reader in (old, new))

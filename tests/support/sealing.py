@@ -67,6 +67,11 @@ class SoftwareKey:
 @cache
 def software_key(algorithm: KeyAlgorithm) -> SoftwareKey:
     """One key of each kind per process: RSA keys take long to find."""
+    return new_key(algorithm)
+
+
+def new_key(algorithm: KeyAlgorithm) -> SoftwareKey:
+    """Another one each time."""
     return SoftwareKey(algorithm, _generated(algorithm))
 
 
@@ -113,9 +118,12 @@ def usable_credential(
     )
 
 
-def validation_data(pki: DevelopmentPki, certificate: x509.Certificate) -> ValidationData:
-    """OCSP for a certificate of the issuing CA, the root's CRL for that CA itself."""
-    now = datetime.now(UTC).replace(microsecond=0)
+def validation_data(
+    pki: DevelopmentPki, certificate: x509.Certificate, at: datetime | None = None
+) -> ValidationData:
+    """OCSP for a certificate of the issuing CA, the root's CRL for that CA itself, as they
+    were `at` (now, if None)."""
+    now = (at or datetime.now(UTC)).replace(microsecond=0)
     chain = (certificate, pki.issuing.certificate, pki.root.certificate)
     return ValidationData(
         certificates=tuple(map(_der, chain)),
