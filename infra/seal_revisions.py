@@ -6,7 +6,9 @@ Part of the second opinion (`infra.seal_check`); shares no code with the sealing
 
 from __future__ import annotations
 
+import logging
 import re
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from pypdf.generic import IndirectObject, NullObject, StreamObject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_END = re.compile(rb"startxref\s+\d+\s+%%EOF[\r\n]*")
+_END = re.compile(rb"startxref\s+\d+\s+%%EOF(?:\r\n|\r|\n)?")
 
 Objects = dict[int, bytes]
 """Object numbers, and the objects as they would be written."""
@@ -45,9 +47,38 @@ def ends_behind(pdf: bytes, at: int) -> list[int]:
 
 def problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     """What else than a document security store the revision up to `end` brings."""
+    with _complaints() as complaints:
+        return _problems_of_store(pdf, before, end) + complaints
+
+
+def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
+    """What else than a document time-stamp the revision up to `end` brings."""
+    with _complaints() as complaints:
+        return _problems_of_stamp(pdf, before, end) + complaints
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What pypdf repairs in silence: a file as it should be needs none of it."""
+    found: list[str] = []
+
+    class Listening(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - that there is one says it
+            found.append("a revision is damaged")
+
+    handler = Listening(logging.WARNING)
+    logger = logging.getLogger("pypdf")
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def _problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     old, new = _read(pdf[:before]), _read(pdf[:end])
     changed, added = _difference(_objects(old), _objects(new))
-    problems = []
+    problems = _problems_of_trailer(old, new)
     if changed != {_root_number(new)}:
         problems.append("the revision with the security store changes other objects")
     if _but(new.root_object, "/DSS") != _but(old.root_object, "/DSS"):
@@ -59,8 +90,7 @@ def problems_of_store(pdf: bytes, before: int, end: int) -> list[str]:
     return problems
 
 
-def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
-    """What else than a document time-stamp the revision up to `end` brings."""
+def _problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     old, new = _read(pdf[:before]), _read(pdf[:end])
     changed, added = _difference(_objects(old), _objects(new))
     before_form, form = (_form(reader) for reader in (old, new))
@@ -71,7 +101,7 @@ def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     page: Any = field.get("/P")
     allowed = {fields[0].idnum, *_numbers(field.raw_get("/V")), *_looks(field)}
     touched = {*_numbers(new.root_object.raw_get("/AcroForm")), *_numbers(field.raw_get("/P"))}
-    problems = []
+    problems = _problems_of_trailer(old, new)
     if not added <= allowed or not changed <= {*touched, _root_number(new)}:
         problems.append("the revision with the document time-stamp brings something else")
     if _but(form, "/Fields") != _but(before_form, "/Fields"):
@@ -88,6 +118,15 @@ def problems_of_stamp(pdf: bytes, before: int, end: int) -> list[str]:
     return problems
 
 
+def _problems_of_trailer(old: PdfReader, new: PdfReader) -> list[str]:
+    for name in ("/Root", "/Info"):
+        trailers = [reader.trailer for reader in (old, new)]
+        values = [_written(t.raw_get(name)) if name in t else b"" for t in trailers]
+        if values[0] != values[1]:
+            return ["a revision exchanges the catalog or the information of the document"]
+    return []
+
+
 # -- small readers -----------------------------------------------------------
 
 
@@ -98,7 +137,14 @@ def _read(pdf: bytes) -> PdfReader:
 def _objects(reader: PdfReader) -> Objects:
     numbers = {number for table in reader.xref.values() for number in table}
     numbers |= set(reader.xref_objStm)
-    return {number: _written(_object(reader, number)) for number in numbers if number}
+    found = {number: _object(reader, number) for number in numbers if number}
+    return {n: _written(value) for n, value in found.items() if not _is_table(value)}
+
+
+def _is_table(value: Any) -> bool:
+    """How a revision says where its objects are, and not one of them: what an object stream
+    holds is looked at itself."""
+    return isinstance(value, StreamObject) and value.get("/Type") in {"/XRef", "/ObjStm"}
 
 
 def _object(reader: PdfReader, number: int) -> Any:

@@ -19,13 +19,19 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from chalicelib.adapters.pades import der
-from chalicelib.adapters.trust import TimestampToken, UsableCredential, ValidationData
+from chalicelib.adapters.trust import (
+    SigningKey,
+    TimestampToken,
+    UsableCredential,
+    ValidationData,
+)
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealPolicy
 from infra.pki import DOCUMENT_SIGNING, Authority, DevelopmentPki, open_pki, to_pem
 
@@ -61,6 +67,11 @@ class SoftwareKey:
 @cache
 def software_key(algorithm: KeyAlgorithm) -> SoftwareKey:
     """One key of each kind per process: RSA keys take long to find."""
+    return new_key(algorithm)
+
+
+def new_key(algorithm: KeyAlgorithm) -> SoftwareKey:
+    """Another one each time."""
     return SoftwareKey(algorithm, _generated(algorithm))
 
 
@@ -89,14 +100,15 @@ def usable_credential(
     algorithm: KeyAlgorithm = KeyAlgorithm.P_256,
     *,
     name: str = "กรมโรงงานอุตสาหกรรม",
+    key: SigningKey | None = None,
 ) -> UsableCredential:
-    """A seal by a software key, as a CredentialChecker would hand it over."""
-    key = software_key(algorithm)
-    certificate = _certify(pki, key, name)
+    """A seal by a software key, or by `key`, as a CredentialChecker would hand it over."""
+    key = key or software_key(algorithm)
+    certificate = _certify(pki, load_der_public_key(key.public_key_der), name)
     chain = [certificate, pki.issuing.certificate]
     return UsableCredential(
         credential=SealCredential(
-            key_id=f"software-{algorithm}", chain_pem=tuple(map(to_pem, chain))
+            key_id=f"software-{key.algorithm}", chain_pem=tuple(map(to_pem, chain))
         ),
         key=key,
         certificate=_der(certificate),
@@ -106,9 +118,12 @@ def usable_credential(
     )
 
 
-def validation_data(pki: DevelopmentPki, certificate: x509.Certificate) -> ValidationData:
-    """OCSP for a certificate of the issuing CA, the root's CRL for that CA itself."""
-    now = datetime.now(UTC).replace(microsecond=0)
+def validation_data(
+    pki: DevelopmentPki, certificate: x509.Certificate, at: datetime | None = None
+) -> ValidationData:
+    """OCSP for a certificate of the issuing CA, the root's CRL for that CA itself, as they
+    were `at` (now, if None)."""
+    now = (at or datetime.now(UTC)).replace(microsecond=0)
     chain = (certificate, pki.issuing.certificate, pki.root.certificate)
     return ValidationData(
         certificates=tuple(map(_der, chain)),
@@ -118,8 +133,10 @@ def validation_data(pki: DevelopmentPki, certificate: x509.Certificate) -> Valid
     )
 
 
-def _certify(pki: DevelopmentPki, key: SoftwareKey, name: str) -> x509.Certificate:
+def _certify(pki: DevelopmentPki, public: PublicKeyTypes, name: str) -> x509.Certificate:
     """A seal certificate (EN 319 412-3) for any kind of key."""
+    if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise TypeError("a seal has an RSA or elliptic-curve key")
     now = datetime.now(UTC).replace(microsecond=0)
     usage = dict.fromkeys(
         (
@@ -143,13 +160,11 @@ def _certify(pki: DevelopmentPki, key: SoftwareKey, name: str) -> x509.Certifica
         x509.CertificateBuilder()
         .subject_name(x509.Name(subject))
         .issuer_name(pki.issuing.certificate.subject)
-        .public_key(key.private.public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=3 * 365))
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(key.private.public_key()), critical=False
-        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(pki.issuing.key.public_key()),
             critical=False,

@@ -138,6 +138,8 @@ def _check_seal(pdf: bytes, embedded: _Embedded, sealed: SealedPdf) -> None:
         raise _wrong("The seal is not over detached data", _FORMAT)
     if expected.certificate not in signed_data.certificates:
         raise _wrong("The seal is not by this agency's certificate", _CONSTRAINTS)
+    if not expected.chain.issuperset(signed_data.certificates):
+        raise _wrong("The seal carries certificates that are not its credential's", _CONSTRAINTS)
     attributes, algorithm = signed_data.signed_attributes, signed_data.digest_algorithm
     if attributes[_CONTENT_TYPE].hex != _DATA:
         raise _wrong("The seal's content type is wrong", _FORMAT)
@@ -210,28 +212,29 @@ def _imprint(token: _Element) -> tuple[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """The certificate of a credential, its key, and what goes with that."""
+    """The certificate of a credential, its chain and key, and what goes with that."""
 
     certificate: bytes
+    chain: frozenset[bytes]
     key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
     kind: str
     digest: str
 
 
 def _expected(credential: SealCredential) -> _Expected:
-    return _expected_of(credential.chain_pem[0])
+    return _expected_of(credential.chain_pem)
 
 
 @lru_cache(maxsize=_MOST_CREDENTIALS)
-def _expected_of(pem: str) -> _Expected:
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    key = certificate.public_key()
-    der = certificate.public_bytes(Encoding.DER)
+def _expected_of(pems: tuple[str, ...]) -> _Expected:
+    chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in pems]
+    ders = [certificate.public_bytes(Encoding.DER) for certificate in chain]
+    key = chain[0].public_key()
     if isinstance(key, rsa.RSAPublicKey):
-        return _Expected(der, key, "rsa", "sha256")
+        return _Expected(ders[0], frozenset(ders), key, "rsa", "sha256")
     if isinstance(key, ec.EllipticCurvePublicKey):
         strong = isinstance(key.curve, ec.SECP384R1)
-        return _Expected(der, key, "ec", "sha384" if strong else "sha256")
+        return _Expected(ders[0], frozenset(ders), key, "ec", "sha384" if strong else "sha256")
     raise _wrong("A seal's key is RSA or on a curve", _CONSTRAINTS)
 
 
@@ -336,7 +339,7 @@ def _digest_name(algorithm: _Element) -> str:
 
 # -- revisions ---------------------------------------------------------------
 
-_END = re.compile(rb"startxref\s+(\d+)\s+%%EOF\s*\Z")
+_END = re.compile(rb"startxref\s+(\d+)\s+%%EOF\r?\n?\Z")
 _SECTION = re.compile(rb"\s*(\d+) (\d+)[ ]*\r?\n")
 _PREVIOUS = re.compile(rb"/Prev (\d+)")
 _STREAM = re.compile(rb"\d+ 0 obj\s")
