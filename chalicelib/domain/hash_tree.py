@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from itertools import pairwise
 
 from chalicelib.domain.errors import HashTreeError
 
@@ -22,7 +21,7 @@ PartialHashTree = tuple[bytes, ...]
 ReducedHashTree = tuple[PartialHashTree, ...]
 """From the leaf's own group up to the children of the root."""
 
-_GROUP = 2
+_PAIR = 2
 
 
 def digest_of(data: bytes, algorithm: str) -> bytes:
@@ -46,8 +45,9 @@ def group_digest(digests: Sequence[bytes], algorithm: str) -> bytes:
 class HashTree:
     """The tree over `leaves`, in the order given. Holds about twice the leaves in memory.
 
-    Groups are pairs; where one is left over, the last group has three, so that every step of
-    a reduced tree adds something.
+    Groups are pairs; a node that is left over is its own father. RFC 4998 allows larger
+    groups, but BouncyCastle (1.83) hashes a group's other members before it adds the node
+    that comes from below, so that only pairs mean the same to everybody.
     """
 
     def __init__(self, leaves: Sequence[bytes], algorithm: str = "sha256") -> None:
@@ -76,23 +76,15 @@ class HashTree:
             raise HashTreeError("There is no such leaf.")
         groups: list[PartialHashTree] = [(self._levels[0][index],)]
         for level in self._levels[:-1]:
-            first, last = _group_of(index, len(level))
-            groups.append(
-                tuple(sorted(level[at] for at in range(first, last) if at != index)),
-            )
-            index = first // _GROUP
+            neighbour = index ^ 1
+            if neighbour < len(level):
+                groups.append((level[neighbour],))
+            index //= _PAIR
         return tuple(groups)
 
     def _fathers(self, nodes: Sequence[bytes]) -> tuple[bytes, ...]:
-        edges = [*range(0, len(nodes) - len(nodes) % _GROUP, _GROUP), len(nodes)]
-        return tuple(group_digest(nodes[a:b], self.algorithm) for a, b in pairwise(edges))
-
-
-def _group_of(index: int, count: int) -> tuple[int, int]:
-    """First and one past the last of the group that holds `index` among `count` nodes."""
-    last_group = count // _GROUP - 1
-    group = min(index // _GROUP, last_group)
-    return group * _GROUP, count if group == last_group else (group + 1) * _GROUP
+        pairs = (nodes[at : at + _PAIR] for at in range(0, len(nodes), _PAIR))
+        return tuple(group_digest(pair, self.algorithm) for pair in pairs)
 
 
 def joined(lower: ReducedHashTree, upper: ReducedHashTree) -> ReducedHashTree:

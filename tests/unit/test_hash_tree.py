@@ -61,13 +61,13 @@ def test_a_tree_of_trees_is_a_tree(slices: list[list[bytes]], draw: st.DataObjec
 
 
 def test_the_tree_is_that_of_the_rfc() -> None:
-    """RFC 4998 §4.2: groups are sorted as bytes, concatenated and hashed; the rest of five
-    leaves joins the last group."""
+    """RFC 4998 §4.2: pairs are sorted as bytes, concatenated and hashed; the rest of five
+    leaves is its own father until it finds a neighbour."""
     a, b, c, d, e = (hashlib.sha256(bytes([n])).digest() for n in range(5))
     tree = HashTree([a, b, c, d, e])
-    assert tree.root == _h(_h(a, b), _h(c, d, e))
-    assert tree.reduced(1) == ((b,), (a,), (_h(c, d, e),))
-    assert tree.reduced(4) == ((e,), tuple(sorted((c, d))), (_h(a, b),))
+    assert tree.root == _h(_h(_h(a, b), _h(c, d)), e)
+    assert tree.reduced(1) == ((b,), (a,), (_h(c, d),), (e,))
+    assert tree.reduced(4) == ((e,), (_h(_h(a, b), _h(c, d)),))
 
 
 def test_a_group_of_several_is_hashed_and_a_group_of_one_is_not() -> None:
