@@ -286,7 +286,10 @@ class LocalTimestamper:
             self._fixed.certificate_attribute,
         ]
         signed = der.set_of(attributes)
-        signature = self.pki.tsa.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+        key = self.pki.tsa.key
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError("the first development TSA has an elliptic-curve key")
+        signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
         signer = der.sequence(
             der.integer(1),
             self._fixed.signer_id,
