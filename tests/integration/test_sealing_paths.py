@@ -116,6 +116,15 @@ def test_every_document_type_goes_the_fast_way(
     assert facts_of(written.pdf, room.root_pem).tagged == (appearance is not None)
 
 
+@pytest.mark.parametrize("name", [kind.name for kind in TYPES])
+def test_every_policy_can_be_carried_out(room: SealRoom, name: str) -> None:
+    """P4: the seal that a packaged type asks for can be drawn, and lies on the page; else
+    each of its documents would wait for ever."""
+    kind = next(kind for kind in TYPES if kind.name == name)
+    order = replace(room.order(kind.seal.level), policy=kind.seal)
+    assert fast.write_seal(page().pdf, order).pdf
+
+
 # -- files of others ---------------------------------------------------------
 
 

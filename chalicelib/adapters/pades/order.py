@@ -54,11 +54,13 @@ def dss_values(
 
 
 def target_page(wanted: int, pages: int) -> int:
-    """Index of page `wanted` (1 is the first, -1 the last). Raises SealError."""
-    index = wanted - 1 if wanted > 0 else wanted + pages
-    if not 0 <= index < pages:
+    """Index of page `wanted` (1 is the first, -1 the last); of a shorter document, the page
+    nearest to it, for how long a document gets is nobody's choice. Raises SealError if
+    there is no such page in any document."""
+    if wanted == 0 or pages < 1:
         raise SealError(
-            f"The seal belongs on page {wanted}, but the document has {pages}.",
-            f"กำหนดให้ประทับตราที่หน้า {wanted} แต่เอกสารมี {pages} หน้า",
+            "The seal has no page to be on; pages count from 1, or from -1 backwards.",
+            "ไม่มีหน้าที่กำหนดให้ประทับตรา (นับจาก 1 หรือจากหน้าสุดท้ายเป็น -1)",
         )
-    return index
+    index = wanted - 1 if wanted > 0 else wanted + pages
+    return min(max(index, 0), pages - 1)

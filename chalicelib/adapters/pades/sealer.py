@@ -34,7 +34,7 @@ class PadesSealer:
         self._checker = checker
         self._timestamper = timestamper
         self._clock = clock
-        self._tested: set[tuple[SealCredential, SealLevel]] = set()
+        self._tested: set[tuple[SealCredential, SealLevel, bool]] = set()
 
     def seal(
         self, linted: LintedPdf, credentials: Sequence[SealCredential], policy: SealPolicy
@@ -64,13 +64,14 @@ class PadesSealer:
 
     def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
         """Check a seal just made, before it can leave (P3): by its bytes, each one; by
-        pyHanko, the first of each credential and level in this container, and those whose
-        structure only a full reader understands.
+        pyHanko, the first of each credential and level in this container, visible and
+        invisible, and those whose structure only a full reader understands.
 
         Raises SealVerificationError with the ETSI sub-indication.
         """
         followed = check_own_seal(sealed, linted.pdf)
-        kind = (sealed.credential, sealed.level)
+        visible = sealed.pdf.find(b"/AP", len(linted.pdf)) >= 0
+        kind = (sealed.credential, sealed.level, visible)
         if followed and kind in self._tested:
             return
         from chalicelib.adapters.pades.self_test import check_with_pyhanko  # noqa: PLC0415 - slow
