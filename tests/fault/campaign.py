@@ -29,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from chalicelib.adapters.ers_stamps import EmbeddingStamper
 from chalicelib.adapters.memory import (
     CountingIds,
     CountingSigner,
@@ -43,8 +44,10 @@ from chalicelib.handlers import schedules
 from chalicelib.ports import RenderRequest, Search
 from chalicelib.services.audit import audit
 from chalicelib.services.close import close_all
+from chalicelib.services.renew import renew
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 from tests.fault.harness import Danger, Killed, World
+from tests.support.decades import Times
 from tests.support.rooms import CONTEXT, furnished, sample_event
 from tests.support.samples import document
 
@@ -142,6 +145,8 @@ class Campaign:
         self.world.fakes.clock.now = MIDNIGHT - timedelta(days=10)
         self.world.fakes.signer = ReadableSigner()
         self.world.fakes.renderer = PickyRenderer()
+        times = Times(self.world.fakes.clock)
+        self.world.fakes.stamper = EmbeddingStamper(times, times)
         self.submitted: list[str] = []
 
     def run(self) -> Outcome:
@@ -166,6 +171,7 @@ class Campaign:
             (5, self._reserve),
             (2, self._sweep),
             (1, self._close),
+            (1, self._renew),
         ]
         weights = [weight for weight, _ in acts]
         (chosen,) = self.dice.choices([act for _, act in acts], weights)
@@ -271,6 +277,10 @@ class Campaign:
         self._dying(lambda danger: close_all(room=self.world.fakes.house(danger.wrap).closing_room))
         self.done["closing runs"] += 1
 
+    def _renew(self) -> None:
+        self._dying(lambda danger: renew(room=self.world.fakes.house(danger.wrap).renewal_room))
+        self.done["renewal runs"] += 1
+
     def _reserve(self) -> None:
         """Some numbers ahead, of which some are given back at once."""
         house = self.world.fakes.house()
@@ -317,6 +327,8 @@ class Campaign:
         closed = close_all(room=house.closing_room)
         if closed.failed:
             raise closed.failed[0][1]
+        fakes.clock.advance(timedelta(days=1))
+        renew(room=house.renewal_room)
 
     # -- judgement -----------------------------------------------------------
 
