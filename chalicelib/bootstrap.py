@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.tsa import TimestampAuthorities
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
+    from chalicelib.domain.evidence_records import RecordVerdict
     from chalicelib.domain.evidence_rounds import RenewalPolicy
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.ports import (
@@ -616,8 +617,25 @@ def bundle_trust(
     from chalicelib.services.verify_bundle import BundleTrust
 
     return BundleTrust(
-        verify=verify, check_jws=check_jws, log_keys=log_keys, jwks=jwks, anchors=anchors
+        verify=verify,
+        check_jws=check_jws,
+        log_keys=log_keys,
+        jwks=jwks,
+        anchors=anchors,
+        check_record=_check_record,
     )
+
+
+def _check_record(record: bytes, data: bytes, anchors: Sequence[str]) -> RecordVerdict:
+    """What an evidence record proves; imported only where there is one to be checked."""
+    from chalicelib.adapters.ers_validation import ErsValidator
+    from chalicelib.domain.errors import EvidenceRecordError
+    from chalicelib.domain.evidence_records import judge_record, unreadable_record
+
+    try:
+        return judge_record(ErsValidator(utc_now).observe(record, data, anchors))
+    except EvidenceRecordError:
+        return unreadable_record()
 
 
 def fetch_json(url: str) -> Mapping[str, Any]:

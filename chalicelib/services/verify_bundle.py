@@ -391,24 +391,32 @@ def _check_file(facts: DocumentFacts, pdf: bytes | None, look: _Look) -> None:
         look.wrong(HASH, told.FILE_DIFFERS)
 
 
+def _records(told: object) -> list[bytes]:
+    """Raises TypeError, ValueError for anything but a list of Base64 texts."""
+    if not isinstance(told, list):
+        raise TypeError("evidence records come in a list")
+    return [base64.b64decode(_text(record), validate=True) for record in told]
+
+
 def _check_record(
     bundle: Mapping[str, Any], pdf: bytes | None, trust: BundleTrust, look: _Look
 ) -> datetime | None:
-    """When the evidence record proves the file to have existed. Without a record, a checker
-    or the file, nothing follows: files are proven by their own time-stamps first."""
-    encoded = bundle.get("evidence_record")
-    if encoded is None or trust.check_record is None or pdf is None:
-        look.lacks("evidence_record")
-        return None
+    """Since when the evidence records prove the file to have existed. Without a record, a
+    checker or the file, nothing follows: files are proven by their own time-stamps first."""
     try:
-        record = base64.b64decode(_text(encoded), validate=True)
+        records = _records(bundle.get("evidence_records", []))
     except (TypeError, ValueError):
         look.wrong(FORMAT, told.RECORD_MALFORMED)
         return None
-    proof = trust.check_record(record, pdf, trust.anchors)
-    if proof.indication is Indication.TOTAL_PASSED:
-        look.checked.append("evidence_record")
-        return proof.proven_at
-    for finding in proof.findings:
-        look.wrong(proof.sub_indication or MISSING, finding)
-    return None
+    if not records or trust.check_record is None or pdf is None:
+        look.lacks("evidence_records")
+        return None
+    proofs = [trust.check_record(record, pdf, trust.anchors) for record in records]
+    broken = [proof for proof in proofs if proof.indication is not Indication.TOTAL_PASSED]
+    for proof in broken:
+        for finding in proof.findings:
+            look.wrong(proof.sub_indication or MISSING, finding)
+    if broken:
+        return None
+    look.checked.append("evidence_records")
+    return min((proof.proven_at for proof in proofs if proof.proven_at), default=None)

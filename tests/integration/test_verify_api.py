@@ -204,7 +204,7 @@ def test_a_bundle(desk: Desk) -> None:
     told = desk.ask(desk.bundle).json
     assert told["indication"] == "TOTAL-PASSED"
     assert "number_log" in told["bundle"]["checked"]
-    assert told["bundle"]["missing"] == ["file", "evidence_record"]
+    assert told["bundle"]["missing"] == ["file", "evidence_records"]
     answer = desk.ask({**desk.bundle, "content_digest": "ab" * 32})
     assert answer.json["indication"] == "TOTAL-FAILED"
     assert "commitment_wrong" in codes(answer)

@@ -14,9 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.adapters.ed25519 import verify
-from chalicelib.adapters.jws import check_jws
-from chalicelib.bootstrap import house
+from chalicelib.bootstrap import bundle_trust, house
 from chalicelib.domain.bundle_verdict import BundleVerdict
 from chalicelib.domain.notes import VerifierKey
 from chalicelib.domain.registers import LogName, Register
@@ -70,9 +68,7 @@ def proved(module_licence: dict[str, Any]) -> Iterator[Proved]:
             public_url=house().settings.public_url,
             public_key=fakes.log_signer.public_key,
         )
-        trust = BundleTrust(
-            verify=verify, check_jws=check_jws, log_keys=(key,), jwks=fakes.signer.jwks()
-        )
+        trust = bundle_trust(log_keys=(key,), jwks=fakes.signer.jwks())
         stored = fakes.archive.find(f"documents/{first['register_id']}/{ids[0]}.pdf")
         assert stored is not None
         yield Proved(first, second, fakes.archive.files[stored.key], trust)
@@ -96,7 +92,7 @@ def test_a_bundle_passes_with_its_file(proved: Proved) -> None:
     verdict = proved.verdict(proved.bundle, proved.pdf)
     assert verdict.indication is PASSED, codes(verdict)
     assert verdict.checked == ("commitment", "outcome_log", "number_log", "evidence", "file")
-    assert verdict.missing == ("evidence_record",)
+    assert verdict.missing == ("evidence_records",)
     assert verdict.document is not None
     assert verdict.document.printed_number == proved.bundle["printed_number"]
 
@@ -105,7 +101,7 @@ def test_without_file_it_passes_and_says_so(proved: Proved) -> None:
     """P7: the bundle alone proves the register's part; that no file was there is told."""
     verdict = proved.verdict(proved.bundle)
     assert verdict.passed
-    assert verdict.missing == ("file", "evidence_record")
+    assert verdict.missing == ("file", "evidence_records")
 
 
 def changed(name: str, value: Any) -> Callable[[Proved, dict[str, Any]], None]:
@@ -261,7 +257,7 @@ def test_evidence_record_is_asked_for_the_file(proved: Proved) -> None:
         asked.append((record, data))
         return _Record(PASSED, proven_at=NOON)
 
-    bundle = {**proved.bundle, "evidence_record": base64.b64encode(b"record").decode()}
+    bundle = {**proved.bundle, "evidence_records": [base64.b64encode(b"record").decode()]}
     trust = replace(proved.trust, check_record=good)
     verdict = verify_bundle(bundle, trust=trust, pdf=proved.pdf)
     assert verdict.passed

@@ -136,7 +136,7 @@ def test_a_bundle_alone(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """P7: a bundle is verified without its file, which is then named as missing."""
     assert main(["verify", desk.path("bundle.json"), *desk.keys, "--json"]) == PASSED
     (verdict,) = told(capsys)
-    assert verdict["missing"] == ["file", "evidence_record"]
+    assert verdict["missing"] == ["file", "evidence_records"]
     assert main(["verify", desk.path("bundle.json"), "--json"]) == DOUBT
     (verdict,) = told(capsys)
     assert [f["code"] for f in verdict["findings"]] == ["log_key_missing", "jwks_missing"]
