@@ -36,28 +36,49 @@ _NESTED = (
     + _FLAT
     + rb")*\)"
 )
-# Most of a page by far, each taken in one: text shown with font and place set just before,
-# as typst does it; and runs of what paints, says how to paint, or marks content (§14.6).
+# Most of a page by far, each taken in one: text objects (§9.4.1) as typst writes them, with
+# font and place set before each string; and runs of what paints, says how to, or marks
+# content (§14.6).
 _NUMBER = rb"[+-]?[\d.]++"
 _NAME = rb"/[^\s()<>\[\]{}/%]*+"
-_PLAIN_STRING = rb"\((?:[^()\\]|\\.)*+\)"
 _END = rb"(?![A-Za-z0-9'\"*])\s*+"
-_SHOW = (
-    rb"(?P<show>(?P<font>" + _NAME + rb")\s++(?P<size>" + _NUMBER + rb")\s++Tf\s++"
-    rb"(?P<turn>(?:" + _NUMBER + rb"\s++){4})(?P<x>" + _NUMBER + rb")\s++(?P<y>" + _NUMBER + rb")"
-    rb"\s++Tm\s*+(?:(?P<one>" + _PLAIN_STRING + rb")\s*+Tj"
-    rb"|\[(?P<many>(?:" + _PLAIN_STRING + rb"|" + _NUMBER + rb"|\s)*+)\]\s*+TJ)" + _END + rb")"
-)
+_INSIDE = rb"(?:[^()\\]|\\.)*+"
+_ARRAY = rb"(?:\(" + _INSIDE + rb"\)|" + _NUMBER + rb"|\s)*+"
+
+
+def _show(opening: bytes) -> bytes:
+    """Pattern of text shown with font, size and matrix before it; each of them, and the
+    string or the array, in a group that begins with `opening`."""
+    matrix = rb"(?:" + _NUMBER + rb"\s++){4})\s*+" + opening + _NUMBER + rb")\s++"
+    return (
+        opening
+        + _NAME
+        + rb")\s++"
+        + opening
+        + _NUMBER
+        + rb")\s++Tf\s++"
+        + opening
+        + matrix
+        + opening
+        + _NUMBER
+        + rb")\s++Tm\s*+"
+        rb"(?:\(" + opening + _INSIDE + rb")\)\s*+Tj|\[" + opening + _ARRAY + rb")\]\s*+TJ)" + _END
+    )
+
+
+_SHOWN = re.compile(_show(rb"("), re.DOTALL)
 _NO_TEXT = (
-    rb"(?P<no_text>(?:(?:"
+    rb"(?:(?:"
     rb"(?:" + _NUMBER + rb"\s++)*+(?:re|[mlcvyhSsfFBbnWwJjMi]\*?|SCN|SC|scn|sc|RG|rg|[KkGg]|Tr)"
     rb"|" + _NAME + rb"\s++(?:cs|CS|gs|ri|BMC)"
     rb"|" + _NAME + rb"\s*+<<(?:" + _NAME + rb"|" + _NUMBER + rb"|<[0-9A-Fa-f]*+>|<<|>>|"
     rb"[\s\[\]])*+BDC"
-    rb"|EMC)" + _END + rb")++)"
+    rb"|EMC)" + _END + rb")"
 )
 _TOKEN = re.compile(
-    _SHOW + rb"|" + _NO_TEXT + rb"|(?P<string>" + _NESTED + rb")"
+    rb"(?P<text>BT" + _END + rb"(?:" + _show(rb"(?:") + rb"|" + _NO_TEXT + rb")*+ET" + _END + rb")"
+    rb"|(?P<no_text>" + _NO_TEXT + rb"++)"
+    rb"|(?P<string>" + _NESTED + rb")"
     rb"|(?P<hex><[0-9A-Fa-f\s]*>)"
     rb"|(?P<name>/[^\s()<>\[\]{}/%]*)"
     rb"|(?P<numbers>[+-]?[\d.]+(?:\s+[+-]?[\d.]+)*)"
@@ -66,7 +87,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 # The strings and numbers of a TJ array; a two-byte code as it stands in a string.
-_PART = re.compile(rb"\(((?:[^()\\]|\\.)*+)\)|(" + _NUMBER + rb")", re.DOTALL)
+_PART = re.compile(rb"\((" + _INSIDE + rb")\)|(" + _NUMBER + rb")", re.DOTALL)
 _CODE = re.compile(rb"(?:\\[0-7]{3}|\\[^0-7\r\n]|[^\\]){2}", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
 
@@ -124,8 +145,8 @@ def _pieces(content: bytes, resources: Mapping[str, Any], ctm: Matrix) -> Iterat
     operands: list[bytes] = []
     for token in _TOKEN.finditer(content):
         kind = token.lastgroup
-        if kind == "show":
-            yield _show_at_once(state, token, fonts)
+        if kind == "text":
+            yield from _pieces_of_object(token[0], state, fonts)
         elif kind == "operator":
             yield from _operate(token[0], operands, state, fonts)
         elif kind != "no_text":
@@ -139,7 +160,7 @@ def _operate(
     operator: bytes, operands: list[bytes], state: _State, fonts: _Fonts
 ) -> Iterator[Piece]:
     if operator in {b"TJ", b"Tj"}:
-        yield _show(state, operands)
+        yield _show_alone(state, operands)
     elif operator == b"Do":
         form = fonts.resources["/XObject"][operands[-1].decode()]
         yield from _pieces_of_form(form, state.ctm)
@@ -174,15 +195,33 @@ def _pieces_of_form(form: Any, ctm: Matrix) -> Iterator[Piece]:
     yield from _pieces(form.data, entry(form, "/Resources", {}), _times((a, b, c, d, e, f), ctm))
 
 
-def _show_at_once(state: _State, token: re.Match[bytes], fonts: _Fonts) -> Piece:
-    """Font, matrix and text in one."""
-    name, size, turn, x, y, one, many = token.group("font", "size", "turn", "x", "y", "one", "many")
-    state.font, state.size = fonts[name], float(size)
-    state.text = (*_turn(turn), float(x), float(y))
-    return _piece(state, state.font.width(one[1:-1]) if many is None else state.font.advance(many))
+def _pieces_of_object(text: bytes, state: _State, fonts: _Fonts) -> list[Piece]:
+    """A whole text object of strings that each come with font and matrix."""
+    pieces = []
+    ma, mb, mc, md, me, mf = state.ctm
+    for name, size, turn, x, y, string, array in _SHOWN.findall(text):
+        state.font, state.size = fonts[name], float(size)
+        a, b, c, d = _turn(turn)
+        e, f = float(x), float(y)
+        advance = state.font.advance(array) if array else state.font.width(string)
+        pieces.append(
+            _piece(
+                state.size,
+                advance,
+                (
+                    a * ma + b * mc,
+                    a * mb + b * md,
+                    c * ma + d * mc,
+                    c * mb + d * md,
+                    e * ma + f * mc + me,
+                    e * mb + f * md + mf,
+                ),
+            )
+        )
+    return pieces
 
 
-def _show(state: _State, operands: list[bytes]) -> Piece:
+def _show_alone(state: _State, operands: list[bytes]) -> Piece:
     if state.font is None:
         raise UnreadableTextError("text without a font")
     advance = 0.0
@@ -193,19 +232,15 @@ def _show(state: _State, operands: list[bytes]) -> Piece:
             advance += state.font.width_of_codes(bytes.fromhex(operand[1:-1].decode()))
         else:
             advance -= sum(map(float, operand.split()))
-    return _piece(state, advance)
+    return _piece(state.size, advance, _times(state.text, state.ctm))
 
 
-def _piece(state: _State, advance: float) -> Piece:
-    a, b, c, d, e, f = _times(state.text, state.ctm)
-    end = e + a * advance * state.size / 1000
-    return Piece(
-        left=min(e, end),
-        right=max(end, e),
-        baseline=f,
-        size=state.size * max(abs(d), abs(c)),
-        upright=a > 0 and abs(b) < 1e-6 * a,
-    )
+def _piece(text_size: float, advance: float, matrix: Matrix) -> Piece:
+    a, b, c, d, e, f = matrix
+    end = e + a * advance * text_size / 1000
+    upright = a > 0 and abs(b) < 1e-6 * a
+    size = text_size * max(abs(d), abs(c))
+    return Piece(e, end, f, size, upright) if e <= end else Piece(end, e, f, size, upright)
 
 
 class _Fonts(dict[bytes, "_Font"]):
