@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from chalicelib.adapters.ers_validation import ErsValidator
+from chalicelib.bootstrap import bundle_trust
 from chalicelib.domain.documents import Document
-from chalicelib.domain.evidence_records import judge_record
 from chalicelib.domain.evidence_rounds import RenewalPolicy, RoundKind, round_key
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.services.audit import audit
 from chalicelib.services.bundle import bundle
 from chalicelib.services.checkpoint import extend
 from chalicelib.services.renew import Renewed, renew
+from chalicelib.services.verify_bundle import verify_bundle
 from tests.fault.test_kill_on_aws import FUNCTIONS, Gun, Killed, Site, gun, site
 from tests.support import rfc4998
 from tests.support.dev_stamps import DevTimes
@@ -78,11 +78,9 @@ def _problems(site: Site, register: Register, documents: list[Document]) -> list
             VersionId=document.file.version_id,
         )["Body"].read()
         assert rfc4998.check(record, data)
-        validator = ErsValidator(lambda: datetime.now(UTC))
-        verdict = judge_record(
-            validator.observe(record, data, site.house.directory.trust_anchors())
-        )
-        found += [] if verdict.passed else [str(verdict)]
+        trust = bundle_trust(anchors=site.house.directory.trust_anchors())
+        verdict = verify_bundle(content, trust=trust, pdf=data)
+        found += [] if "evidence_records" in verdict.checked else [str(verdict.findings)]
     return [f for f in found if "log_behind" not in f]
 
 
