@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
@@ -426,27 +426,78 @@ def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) 
         source(clock).validation_data((site.pki.root.der, site.pki.root.der))
 
 
-def test_a_dripping_answer_is_given_up() -> None:
-    """P4: a server that sends a byte now and then cannot hold a function up for ever."""
-    done = threading.Event()
+@contextmanager
+def dripping(begin: bytes, drop: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """A server that sends `begin` and then a `drop` now and then, for three seconds at most;
+    its address, and whether it was left before that."""
+    stop, left = threading.Event(), threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            try:
+                connection.sendall(begin)
+                for _ in range(150):
+                    stop.wait(0.02)
+                    connection.sendall(drop)
+            except OSError:
+                left.set()
+
     with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def drip() -> None:
-            connection, _ = server.accept()
-            with connection, suppress(OSError):
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                while not done.wait(0.02):
-                    connection.sendall(b"x")
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
+        thread = threading.Thread(target=drip, args=[server])
+        thread.start()
         try:
-            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-            with pytest.raises(FetchError, match="too slowly"):
-                BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/", left
         finally:
-            done.set()
-            dripping.join()
+            stop.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 ", b"1"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["nothing", "status", "header", "headers", "continue", "body", "chunks"],
+)
+def test_a_dripping_answer_is_given_up(begin: bytes, drop: bytes) -> None:
+    """P4: a server that sends a byte now and then cannot hold a function up, wherever in its
+    answer it does so: it is left while it still sends."""
+    with dripping(begin, drop) as (url, left):
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
+        assert left.wait(2)
+
+
+def test_dead_addresses_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P4: the timeout is for all addresses of a name together: one that takes it up whole
+    leaves nothing for the next. The name service is ours; there is none here."""
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        after = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        with suppress(TimeoutError):
+            while True:  # until it queues no more and connecting to it takes for ever
+                opened.enter_context(socket.create_connection(full.getsockname(), 0.2))
+        really = socket.getaddrinfo
+
+        def known(host: str, *args: Any, **options: Any) -> list[Any]:
+            if host != "dead.test":
+                return really(host, *args, **options)
+            places = full.getsockname(), after.getsockname()
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+        monkeypatch.setattr(socket, "getaddrinfo", known)
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.3).fetch("http://dead.test/", limit=10)
+        after.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody connected
+            after.accept()
 
 
 def test_only_http_is_fetched() -> None:
