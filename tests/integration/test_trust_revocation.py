@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -34,6 +41,7 @@ from tests.support.stations import MovingClock, Ticks, trust_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from infra.devhttp import Service
     from tests.support.stations import TrustSite
@@ -427,15 +435,20 @@ def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) 
 
 
 @contextmanager
-def dripping(begin: bytes, drop: bytes) -> Iterator[tuple[str, threading.Event]]:
+def dripping(
+    begin: bytes, drop: bytes, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, threading.Event]]:
     """A server that sends `begin` and then a `drop` now and then, for three seconds at most;
     its address, and whether it was left before that."""
     stop, left = threading.Event(), threading.Event()
 
     def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection:
+        plain, _ = server.accept()
+        with ExitStack() as opened:
+            opened.enter_context(plain)
             try:
+                connection = tls.wrap_socket(plain, server_side=True) if tls else plain
+                opened.enter_context(connection)
                 connection.sendall(begin)
                 for _ in range(150):
                     stop.wait(0.02)
@@ -447,7 +460,8 @@ def dripping(begin: bytes, drop: bytes) -> Iterator[tuple[str, threading.Event]]
         thread = threading.Thread(target=drip, args=[server])
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/", left
+            scheme = "https" if tls else "http"
+            yield f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", left
         finally:
             stop.set()
             thread.join()
@@ -473,6 +487,46 @@ def test_a_dripping_answer_is_given_up(begin: bytes, drop: bytes) -> None:
         with pytest.raises(FetchError, match="did not answer"):
             BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
         assert left.wait(2)
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_dripping_answer_over_tls(
+    begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: the same through TLS, whose certificates are checked, also where the server closes
+    the connection behind its answer."""
+    trusted, context = _tls(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with dripping(begin, b"x", context) as (url, left):
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.5).fetch(url, limit=10_000)
+        assert left.wait(2)
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+    with dripping(whole, b"", context) as (url, _):
+        assert BoundedHttp(timeout=2).fetch(url, limit=3) == b"yes"
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with dripping(whole, b"", context) as (url, _), pytest.raises(FetchError, match="SSLError"):
+        BoundedHttp(timeout=2).fetch(url, limit=3)
+
+
+def _tls(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for this machine, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name.from_rfc4514_string("CN=here"), datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, secret = folder / "here.pem", folder / "here.key"
+    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, secret)
+    return pem, context
 
 
 def test_dead_addresses_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
