@@ -423,9 +423,69 @@ def test_responders_that_know_only_sha1_or_get(site: TrustSite, clock: MovingClo
         refusal = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED)
         return Answer(200, "application/ocsp-response", refusal.public_bytes(Encoding.DER))
 
-    for service in (only_get, only_sha1):
+    def only_sha1_known(call: Call) -> Answer:
+        request = ocsp.load_der_ocsp_request(call.body)
+        if isinstance(request.hash_algorithm, hashes.SHA1):
+            return honest(call)
+        return _about(site, path[0], ocsp.OCSPCertStatus.UNKNOWN, hashes.SHA256())
+
+    def always_sha1(call: Call) -> Answer:
+        return _about(site, path[0], ocsp.OCSPCertStatus.GOOD, hashes.SHA1())
+
+    path = chain(site)
+    for service in (only_get, only_sha1, only_sha1_known, always_sha1):
         site.ocsp.serve("/pki", service)
-        assert source(clock).validation_data(chain(site)).ocsp_responses
+        assert source(clock).validation_data(path).ocsp_responses
+
+
+def _about(
+    site: TrustSite, der: bytes, status: ocsp.OCSPCertStatus, names: hashes.HashAlgorithm
+) -> Answer:
+    """An answer made in advance, without nonce."""
+    issuer, now = site.pki.issuing, datetime.now(UTC).replace(microsecond=0)
+    made = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=x509.load_der_x509_certificate(der),
+            issuer=issuer.certificate,
+            algorithm=names,
+            cert_status=status,
+            this_update=now,
+            next_update=now + timedelta(minutes=10),
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
+        .sign(issuer.key, hashes.SHA256())
+    )
+    return Answer(200, "application/ocsp-response", made.public_bytes(Encoding.DER))
+
+
+def test_a_certificate_nobody_knows(site: TrustSite, clock: MovingClock) -> None:
+    """B3: `unknown` by either name is no answer; the CRL is asked."""
+    path = chain(site)
+    site.ocsp.serve(
+        "/pki", lambda _: _about(site, path[0], ocsp.OCSPCertStatus.UNKNOWN, hashes.SHA1())
+    )
+    site.crl.down()
+    with pytest.raises(RevocationUnknownError, match="does not know the certificate"):
+        source(clock).validation_data(path)
+
+
+def test_certificates_without_end_are_not_all_remembered(
+    site: TrustSite, clock: MovingClock
+) -> None:
+    """P4: a container that meets ever new certificates forgets the oldest and answers on;
+    what is remembered is what was asked for last."""
+    keeper = HttpRevocation(clock=clock, http=BoundedHttp(timeout=3), most_remembered=4)
+    paths = [chain(site) for _ in range(9)]
+    for path in paths:
+        keeper.validation_data(path)
+    calls = site.ocsp.calls
+    keeper.validation_data(paths[-1])
+    assert site.ocsp.calls == calls
+    keeper.validation_data(paths[0])
+    assert site.ocsp.calls == calls + 1
 
 
 def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) -> None:
