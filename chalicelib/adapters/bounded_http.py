@@ -6,11 +6,20 @@ may not do is hold a function up or fill its memory.
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
+from typing import TYPE_CHECKING, Any
 
 import urllib3
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.util.connection import create_connection
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _OK = 200
 _SCHEMES = ("http://", "https://")
@@ -30,20 +39,13 @@ class StatusError(FetchError):
 
 class BoundedHttp:
     """Safe to share between threads; `connections` to one host are kept open. `timeout`,
-    in seconds, is for one whole exchange."""
+    in seconds, is for one whole exchange, however slowly its bytes come; only looking up
+    the name is left to the system."""
 
-    def __init__(
-        self,
-        *,
-        timeout: float,
-        connections: int = 16,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *, timeout: float, connections: int = 16) -> None:
         self._timeout = timeout
-        self._monotonic = monotonic
-        self._pool = urllib3.PoolManager(
-            maxsize=connections, timeout=urllib3.Timeout(total=timeout), retries=False
-        )
+        self._pool = urllib3.PoolManager(maxsize=connections, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def fetch(
         self,
@@ -56,15 +58,15 @@ class BoundedHttp:
         """The body of a 200, by POST if `body` is given. Raises FetchError."""
         if not url.startswith(_SCHEMES):
             raise FetchError("the address is not an HTTP one")
-        deadline = self._monotonic() + self._timeout
+        ends_at = time.monotonic() + self._timeout
         try:
             try:
-                return self._fetch(url, limit, body, headers, deadline)
+                return self._fetch(url, limit, body, headers, ends_at)
             except ProtocolError:
                 # A connection kept open that the other side has closed meanwhile, most
                 # likely: a frozen Lambda environment does not notice. Once more.
-                return self._fetch(url, limit, body, headers, deadline)
-        except HTTPError as error:
+                return self._fetch(url, limit, body, headers, ends_at)
+        except (HTTPError, TimeoutError) as error:
             raise FetchError(f"did not answer ({type(error).__name__})") from error
 
     def _fetch(
@@ -73,7 +75,7 @@ class BoundedHttp:
         limit: int,
         body: bytes | None,
         headers: Mapping[str, str] | None,
-        deadline: float,
+        ends_at: float,
     ) -> bytes:
         answer = self._pool.request(
             "GET" if body is None else "POST",
@@ -82,12 +84,13 @@ class BoundedHttp:
             headers=headers,
             preload_content=False,
             redirect=False,
+            timeout=urllib3.Timeout(total=_left(ends_at)),
         )
         whole = False
         try:
             if answer.status != _OK:
                 raise StatusError(answer.status)
-            data = self._read(answer, limit, deadline)
+            data = self._read(answer, limit)
             whole = True
             return data
         finally:
@@ -95,12 +98,89 @@ class BoundedHttp:
                 answer.close()  # whatever else comes is not read
             answer.release_conn()
 
-    def _read(self, answer: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+    def _read(self, answer: urllib3.BaseHTTPResponse, limit: int) -> bytes:
         data = bytearray()
         while chunk := answer.read1(limit + 1 - len(data)):
             data += chunk
             if len(data) > limit:
                 raise FetchError("the answer is too large")
-            if self._monotonic() > deadline:
-                raise FetchError("the answer came too slowly")
         return bytes(data)
+
+
+# -- one deadline for many bytes ---------------------------------------------
+
+
+def _left(ends_at: float) -> float:
+    """Seconds, more than none. Raises TimeoutError."""
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+class _TimedBytes(RawIOBase):
+    """What a socket receives until its timeout, counted from now on, not from each byte."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._ends_at = time.monotonic() + (connected.gettimeout() or 0)
+        self._socket = connected
+        self._bytes = connected.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        self._socket.settimeout(_left(self._ends_at))
+        return self._bytes.readinto(buffer)
+
+    def close(self) -> None:
+        self._bytes.close()
+        super().close()
+
+
+class _TimedAnswer(HTTPResponse):
+    """An answer of which status line, headers and body together have the socket's timeout.
+    urllib3 sets that, just before, to what is left of the whole exchange."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = BufferedReader(_TimedBytes(sock))
+
+
+class _Http(HTTPConnection):
+    response_class = _TimedAnswer
+
+    def _new_conn(self) -> socket.socket:
+        """Connected to the first address of the name that takes it. The timeout is for all
+        of them, and what it leaves is for a TLS handshake."""
+        ends_at = time.monotonic() + (self.timeout or 0)
+        failure = OSError("the name has no address")
+        for place in self._places():
+            try:
+                made = create_connection(place, _left(ends_at), socket_options=self.socket_options)
+                made.settimeout(_left(ends_at))
+            except OSError as error:
+                failure = error
+            else:
+                return made
+        raise NewConnectionError(self, type(failure).__name__) from failure
+
+    def _places(self) -> list[tuple[str, int]]:
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, "the name is not known") from error
+        return [(str(place[0]), int(place[1])) for *_, place in found]
+
+
+class _Https(_Http, HTTPSConnection):
+    pass
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Https

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from chalicelib.adapters.bounded_http import BoundedHttp
 from chalicelib.adapters.revocation_answers import (
@@ -38,9 +38,12 @@ if TYPE_CHECKING:
     from chalicelib.ports import Clock
 
 _Pair = tuple[bytes, bytes]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _REFRESH_AFTER = timedelta(hours=1)
 _RETRY_AFTER = timedelta(minutes=1)
 _PAUSE_AFTER_FAILURE = 10.0  # seconds
+_MOST_REMEMBERED = 512  # certificates, with their answers of about 2 kB
 
 
 @dataclass(slots=True)
@@ -61,6 +64,40 @@ class _Slot:
         return self.refresh_at is None or now >= self.refresh_at
 
 
+@dataclass(slots=True)
+class _Bundle:
+    """The answers about one chain, put together once."""
+
+    made: tuple[tuple[Proof, ...], ValidationData] | None = None
+
+    def of(self, chain: tuple[bytes, ...], proofs: tuple[Proof, ...]) -> ValidationData:
+        made = self.made  # read once: another thread may put it together anew
+        if made is None or made[0] != proofs:
+            made = self.made = (proofs, _assembled(chain, proofs))
+        return made[1]
+
+
+class _Recent(Generic[_Key, _Value]):
+    """Values made at first use; those used longest ago are forgotten. Safe to share between
+    threads; who holds a forgotten value keeps it for himself."""
+
+    def __init__(self, most: int, make: Callable[[], _Value]) -> None:
+        self._most = most
+        self._make = make
+        self._lock = threading.Lock()
+        self._values: dict[_Key, _Value] = {}
+
+    def at(self, key: _Key) -> _Value:
+        with self._lock:
+            value = self._values.pop(key, None)
+            if value is None:
+                value = self._make()
+            self._values[key] = value  # now the last
+            if len(self._values) > self._most:
+                del self._values[next(iter(self._values))]
+            return value
+
+
 class HttpRevocation:
     """Implements trust.RevocationSource. Safe to share between threads: one asks, the
     others use what is still fresh, or wait for its answer, also if that is a failure.
@@ -69,7 +106,8 @@ class HttpRevocation:
     time an answer is fresh, if that is less. After a refresh that failed, the next is
     tried `retry_after` later. Where nothing is fresh, a failure stands for
     `pause_after_failure` seconds, so that the documents of a batch do not each pay for the
-    same timeouts.
+    same timeouts. Of more than `most_remembered` certificates, those asked about longest ago
+    are forgotten.
     """
 
     def __init__(
@@ -80,6 +118,7 @@ class HttpRevocation:
         refresh_after: timedelta = _REFRESH_AFTER,
         retry_after: timedelta = _RETRY_AFTER,
         pause_after_failure: float = _PAUSE_AFTER_FAILURE,
+        most_remembered: int = _MOST_REMEMBERED,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
@@ -88,24 +127,18 @@ class HttpRevocation:
         self._retry_after = retry_after
         self._pause = pause_after_failure
         self._monotonic = monotonic
-        self._guard = threading.Lock()
-        self._slots: dict[_Pair, _Slot] = {}
-        self._assembled: dict[tuple[bytes, ...], tuple[tuple[Proof, ...], ValidationData]] = {}
+        self._slots = _Recent[_Pair, _Slot](most_remembered, _Slot)
+        self._bundles = _Recent[tuple[bytes, ...], _Bundle](most_remembered, _Bundle)
 
     def validation_data(self, chain: Sequence[bytes]) -> ValidationData:
         """Raises CertificateRevokedError naming the certificate, RevocationUnknownError
         naming each address and why it did not help."""
         key = tuple(chain)
         proofs = tuple(self._proof(pair) for pair in pairwise(key))
-        known = self._assembled.get(key)
-        if known is not None and known[0] == proofs:
-            return known[1]
-        data = _assembled(key, proofs)
-        self._assembled[key] = (proofs, data)
-        return data
+        return self._bundles.at(key).of(key, proofs)
 
     def _proof(self, pair: _Pair) -> Proof:
-        slot = self._slot(pair)
+        slot = self._slots.at(pair)
         now = self._clock()
         proof = slot.fresh(now)
         if proof is None or slot.is_due(now):
@@ -113,10 +146,6 @@ class HttpRevocation:
         if proof.revoked_at is not None:
             raise _revoked(certificate(pair[0]), proof.revoked_at)
         return proof
-
-    def _slot(self, pair: _Pair) -> _Slot:
-        with self._guard:
-            return self._slots.setdefault(pair, _Slot())
 
     def _renewed(self, pair: _Pair, slot: _Slot) -> Proof:
         asked_at = self._monotonic()

@@ -122,15 +122,16 @@ def _crl_urls(certificate: x509.Certificate) -> Iterator[str]:
 
 def from_ocsp(question: Question, url: str) -> Proof:
     """What the responder at `url` says. Certificates are named by SHA-256, and by SHA-1
-    for responders that know no other name (RFC 5019). Raises NoAnswerError."""
+    for responders that know no other name (RFC 5019): some refuse then, some say that they
+    do not know the certificate, some answer by the other name. Raises NoAnswerError."""
     try:
         return _asked(question, url, hashes.SHA256())
-    except _UnsuccessfulError:
+    except _NameNotKnownError:
         return _asked(question, url, hashes.SHA1())  # noqa: S303 - a name, not a proof
 
 
-class _UnsuccessfulError(NoAnswerError):
-    """The responder answers, but not this question as it was put."""
+class _NameNotKnownError(NoAnswerError):
+    """The responder answers, but not to this name of the certificate."""
 
 
 def _asked(question: Question, url: str, names: hashes.SHA256 | hashes.SHA1) -> Proof:
@@ -165,7 +166,7 @@ def _exchanged(http: BoundedHttp, url: str, request: bytes) -> bytes:
 def _judged(question: Question, body: bytes, request: ocsp.OCSPRequest, nonce: bytes) -> Proof:
     answer = ocsp.load_der_ocsp_response(body)
     if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        raise _UnsuccessfulError(f"refused ({answer.response_status.name.lower()})")
+        raise _NameNotKnownError(f"refused ({answer.response_status.name.lower()})")
     _check_nonce(answer, nonce)
     responder = _responder(answer, question.issuer)
     _check_signature(answer, responder or question.issuer)
@@ -173,7 +174,7 @@ def _judged(question: Question, body: bytes, request: ocsp.OCSPRequest, nonce: b
         raise NoAnswerError("the answer is from the future")
     single = _about(answer, request)
     if single.certificate_status is ocsp.OCSPCertStatus.UNKNOWN:
-        raise NoAnswerError("it does not know the certificate")
+        raise _NameNotKnownError("it does not know the certificate")
     proof = Proof(
         ocsp_responses=(body,),
         made_at=single.this_update_utc,
@@ -284,7 +285,7 @@ def _about(answer: ocsp.OCSPResponse, request: ocsp.OCSPRequest) -> ocsp.OCSPSin
             and single.issuer_key_hash == request.issuer_key_hash
         ):
             return single
-    raise NoAnswerError("the answer is about another certificate")
+    raise _NameNotKnownError("the answer is about another certificate")
 
 
 def _fresh_until(single: ocsp.OCSPSingleResponse, now: datetime) -> datetime:

@@ -2,20 +2,24 @@
 
 What cannot change is checked once per container and credential: the profile of the
 certificate, its path to a trust anchor, that it is for the key in KMS. What time changes
-is looked at each time: validity, how long is left, revocation.
+is looked at each time: validity, how long is left, revocation. A key that refuses to sign
+says that something has changed all the same.
 
 Nothing is written: a process that dies half-way has lost what it remembered.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from chalicelib.adapters.trust import SigningKey, UsableCredential, ValidationData
 from chalicelib.adapters.x509_paths import (
@@ -35,7 +39,7 @@ from chalicelib.domain.errors import (
     TraError,
     UnavailableError,
 )
-from chalicelib.domain.seals import SealCredential, SealPolicy
+from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealPolicy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,11 +52,26 @@ _RSA_BITS = frozenset({2_048, 3_072})
 _CURVES = frozenset({"secp256r1", "secp384r1"})
 _LEAST_EXPONENT = 65_537
 _MOST_REMEMBERED = 1_000
+_REST_AFTER_REFUSAL = 60.0  # seconds
+
+# Purposes of which one is enough. Those of the vendors are older than the standard one.
+_SEAL_PURPOSES = frozenset(
+    {
+        x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36"),  # id-kp-documentSigning (RFC 9336)
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        x509.ObjectIdentifier("1.2.840.113583.1.1.5"),  # Adobe Authentic Documents
+        x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.12"),  # Microsoft document signing
+    }
+)
 
 _ROTATE = "rotate the seal (docs/guide/seals.md)"
 _ROTATE_TH = "โปรดเปลี่ยนตราประทับ"
 _WAIT = "keep the seal before it in the directory until then"
 _WAIT_TH = "โปรดคงตราประทับเดิมไว้จนกว่าจะถึงวันนั้น"
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 KeyOf = Callable[[str], SigningKey]
 """From a key id to the key; `adapters/kms.py` has it."""
@@ -67,9 +86,36 @@ class _Checked:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _WatchedKey:
+    """A key whose refusal to sign is told; otherwise the key itself."""
+
+    key: SigningKey
+    refused: Callable[[], None]
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        return self.key.algorithm
+
+    @property
+    def public_key_der(self) -> bytes:
+        return self.key.public_key_der
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        try:
+            return self.key.sign_digest(digest)
+        except SealError:
+            self.refused()
+            raise
+
+
 class KmsCredentialChecker:
     """Implements trust.CredentialChecker. Safe to share between threads: two that check the
     same credential at once find the same.
+
+    The keys that it hands out tell it when they refuse to sign (disabled, not permitted any
+    more). Such a credential is forgotten, and for `rest_after_refusal` seconds it is used
+    only where no other can be: the document is tried again and takes the next one.
 
     `refuse_development` is for production: no certificate of the development PKI seals.
     """
@@ -82,6 +128,8 @@ class KmsCredentialChecker:
         revocation: RevocationSource,
         clock: Clock,
         refuse_development: bool = False,
+        rest_after_refusal: float = _REST_AFTER_REFUSAL,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._key_of = key_of
         self._anchors = anchors
@@ -90,6 +138,9 @@ class KmsCredentialChecker:
         self._refuse_development = refuse_development
         self._checked: dict[tuple[SealCredential, tuple[str, ...]], _Checked] = {}
         self._public_keys: dict[str, bytes] = {}
+        self._rest = rest_after_refusal
+        self._monotonic = monotonic
+        self._rests_until: dict[SealCredential, float] = {}
 
     def usable(self, credentials: Sequence[SealCredential], policy: SealPolicy) -> UsableCredential:
         """See trust.CredentialChecker. A credential about which nothing can be said just now
@@ -98,7 +149,9 @@ class KmsCredentialChecker:
         pems = tuple(self._anchors())
         refusals: list[_Refusal] = []
         waiting: TraError | None = None
-        for position, credential in enumerate(credentials, 1):
+        for position, credential in sorted(
+            enumerate(credentials, 1), key=lambda placed: self._rests(placed[1])
+        ):
             try:
                 return self._usable(credential, policy, pems)
             except DistrustError as error:
@@ -107,7 +160,17 @@ class KmsCredentialChecker:
                 refusals.append(_Refusal.revoked(position, error))
             except (RevocationUnknownError, UnavailableError) as error:
                 waiting = waiting or error
-        raise waiting or _none_fits(refusals)
+        raise waiting or _none_fits(sorted(refusals, key=lambda refusal: refusal.position))
+
+    def _rests(self, credential: SealCredential) -> bool:
+        return self._monotonic() < self._rests_until.get(credential, float("-inf"))
+
+    def _refused(self, credential: SealCredential) -> None:
+        """Its key did not sign: what was remembered of it counts no more."""
+        _remember(self._rests_until, credential, self._monotonic() + self._rest)
+        self._public_keys.pop(credential.key_id, None)
+        for known in [key for key in tuple(self._checked) if key[0] == credential]:
+            self._checked.pop(known, None)
 
     def _usable(
         self, credential: SealCredential, policy: SealPolicy, pems: tuple[str, ...]
@@ -154,21 +217,29 @@ class KmsCredentialChecker:
                 "again with the certificate for this key",
                 "ใบรับรองไม่ตรงกับกุญแจในระบบ KMS โปรดนำเข้าใบรับรองของกุญแจนี้อีกครั้ง",
             )
-        checked = _Checked(credential, key, path)
-        if len(self._checked) >= _MOST_REMEMBERED:
-            self._checked.clear()
-        self._checked[credential, pems] = checked
+        watched = _WatchedKey(key, partial(self._refused, credential))
+        checked = _Checked(credential, watched, path)
+        _remember(self._checked, (credential, pems), checked)
         return checked
 
     def _public_key_of(self, key: SigningKey, key_id: str) -> bytes:
         """KMS never changes the key behind an id, so it is asked once. Raises like
         SigningKey, which says it as a refusal of this credential."""
-        if key_id not in self._public_keys:
-            try:
-                self._public_keys[key_id] = key.public_key_der
-            except SealError as error:
-                raise DistrustError(error.detail, error.detail_th) from error
-        return self._public_keys[key_id]
+        known = self._public_keys.get(key_id)
+        if known is not None:
+            return known
+        try:
+            public_key = key.public_key_der
+        except SealError as error:
+            raise DistrustError(error.detail, error.detail_th) from error
+        _remember(self._public_keys, key_id, public_key)
+        return public_key
+
+
+def _remember(memory: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(memory) >= _MOST_REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +283,13 @@ def _read(credential: SealCredential) -> tuple[x509.Certificate, list[x509.Certi
 
 
 def _check_profile(leaf: x509.Certificate) -> None:
-    """RFC 5280 §4.2.1.3 and §4.2.1.9, EN 319 412-2 §4.3.2."""
+    """RFC 5280 §4.2.1.3, §4.2.1.9 and §4.2.1.12, EN 319 412-2 §4.3.2.
+
+    A seal commits the agency to what it says, so its certificate must allow
+    nonRepudiation (contentCommitment): types A, B and F of EN 319 412-2, of which A, that
+    usage alone, is preferred. digitalSignature alone (type C) is for authentication; EU DSS
+    warns of a seal by such a certificate, and pyHanko, our own reader too, refuses it.
+    """
     constraints = extension(leaf, x509.BasicConstraints)
     is_ca = getattr(constraints.value, "ca", False) if constraints else False
     if is_ca:
@@ -221,21 +298,28 @@ def _check_profile(leaf: x509.Certificate) -> None:
             "ใบรับรองเป็นของผู้ออกใบรับรอง โปรดขอใบรับรองสำหรับตราประทับ",
         )
     allowed = usage(leaf)
-    missing = [
-        name
-        for name, given in (
-            ("digitalSignature", allowed and allowed.digital_signature),
-            ("nonRepudiation", allowed and allowed.content_commitment),
-        )
-        if not given
-    ]
-    if missing:
+    if allowed is None or not allowed.content_commitment:
         raise DistrustError(
-            f"its certificate lacks the key usage {', '.join(missing)}; ask the CA for one that has it",
-            "ใบรับรองไม่ได้กำหนดให้ใช้ลงลายมือชื่อ โปรดขอใบรับรองที่มี key usage "
-            f"{', '.join(missing)} จากผู้ออกใบรับรอง",
+            "its certificate lacks the key usage nonRepudiation; ask the CA for one that has it",
+            "ใบรับรองไม่ได้กำหนดให้ใช้ลงลายมือชื่อ โปรดขอใบรับรองที่มี key usage nonRepudiation จากผู้ออกใบรับรอง",
         )
+    _check_purposes(leaf)
     _check_key(leaf)
+
+
+def _check_purposes(leaf: x509.Certificate) -> None:
+    """Where a certificate says what it is for, that binds, critical or not (RFC 5280
+    §4.2.1.12)."""
+    found = extension(leaf, x509.ExtendedKeyUsage)
+    if found is None or not isinstance(found.value, x509.ExtendedKeyUsage):
+        return
+    if _SEAL_PURPOSES.isdisjoint(found.value):
+        raise DistrustError(
+            "its certificate is for other purposes than sealing documents; ask the CA for one "
+            "with the extended key usage documentSigning, or with none",
+            "ใบรับรองออกให้เพื่อวัตถุประสงค์อื่น โปรดขอใบรับรองที่มี extended key usage documentSigning "
+            "หรือไม่กำหนดไว้ จากผู้ออกใบรับรอง",
+        )
 
 
 def _check_key(leaf: x509.Certificate) -> None:

@@ -96,14 +96,16 @@ class Timestamper(Protocol):
 
     def stamp(self, digest: bytes, algorithm: str = "sha256") -> TimestampToken:
         """A token over `digest` (made with `algorithm`) from the first authority that gives
-        one that can be trusted. Raises TimestampError, RevocationUnknownError."""
+        one that can be trusted. Raises TimestampError, which also says so where nobody
+        knows whether an authority's certificate is revoked; ConfigurationError."""
 
 
 class TrustWatch(Protocol):
     """Told what time-stamps show, by any thread. Must not raise."""
 
     def clock_seen(self, authority: str, bound: ClockBound) -> None:
-        """What one token of `authority` proves of the local clock."""
+        """What one token of `authority` proves of the local clock; also told of tokens that
+        are refused afterwards for being out of time, or of a certificate that is revoked."""
 
     def authority_changed(self, health: AuthorityHealth) -> None:
         """An authority begins to rest, or answers again."""

@@ -152,18 +152,21 @@ class TimestampAuthorities:
         check_answer(
             token, digest=digest, algorithm=algorithm, nonce=nonce, policies=self._policies
         )
-        # 3. That certificate leads to an anchor, for this purpose; then and now.
+        # 3. That certificate leads to an anchor, for this purpose, and its key signed.
         signer = self._trusted(token, pems)
-        signer.check(token, sent_at)
-        # 4. Nobody revoked it.
-        data = self._revocation.validation_data(signer.path.der)
-        # 5. What it proves of our clock.
+        signer.signer.check(token)
+        # 4. What it proves of our clock: before anything is measured by that clock, because
+        #    one that is wrong lets the next steps fail and must not silence its own alarm.
         if self._watch is not None:
             self._watch.clock_seen(url, _clock_bound(token, sent_at, received_at))
+        # 5. The certificate was valid then and is now, and nobody revoked it.
+        signer.check_times(token, sent_at)
+        data = self._revocation.validation_data(signer.path.der)
         return _stamped(token, url, signer.path, data)
 
     def _trusted(self, token: Token, pems: tuple[str, ...]) -> _TrustedSigner:
-        """Remembered per certificate and anchors; times are checked by `check`."""
+        """Remembered per certificate and anchors; times are checked by
+        `check_times`."""
         der = token.signing_certificate()
         key = (der, pems)
         known = self._signers.get(key)
@@ -195,11 +198,9 @@ class _TrustedSigner:
     signer: TokenSigner
     path: Path
 
-    def check(self, token: Token, now: datetime) -> None:
-        """The token is by it, and it was valid then and is now. Raises TokenError,
-        DistrustError."""
+    def check_times(self, token: Token, now: datetime) -> None:
+        """It was valid then and is now. Raises DistrustError."""
         self.path.check_times(now)
-        self.signer.check(token)
         check_time(self.path.leaf, token.info.at)
 
 

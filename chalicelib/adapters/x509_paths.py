@@ -6,7 +6,8 @@ understood is refused. Full validation of other people's files is pyHanko's work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +22,7 @@ from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import DEVELOPMENT_MARK
 
 _LONGEST = 6  # certificates between a leaf and its anchor
+_MOST_ISSUERS = 16  # certificates that may come with a leaf; real chains bring two or three
 _LEAST_RSA_BITS = 2_048
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})  # ETSI TS 119 312
@@ -52,13 +54,16 @@ class DistrustError(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """A certificate, the issuers below the anchor, and the anchor; checked but for
-    revocation, and for times, which `check_times` looks at whenever it is used."""
+    revocation, and for times, which `check_times` looks at whenever it is used.
+
+    Times are those of all but the anchor, which is a name and a key (RFC 5280 §6.1.1 d):
+    it is trusted for as long as the directory lists it. Validators do the same.
+    """
 
     certificates: tuple[x509.Certificate, ...]
     der: tuple[bytes, ...]
     starts_at: datetime
     ends_at: datetime
-    """Of all but the anchor."""
 
     @property
     def leaf(self) -> x509.Certificate:
@@ -71,7 +76,7 @@ class Path:
 
     def check_times(self, now: datetime) -> None:
         """Raises DistrustError if a certificate is not valid at `now`."""
-        for certificate in self.certificates:
+        for certificate in self.certificates[:-1]:
             check_time(certificate, now)
 
 
@@ -136,17 +141,32 @@ def find_path(
     issuers: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
 ) -> Path:
-    """The way from `leaf` over some of `issuers` to one of `anchors`: signatures, names,
-    CA constraints, key usages, algorithms, extensions. Raises DistrustError."""
-    check_algorithms(leaf)
+    """The shortest way from `leaf` over some of `issuers` to one of `anchors`: signatures,
+    names, CA constraints, key usages, algorithms, extensions. Raises DistrustError.
+
+    Strangers send `issuers`, so each extends one chain at most: breadth first, the chain
+    that reaches it first is the shortest one to it, and what a longer one may do (RFC 5280
+    §4.2.1.9) it may, too. That costs the square of their number in signatures.
+    """
+    left = [issuer for issuer in dict.fromkeys(issuers) if issuer != leaf]
+    if len(left) > _MOST_ISSUERS:
+        raise DistrustError("it comes with too many certificates", "มีใบรับรองแนบมามากเกินไป")
+    _check_signed(leaf)
     why: DistrustError | None = None
-    for chain in _ways((leaf,), issuers, anchors):
-        try:
-            _check_issuers(chain)
-        except DistrustError as error:
-            why = error
-            continue
-        return _path(chain)
+    chains: deque[tuple[x509.Certificate, ...]] = deque([(leaf,)])
+    while chains:
+        chain = chains.popleft()
+        for anchor in _issuers_of(chain, anchors):
+            refusal = _refusal(anchor, chain, is_anchor=True)
+            if refusal is None:
+                return _path((*chain, anchor))
+            why = refusal
+        for issuer in _issuers_of(chain, left) if len(chain) <= _LONGEST else ():
+            left.remove(issuer)
+            refusal = _refusal(issuer, chain, is_anchor=False)
+            if refusal is None:
+                chains.append((*chain, issuer))
+            why = refusal or why
     raise why or DistrustError(
         "no chain of certificates leads to a trust anchor", "ไม่มีสายใบรับรองไปถึงผู้ออกใบรับรองที่เชื่อถือ"
     )
@@ -205,27 +225,29 @@ def usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
     return found.value if found and isinstance(found.value, x509.KeyUsage) else None
 
 
-def _ways(
-    chain: tuple[x509.Certificate, ...],
-    issuers: Sequence[x509.Certificate],
-    anchors: Sequence[x509.Certificate],
-) -> Iterator[tuple[x509.Certificate, ...]]:
-    """Every chain of fitting names and signatures."""
-    for anchor in anchors:
-        if is_issued_by(chain[-1], anchor):
-            yield (*chain, anchor)
-    if len(chain) <= _LONGEST:
-        for issuer in issuers:
-            if issuer not in chain and is_issued_by(chain[-1], issuer):
-                yield from _ways((*chain, issuer), issuers, anchors)
+def _issuers_of(
+    chain: tuple[x509.Certificate, ...], candidates: Sequence[x509.Certificate]
+) -> list[x509.Certificate]:
+    return [candidate for candidate in candidates if is_issued_by(chain[-1], candidate)]
 
 
-def _check_issuers(chain: tuple[x509.Certificate, ...]) -> None:
-    for each in chain[:-1]:  # an anchor is trusted as it is
-        check_algorithms(each)
-        _check_extensions(each)
-    for below, issuer in enumerate(chain[1:]):
-        _check_ca(issuer, below, is_anchor=issuer is chain[-1])
+def _refusal(
+    issuer: x509.Certificate, chain: tuple[x509.Certificate, ...], *, is_anchor: bool
+) -> DistrustError | None:
+    """Why it may not stand above `chain`."""
+    try:
+        if not is_anchor:
+            _check_signed(issuer)
+        _check_ca(issuer, len(chain) - 1, is_anchor=is_anchor)
+    except DistrustError as error:
+        return error
+    return None
+
+
+def _check_signed(certificate: x509.Certificate) -> None:
+    """What is asked of each but an anchor, which is trusted as it is."""
+    check_algorithms(certificate)
+    _check_extensions(certificate)
 
 
 def _check_extensions(certificate: x509.Certificate) -> None:
@@ -259,7 +281,7 @@ def _path(chain: tuple[x509.Certificate, ...]) -> Path:
     return Path(
         certificates=chain,
         der=tuple(c.public_bytes(Encoding.DER) for c in chain),
-        starts_at=max(c.not_valid_before_utc for c in chain),
+        starts_at=max(c.not_valid_before_utc for c in chain[:-1]),
         ends_at=min(c.not_valid_after_utc for c in chain[:-1]),
     )
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from chalicelib.adapters.bounded_http import BoundedHttp
 from chalicelib.adapters.kms import KmsSigningKey
@@ -26,7 +27,7 @@ from chalicelib.adapters.seal_credentials import KmsCredentialChecker
 from chalicelib.domain.errors import RevocationUnknownError, SealError, UnavailableError
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealLevel, SealPolicy
 from infra.devservices import running
-from infra.pki import Authority, Validity, issue_seal_certificate, to_pem
+from infra.pki import DOCUMENT_SIGNING, Authority, Validity, issue_seal_certificate, to_pem
 from tests.support.stations import MovingClock, Ticks, trust_site
 
 if TYPE_CHECKING:
@@ -238,6 +239,40 @@ def test_a_first_seal_nobody_knows_about(room: Room) -> None:
         room.usable(first, key_of=key_of)
 
 
+def test_a_key_disabled_while_the_container_lives(room: Room) -> None:
+    """Rotation without a break: what was checked is not believed against a key that refuses;
+    the next seal takes over at once, and the first comes back when its key does."""
+    ticks = Ticks()
+    checker = room.checker(key_of=lambda key_id: KmsSigningKey(room.kms, key_id), monotonic=ticks)
+    seals = [room.credential(), room.credential()]
+    first = checker.usable(seals, POLICY)
+    assert first.key.sign_digest(bytes(32))
+    assert first.credential == seals[0]
+    room.kms.disable_key(KeyId=seals[0].key_id)
+    with pytest.raises(SealError, match="KMS refused to sign"):
+        first.key.sign_digest(bytes(32))
+    assert checker.usable(seals, POLICY).credential == seals[1]
+    room.kms.enable_key(KeyId=seals[0].key_id)
+    assert checker.usable(seals[:1], POLICY).key.sign_digest(bytes(32))  # where no other is
+    ticks.advance(61)
+    assert checker.usable(seals, POLICY).credential == seals[0]
+
+
+def test_kms_busy_is_no_refusal(room: Room) -> None:
+    """P4: a seal whose key is only slow to answer stays the first."""
+
+    class Busy(Key):
+        def sign_digest(self, digest: bytes) -> bytes:
+            raise UnavailableError("KMS did not answer.")
+
+    checker = room.checker(key_of=lambda key_id: Busy(room.kms, key_id, room.asked))
+    seals = [room.credential(), room.credential()]
+    usable = checker.usable(seals, POLICY)
+    with pytest.raises(UnavailableError):
+        usable.key.sign_digest(bytes(32))
+    assert checker.usable(seals, POLICY) == usable
+
+
 # -- refusals ----------------------------------------------------------------
 
 
@@ -361,6 +396,10 @@ def usages(**given: bool) -> x509.KeyUsage:
 SEAL_USAGE = usages(digital_signature=True, content_commitment=True)
 
 
+def purposes(*oids: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:
+    return x509.ExtendedKeyUsage(oids)
+
+
 def certified(
     room: Room, key_id: str, *extensions: tuple[x509.ExtensionType, bool], by: Authority
 ) -> str:
@@ -387,10 +426,18 @@ ODD: dict[str, tuple[tuple[tuple[x509.ExtensionType, bool], ...], str]] = {
         (END_ENTITY, (usages(digital_signature=True), True)),
         "lacks the key usage nonRepudiation",
     ),
-    "without-usages": ((END_ENTITY,), "lacks the key usage digitalSignature, nonRepudiation"),
+    "without-usages": ((END_ENTITY,), "lacks the key usage nonRepudiation"),
     "a-ca": (
         ((x509.BasicConstraints(ca=True, path_length=None), True), (SEAL_USAGE, True)),
         "is a CA's",
+    ),
+    "for-servers": (
+        (END_ENTITY, (SEAL_USAGE, True), (purposes(ExtendedKeyUsageOID.SERVER_AUTH), True)),
+        "for other purposes",
+    ),
+    "for-time-stamps": (
+        (END_ENTITY, (SEAL_USAGE, True), (purposes(ExtendedKeyUsageOID.TIME_STAMPING), False)),
+        "for other purposes",
     ),
     "unknown-critical-extension": (
         (
@@ -415,6 +462,38 @@ def test_profiles_that_do_not_seal(room: Room, defect: str) -> None:
     pem = certified(room, key_id, *extensions, by=issuing)
     chain = (pem, to_pem(issuing.certificate))
     assert why in room.refusal(SealCredential(key_id=key_id, chain_pem=chain)).detail
+
+
+def changed(room: Room, key_id: str, *extensions: x509.ExtensionType | type) -> SealCredential:
+    """A seal as the development CA issues it, with these extensions instead of its own; a
+    class stands for none of its kind."""
+    issued = room.credential(key_id)
+    leaf = x509.load_pem_x509_certificate(issued.chain_pem[0].encode())
+    instead = {kind if isinstance(kind, type) else type(kind) for kind in extensions}
+    kept = [(e.value, e.critical) for e in leaf.extensions if type(e.value) not in instead]
+    new = [(e, True) for e in extensions if isinstance(e, x509.ExtensionType)]
+    pem = certified(room, key_id, *kept, *new, by=room.site.pki.issuing)
+    return SealCredential(key_id=key_id, chain_pem=(pem, *issued.chain_pem[1:]))
+
+
+SEALS: dict[str, tuple[x509.ExtensionType | type, ...]] = {
+    "type-A": (usages(content_commitment=True),),
+    "type-B": (SEAL_USAGE,),
+    "type-F": (usages(content_commitment=True, digital_signature=True, key_encipherment=True),),
+    "no-purpose": (x509.ExtendedKeyUsage,),
+    "document-signing": (purposes(DOCUMENT_SIGNING),),
+    "mail": (purposes(ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION),),
+    "any": (purposes(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE),),
+    "adobe": (purposes(x509.ObjectIdentifier("1.2.840.113583.1.1.5")),),
+    "microsoft": (purposes(x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.12")),),
+}
+
+
+@pytest.mark.parametrize("profile", SEALS)
+def test_profiles_that_seal(room: Room, profile: str) -> None:
+    """B7, EN 319 412-2 §4.3.2, RFC 9336: what recognised CAs issue for seals, is taken."""
+    credential = changed(room, room.key(), *SEALS[profile])
+    assert room.usable(credential).credential == credential
 
 
 def test_a_seal_may_not_issue_seals(room: Room) -> None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -34,6 +41,7 @@ from tests.support.stations import MovingClock, Ticks, trust_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from infra.devhttp import Service
     from tests.support.stations import TrustSite
@@ -415,9 +423,69 @@ def test_responders_that_know_only_sha1_or_get(site: TrustSite, clock: MovingClo
         refusal = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.UNAUTHORIZED)
         return Answer(200, "application/ocsp-response", refusal.public_bytes(Encoding.DER))
 
-    for service in (only_get, only_sha1):
+    def only_sha1_known(call: Call) -> Answer:
+        request = ocsp.load_der_ocsp_request(call.body)
+        if isinstance(request.hash_algorithm, hashes.SHA1):
+            return honest(call)
+        return _about(site, path[0], ocsp.OCSPCertStatus.UNKNOWN, hashes.SHA256())
+
+    def always_sha1(call: Call) -> Answer:
+        return _about(site, path[0], ocsp.OCSPCertStatus.GOOD, hashes.SHA1())
+
+    path = chain(site)
+    for service in (only_get, only_sha1, only_sha1_known, always_sha1):
         site.ocsp.serve("/pki", service)
-        assert source(clock).validation_data(chain(site)).ocsp_responses
+        assert source(clock).validation_data(path).ocsp_responses
+
+
+def _about(
+    site: TrustSite, der: bytes, status: ocsp.OCSPCertStatus, names: hashes.HashAlgorithm
+) -> Answer:
+    """An answer made in advance, without nonce."""
+    issuer, now = site.pki.issuing, datetime.now(UTC).replace(microsecond=0)
+    made = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=x509.load_der_x509_certificate(der),
+            issuer=issuer.certificate,
+            algorithm=names,
+            cert_status=status,
+            this_update=now,
+            next_update=now + timedelta(minutes=10),
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.certificate)
+        .sign(issuer.key, hashes.SHA256())
+    )
+    return Answer(200, "application/ocsp-response", made.public_bytes(Encoding.DER))
+
+
+def test_a_certificate_nobody_knows(site: TrustSite, clock: MovingClock) -> None:
+    """B3: `unknown` by either name is no answer; the CRL is asked."""
+    path = chain(site)
+    site.ocsp.serve(
+        "/pki", lambda _: _about(site, path[0], ocsp.OCSPCertStatus.UNKNOWN, hashes.SHA1())
+    )
+    site.crl.down()
+    with pytest.raises(RevocationUnknownError, match="does not know the certificate"):
+        source(clock).validation_data(path)
+
+
+def test_certificates_without_end_are_not_all_remembered(
+    site: TrustSite, clock: MovingClock
+) -> None:
+    """P4: a container that meets ever new certificates forgets the oldest and answers on;
+    what is remembered is what was asked for last."""
+    keeper = HttpRevocation(clock=clock, http=BoundedHttp(timeout=3), most_remembered=4)
+    paths = [chain(site) for _ in range(9)]
+    for path in paths:
+        keeper.validation_data(path)
+    calls = site.ocsp.calls
+    keeper.validation_data(paths[-1])
+    assert site.ocsp.calls == calls
+    keeper.validation_data(paths[0])
+    assert site.ocsp.calls == calls + 1
 
 
 def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) -> None:
@@ -426,27 +494,124 @@ def test_a_certificate_that_names_no_place(site: TrustSite, clock: MovingClock) 
         source(clock).validation_data((site.pki.root.der, site.pki.root.der))
 
 
-def test_a_dripping_answer_is_given_up() -> None:
-    """P4: a server that sends a byte now and then cannot hold a function up for ever."""
-    done = threading.Event()
+@contextmanager
+def dripping(
+    begin: bytes, drop: bytes, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, threading.Event]]:
+    """A server that sends `begin` and then a `drop` now and then, for three seconds at most;
+    its address, and whether it was left before that."""
+    stop, left = threading.Event(), threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        plain, _ = server.accept()
+        with ExitStack() as opened:
+            opened.enter_context(plain)
+            try:
+                connection = tls.wrap_socket(plain, server_side=True) if tls else plain
+                opened.enter_context(connection)
+                connection.sendall(begin)
+                for _ in range(150):
+                    stop.wait(0.02)
+                    connection.sendall(drop)
+            except OSError:
+                left.set()
+
     with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def drip() -> None:
-            connection, _ = server.accept()
-            with connection, suppress(OSError):
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                while not done.wait(0.02):
-                    connection.sendall(b"x")
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
+        thread = threading.Thread(target=drip, args=[server])
+        thread.start()
         try:
-            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-            with pytest.raises(FetchError, match="too slowly"):
-                BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
+            scheme = "https" if tls else "http"
+            yield f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", left
         finally:
-            done.set()
-            dripping.join()
+            stop.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"", b"H"),
+        (b"HTTP/1.1 ", b"1"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["nothing", "status", "header", "headers", "continue", "body", "chunks"],
+)
+def test_a_dripping_answer_is_given_up(begin: bytes, drop: bytes) -> None:
+    """P4: a server that sends a byte now and then cannot hold a function up, wherever in its
+    answer it does so: it is left while it still sends."""
+    with dripping(begin, drop) as (url, left):
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.3).fetch(url, limit=10_000)
+        assert left.wait(2)
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_a_dripping_answer_over_tls(
+    begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: the same through TLS, whose certificates are checked, also where the server closes
+    the connection behind its answer."""
+    trusted, context = _tls(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with dripping(begin, b"x", context) as (url, left):
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.5).fetch(url, limit=10_000)
+        assert left.wait(2)
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+    with dripping(whole, b"", context) as (url, _):
+        assert BoundedHttp(timeout=2).fetch(url, limit=3) == b"yes"
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with dripping(whole, b"", context) as (url, _), pytest.raises(FetchError, match="SSLError"):
+        BoundedHttp(timeout=2).fetch(url, limit=3)
+
+
+def _tls(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate for this machine, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name.from_rfc4514_string("CN=here"), datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, secret = folder / "here.pem", folder / "here.key"
+    pem.write_bytes(certificate.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, secret)
+    return pem, context
+
+
+def test_dead_addresses_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P4: the timeout is for all addresses of a name together: one that takes it up whole
+    leaves nothing for the next. The name service is ours; there is none here."""
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        after = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        with suppress(TimeoutError):
+            while True:  # until it queues no more and connecting to it takes for ever
+                opened.enter_context(socket.create_connection(full.getsockname(), 0.2))
+        really = socket.getaddrinfo
+
+        def known(host: str, *args: Any, **options: Any) -> list[Any]:
+            if host != "dead.test":
+                return really(host, *args, **options)
+            places = full.getsockname(), after.getsockname()
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
+
+        monkeypatch.setattr(socket, "getaddrinfo", known)
+        with pytest.raises(FetchError, match="did not answer"):
+            BoundedHttp(timeout=0.3).fetch("http://dead.test/", limit=10)
+        after.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody connected
+            after.accept()
 
 
 def test_only_http_is_fetched() -> None:

@@ -480,6 +480,33 @@ def test_a_precise_authority_bounds_the_clock(room: Room) -> None:
     assert wrong.exceeds()
 
 
+@pytest.mark.parametrize("minutes", [-10, 10], ids=["behind", "ahead"])
+def test_a_clock_so_wrong_that_nothing_is_valid(room: Room, minutes: int) -> None:
+    """A19: a clock that makes fresh answers stale, or of the future, stops the time-stamps;
+    it is told all the same, because that is when somebody must hear of it."""
+    error = timedelta(minutes=minutes)
+    room.clock.ahead = error
+    room.site.crl.down()  # whose lists are good for days
+    refusal(room.authorities())
+    assert len(room.bounds) == 2  # each authority proves it
+    assert all(bound.low <= error <= bound.high and bound.exceeds() for bound in room.bounds)
+
+
+def test_a_clock_behind_the_certificate_itself(room: Room) -> None:
+    """A19: the same where the authority's certificate is younger than the wrong clock says."""
+    room.clock.ahead = timedelta(days=-30)
+    assert "not yet valid" in refusal(room.authorities(room.site.timestamp_urls[0]))
+    assert room.bounds[0].exceeds()
+
+
+def test_a_forged_time_proves_nothing(room: Room) -> None:
+    """A19: a token with a trusted certificate that its key did not sign tells no bound."""
+    service, _ = misbehaving(room.site)["time-changed"]
+    room.site.tsa.serve("/tsa", service)
+    refusal(room.authorities(room.site.timestamp_urls[0]))
+    assert room.bounds == []
+
+
 def test_whole_seconds_prove_nothing(room: Room) -> None:
     """A19: an authority that writes whole seconds raises no false alarm."""
 
