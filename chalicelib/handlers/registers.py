@@ -93,7 +93,7 @@ def show_register(call: Call) -> Response:
 )
 def reserve_numbers(call: Call) -> Response:
     agency = _own_agency(call)
-    book = _numbering_book(call)
+    book = _numbering_book(call, agency)
     body = parse(ReserveNumbers, call.json_object())
     request = ReservationRequest(
         book=book,
@@ -170,11 +170,14 @@ def _register(call: Call) -> tuple[Register, str]:
     return register, asked[2] or ""
 
 
-def _numbering_book(call: Call) -> Book:
-    """A book whose numbers documents get; anything else does not exist to be reserved in."""
-    if call.path["book"] not in _type_books(call):
+def _numbering_book(call: Call, agency: Agency) -> Book:
+    """A book whose numbers documents of this agency get; anything else does not exist to be
+    reserved in. Letters have numbers only where the agency has a prefix for them."""
+    book = call.path["book"]
+    prefixed = agency.letter_prefix is not None or book not in {SEND, CIRCULAR}
+    if book not in _type_books(call) or not prefixed:
         raise NotFoundError
-    return Book(call.caller.agency_id, call.path["book"])
+    return Book(agency.agency_id, book)
 
 
 def _type_books(call: Call) -> set[str]:
