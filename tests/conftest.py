@@ -9,11 +9,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 import urllib3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_kms import KMSClient
 
 _INTERPRETER = Path(__file__).parent.parent / ".venv-aws/bin/python"
 _START_SECONDS = 60
@@ -75,3 +78,15 @@ def aws(aws_endpoint: str) -> Iterator[str]:
         patch.setenv("AWS_DEFAULT_REGION", "ap-southeast-1")
         patch.delenv("AWS_PROFILE", raising=False)
         yield aws_endpoint
+
+
+@pytest.fixture(scope="session")
+def kms(aws_endpoint: str) -> KMSClient:
+    """KMS of the session's embedded AWS, as root."""
+    return boto3.client(
+        "kms",
+        endpoint_url=aws_endpoint,
+        region_name="ap-southeast-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )

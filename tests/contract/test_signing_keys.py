@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
     from chalicelib.adapters.trust import SigningKey
 
 _MESSAGE = b"attributes"
-
-
-@pytest.fixture(scope="module")
-def kms(aws_endpoint: str) -> KMSClient:
-    return boto3.client(
-        "kms",
-        endpoint_url=aws_endpoint,
-        region_name="ap-southeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def kms_key(kms: KMSClient, spec: str) -> KmsSigningKey:

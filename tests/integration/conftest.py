@@ -11,6 +11,7 @@ import pytest
 
 import app
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
+from tests.support.stations import TrustSite, trust_site
 
 
 @dataclass
@@ -63,6 +64,19 @@ class Api:
     def submit(self, body: object, **headers: str) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.call("POST", "/v1/documents", body=body, headers=sent)
+
+
+@pytest.fixture(scope="module")
+def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
+    with trust_site(tmp_path_factory.mktemp("pki")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(_site: TrustSite) -> TrustSite:
+    """The development PKI and its servers, all answering; a test may take them down."""
+    _site.all_up()
+    return _site
 
 
 @pytest.fixture

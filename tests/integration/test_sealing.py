@@ -15,7 +15,6 @@ from io import BytesIO
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pypdf
 import pytest
 from asn1crypto import cms
@@ -309,17 +308,6 @@ def test_impossible_places(room: SealRoom, appearance: SealAppearance, why: str)
 
 
 # -- keys and time-stamps ----------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def kms(aws_endpoint: str) -> KMSClient:
-    return boto3.client(
-        "kms",
-        endpoint_url=aws_endpoint,
-        region_name="ap-southeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 @pytest.mark.aws

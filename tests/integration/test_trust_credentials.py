@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -28,11 +27,9 @@ from chalicelib.domain.errors import RevocationUnknownError, SealError, Unavaila
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealLevel, SealPolicy
 from infra.devservices import running
 from infra.pki import DOCUMENT_SIGNING, Authority, Validity, issue_seal_certificate, to_pem
-from tests.support.stations import MovingClock, Ticks, trust_site
+from tests.support.stations import MovingClock, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_kms import KMSClient
 
     from chalicelib.adapters.trust import UsableCredential
@@ -62,23 +59,6 @@ class Key:
 
     def sign_digest(self, digest: bytes) -> bytes:
         raise NotImplementedError
-
-
-@pytest.fixture(scope="module")
-def kms(aws_endpoint: str) -> KMSClient:
-    return boto3.client(
-        "kms",
-        endpoint_url=aws_endpoint,
-        region_name="ap-southeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
-@pytest.fixture(scope="module")
-def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
-    with trust_site(tmp_path_factory.mktemp("pki")) as site:
-        yield site
 
 
 @dataclass

@@ -37,7 +37,7 @@ from infra.pki import (
     issue_ocsp_responder,
     issue_seal_certificate,
 )
-from tests.support.stations import MovingClock, Ticks, trust_site
+from tests.support.stations import MovingClock, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,18 +45,6 @@ if TYPE_CHECKING:
 
     from infra.devhttp import Service
     from tests.support.stations import TrustSite
-
-
-@pytest.fixture(scope="module")
-def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
-    with trust_site(tmp_path_factory.mktemp("pki")) as site:
-        yield site
-
-
-@pytest.fixture
-def site(_site: TrustSite) -> TrustSite:
-    _site.all_up()
-    return _site
 
 
 @pytest.fixture

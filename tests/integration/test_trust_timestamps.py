@@ -27,29 +27,15 @@ from infra.pki import (
     Validity,
     issue_timestamp_authority,
 )
-from tests.support.stations import MovingClock, Ticks, trust_site
+from tests.support.stations import MovingClock, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
     from infra.devhttp import Service
     from tests.support.stations import TrustSite
 
 DIGEST = hashlib.sha256(b"a seal").digest()
-
-
-@pytest.fixture(scope="module")
-def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
-    with trust_site(tmp_path_factory.mktemp("pki")) as site:
-        yield site
-
-
-@pytest.fixture
-def site(_site: TrustSite) -> TrustSite:
-    _site.all_up()
-    return _site
 
 
 @dataclass

@@ -22,7 +22,7 @@ from infra.pki import TimestampService
 from tests.fault.harness import World, audit
 from tests.support.rooms import Fakes
 from tests.support.samples import document
-from tests.support.stations import MovingClock, Ticks, trust_site
+from tests.support.stations import MovingClock, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,18 +72,6 @@ class StampedFakes(Fakes):
             )
             self.sealer.house = self.kept
         return self.kept
-
-
-@pytest.fixture(scope="module")
-def _site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustSite]:
-    with trust_site(tmp_path_factory.mktemp("pki")) as site:
-        yield site
-
-
-@pytest.fixture
-def site(_site: TrustSite) -> TrustSite:
-    _site.all_up()
-    return _site
 
 
 @pytest.fixture
