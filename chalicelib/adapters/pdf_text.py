@@ -80,6 +80,9 @@ _PART = re.compile(rb"\((" + _INSIDE + rb")\)|(" + _NUMBER + rb")", re.DOTALL)
 _CODE = re.compile(rb"(?:\\[0-7]{3}|\\[^0-7\r\n]|[^\\]){2}", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
 
+_ALONG_X = b"1 0 "  # how a text matrix begins that neither turns nor stretches along the line
+_TOUCHING = 0.01  # points between strings of one line; typst rounds places to 0.001
+
 # Text operators that move or stretch text in ways not modelled here.
 _UNMODELLED = frozenset({b"Tc", b"Tw", b"Tz", b"Ts", b"TL", b"T*", b"TD", b"Td", b"'", b'"', b"BI"})
 
@@ -132,11 +135,19 @@ def _pieces(content: bytes, resources: Mapping[str, Any], ctm: Matrix) -> Iterat
     state = _State(ctm)
     fonts = _Fonts(resources)
     operands: list[bytes] = []
+    line: tuple[bytes, bytes, bytes] | None = None  # of the strings from `first` to `end`
+    first = end = 0.0
     for font, size, turn, x, y, string, array, *other in _TOKEN.findall(content):
         if font:
-            state.font, state.size = fonts[font], float(size)
-            state.text = (*_turn(turn), float(x), float(y))
-            yield _piece(state, state.font.advance(array) if array else state.font.width(string))
+            advance = fonts[font].advance(array) if array else fonts[font].width(string)
+            start, width = float(x), advance * float(size) / 1000
+            # typst shows a line in many strings, one after the other.
+            if line != (size, turn, y) or abs(start - end) > _TOUCHING or turn[:4] != _ALONG_X:
+                if line:
+                    yield _line(state, line, first, end - first)
+                line, first = (size, turn, y), start
+            end = start + width
+            state.font = fonts[font]
             operands = []
             continue
         operator, operand, bracket = other
@@ -144,8 +155,20 @@ def _pieces(content: bytes, resources: Mapping[str, Any], ctm: Matrix) -> Iterat
             operands.append(operand)
         elif not bracket:
             if operator:
+                if line:
+                    yield _line(state, line, first, end - first)
+                    line = None
                 yield from _operate(operator, operands, state, fonts)
             operands = []
+    if line:
+        yield _line(state, line, first, end - first)
+
+
+def _line(state: _State, line: tuple[bytes, bytes, bytes], first: float, width: float) -> Piece:
+    """Strings that touch, from `first` on, so wide together."""
+    size, turn, y = line
+    state.size, state.text = float(size), (*_turn(turn), first, float(y))
+    return _piece(state, width)
 
 
 def _operate(
@@ -198,15 +221,15 @@ def _show(state: _State, operands: list[bytes]) -> Piece:
             advance += state.font.width_of_codes(bytes.fromhex(operand[1:-1].decode()))
         else:
             advance -= sum(map(float, operand.split()))
-    return _piece(state, advance)
+    return _piece(state, advance * state.size / 1000)
 
 
-def _piece(state: _State, advance: float) -> Piece:
+def _piece(state: _State, width: float) -> Piece:
     a, b, c, d, e, f = state.text
     ma, mb, mc, md, me, mf = state.ctm
     along, aside, across = a * ma + b * mc, a * mb + b * md, c * mb + d * md
     start = e * ma + f * mc + me
-    end = start + along * advance * state.size / 1000
+    end = start + along * width
     baseline = e * mb + f * md + mf
     size = state.size * max(abs(across), abs(c * ma + d * mc))
     upright = along > 0 and abs(aside) < 1e-6 * along
