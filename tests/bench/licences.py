@@ -17,7 +17,16 @@ from tests.support.samples import AGENCIES, NOON, claim_of, document
 
 PUBLIC_URL = "https://tra.example.go.th"
 
-_FIRST = ("สวนมะพร้าว", "โรงสี", "น้ำผลไม้", "เกษตรอินทรีย์", "อาหารทะเล", "แปรรูปสมุนไพร", "ขนมไทย", "ผลไม้อบแห้ง")
+_FIRST = (
+    "สวนมะพร้าว",
+    "โรงสี",
+    "น้ำผลไม้",
+    "เกษตรอินทรีย์",
+    "อาหารทะเล",
+    "แปรรูปสมุนไพร",
+    "ขนมไทย",
+    "ผลไม้อบแห้ง",
+)
 _SECOND = ("แม่กลอง", "บางพลี", "ท่าฉลอม", "เมืองจันท์", "ลุ่มน้ำปิง", "ทุ่งกุลา", "อันดามัน", "ดอยคำ")
 _PLACES = (
     "ตำบลบางช้าง อำเภออัมพวา จังหวัดสมุทรสงคราม",
@@ -59,7 +68,11 @@ def content(n: int) -> dict[str, Any]:
         "premises": f"เลขที่ {_thai(choose, 999)}/{_thai(choose, 20)} หมู่ที่ {_thai(choose, 12)} "
         f"{choose.choice(_PLACES)} {_thai(choose, 90000, 10000)}",
         "items": [
-            {"name": name.format(_thai(choose, 5000, 100)), "quantity": choose.randint(1, 9), "unit": u}
+            {
+                "name": name.format(_thai(choose, 5000, 100)),
+                "quantity": choose.randint(1, 9),
+                "unit": u,
+            }
             for name, u in machines
         ],
         "fee_thb": f"{choose.randint(10, 99) * 100}.00",
