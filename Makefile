@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
   $$p -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
 ENV := .venv
 AWS := .venv-aws
+PEERS := .venv-peers
+NODE_PEERS := tests/bench/node
 BIN := $(ENV)/bin
 UV := $(BIN)/uv
 RUN := $(BIN)/python -m
@@ -83,8 +85,22 @@ format: setup  ## write it the way check wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure; one of them with ONLY=name
+bench: setup peers  ## measure; one of them with ONLY=name
 	@$(RUN) tests.bench $(if $(ONLY),--only $(ONLY))
+
+# What does not install is named in the table.
+.PHONY: peers
+peers: $(PEERS)/.ready $(NODE_PEERS)/node_modules/.ready
+
+$(PEERS)/.ready: $(BIN)/uv requirements/peers.txt
+	@echo "  install the benchmarks' peers"
+	@test -x $(PEERS)/bin/python || $(UV) venv --quiet --python $(BIN)/python $(PEERS)
+	@if $(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes requirements/peers.txt; \
+	  then touch $@; else echo '  not all of the Python peers could be installed'; fi
+
+$(NODE_PEERS)/node_modules/.ready: $(NODE_PEERS)/package-lock.json
+	@if command -v npm >/dev/null && npm ci --silent --no-audit --no-fund --prefix $(NODE_PEERS); \
+	  then touch $@; else echo '  the Node peers could not be installed'; fi
 
 package: setup  ## template, function code and layers, in build/package
 	@$(RUN) infra.package --stage $(STAGE)
@@ -97,6 +113,7 @@ lock: $(BIN)/uv  ## pin requirements/*.in again, with hashes
 	$(COMPILE) -c requirements/constraints.txt -o requirements.txt requirements/runtime.in
 	$(COMPILE) -c requirements/constraints.txt -c requirements.txt -o requirements/dev.txt requirements/dev.in
 	$(COMPILE) -o requirements/aws.txt requirements/aws.in
+	$(COMPILE) -c requirements/constraints.txt -o requirements/peers.txt requirements/peers.in
 
 clean: down  ## remove everything that was built, environments included
-	rm -rf build $(ENV) $(AWS) .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf build $(ENV) $(AWS) $(PEERS) $(NODE_PEERS)/node_modules .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,7 @@ __import__(module)
 spent = time.perf_counter() - started
 print(json.dumps({"ms": spent * 1000, "modules": sorted(sys.modules)}))
 """
+_IMPORT_TIME = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \| +(\S+)$", re.MULTILINE)
 # What each function builds on its first invocation, so that it is imported, too.
 _FIRST_USE = {
     "Seal": (
@@ -205,6 +207,28 @@ def import_problems(template: Mapping[str, Any], tree: Path) -> list[str]:
     return found
 
 
+def import_shares_ms(package: packaging.Package, function: str) -> dict[str, float]:
+    """Milliseconds spent in modules of each top-level package, largest first, while a new
+    interpreter imports what `function` needs to answer its first event. Telling the time of
+    each module costs time: the sum is more than `cold_import_ms`."""
+    template = read_template(package)
+    with unpacked(package) as tree:
+        path = _path(template, function, tree)
+        lines = "\n".join(
+            f"import {module}"
+            for module in (_module(template, function), *_FIRST_USE.get(function, ()))
+        )
+        name = "tra_cold_import"
+        (tree / f"{name}.py").write_text(f"{lines}\n")
+        _import(name, [*path, str(tree)])  # fills the disk cache
+        told = _interpreter(name, [*path, str(tree)], "-X", "importtime").stderr
+    shares: dict[str, float] = {}
+    for microseconds, module in _IMPORT_TIME.findall(told):
+        top = module.split(".")[0]
+        shares[top] = shares.get(top, 0) + int(microseconds) / 1000
+    return dict(sorted(shares.items(), key=lambda share: -share[1]))
+
+
 def cold_import_ms(
     package: packaging.Package, function: str, *, samples: int = 5, only: Sequence[str] = ()
 ) -> list[float]:
@@ -242,8 +266,13 @@ class _ImportFailedError(Exception):
 
 
 def _import(module: str, path: list[str]) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(_interpreter(module, path).stdout.splitlines()[-1])
+    return result
+
+
+def _interpreter(module: str, path: list[str], *options: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _PROBE, json.dumps([module, *path])],
+        [sys.executable, "-I", "-S", *options, "-c", _PROBE, json.dumps([module, *path])],
         env={"PATH": os.environ.get("PATH", ""), "AWS_DEFAULT_REGION": packaging.DEFAULT_REGION},
         capture_output=True,
         text=True,
@@ -251,8 +280,7 @@ def _import(module: str, path: list[str]) -> dict[str, Any]:
     )
     if done.returncode:
         raise _ImportFailedError(done.stderr.strip().splitlines()[-1])
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return done
 
 
 def main() -> int:

@@ -12,6 +12,11 @@ command -v javac >/dev/null || packages+=(default-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || packages+=(chromium)
 
+# With the word `bench`: what weasyprint, a peer of `make bench`, draws text with.
+if [[ ${1:-} == bench ]]; then
+  ldconfig -p | grep -q libpangoft2-1.0 || packages+=(libpango-1.0-0 libpangoft2-1.0-0)
+fi
+
 if [[ ${#packages[@]} -eq 0 ]]; then
   exit 0
 fi

@@ -36,60 +36,52 @@ _NESTED = (
     + _FLAT
     + rb")*\)"
 )
-# Most of a page by far, each taken in one: text objects (§9.4.1) as typst writes them, with
-# font and place set before each string; and runs of what paints, says how to, or marks
-# content (§14.6).
+# Most of a page by far, each taken in one: text shown with font and place set just before,
+# as typst does it; and runs of what paints, says how to, or marks content (§14.6).
 _NUMBER = rb"[+-]?[\d.]++"
 _NAME = rb"/[^\s()<>\[\]{}/%]*+"
 _END = rb"(?![A-Za-z0-9'\"*])\s*+"
 _INSIDE = rb"(?:[^()\\]|\\.)*+"
 _ARRAY = rb"(?:\(" + _INSIDE + rb"\)|" + _NUMBER + rb"|\s)*+"
-
-
-def _show(opening: bytes) -> bytes:
-    """Pattern of text shown with font, size and matrix before it; each of them, and the
-    string or the array, in a group that begins with `opening`."""
-    matrix = rb"(?:" + _NUMBER + rb"\s++){4})\s*+" + opening + _NUMBER + rb")\s++"
-    return (
-        opening
-        + _NAME
-        + rb")\s++"
-        + opening
-        + _NUMBER
-        + rb")\s++Tf\s++"
-        + opening
-        + matrix
-        + opening
-        + _NUMBER
-        + rb")\s++Tm\s*+"
-        rb"(?:\(" + opening + _INSIDE + rb")\)\s*+Tj|\[" + opening + _ARRAY + rb")\]\s*+TJ)" + _END
-    )
-
-
-_SHOWN = re.compile(_show(rb"("), re.DOTALL)
+_SHOW = (
+    # Font and size; the first four of the matrix, and its last two; a string or an array.
+    rb"(" + _NAME + rb")\s++(" + _NUMBER + rb")\s++Tf\s++"
+    rb"((?:" + _NUMBER + rb"\s++){4})(" + _NUMBER + rb")\s++(" + _NUMBER + rb")\s++Tm\s*+"
+    rb"(?:\((" + _INSIDE + rb")\)\s*+Tj|\[(" + _ARRAY + rb")\]\s*+TJ)" + _END
+)
 _NO_TEXT = (
     rb"(?:(?:"
     rb"(?:" + _NUMBER + rb"\s++)*+(?:re|[mlcvyhSsfFBbnWwJjMi]\*?|SCN|SC|scn|sc|RG|rg|[KkGg]|Tr)"
     rb"|" + _NAME + rb"\s++(?:cs|CS|gs|ri|BMC)"
     rb"|" + _NAME + rb"\s*+<<(?:" + _NAME + rb"|" + _NUMBER + rb"|<[0-9A-Fa-f]*+>|<<|>>|"
     rb"[\s\[\]])*+BDC"
-    rb"|EMC)" + _END + rb")"
+    rb"|EMC)" + _END + rb")++"
 )
+_OPERATOR = rb"([A-Za-z'\"*][A-Za-z0-9'\"*]*+)"
+_OPERAND = (
+    rb"("
+    + _NESTED
+    + rb"|<[0-9A-Fa-f\s]*>|"
+    + _NAME
+    + rb"|"
+    + _NUMBER
+    + rb"(?:\s++"
+    + _NUMBER
+    + rb")*+)"
+)
+# Everything else: what begins and ends arrays and dictionaries among the operands.
+_BRACKET = rb"(<<|>>|\[|\])"
 _TOKEN = re.compile(
-    rb"(?P<text>BT" + _END + rb"(?:" + _show(rb"(?:") + rb"|" + _NO_TEXT + rb")*+ET" + _END + rb")"
-    rb"|(?P<no_text>" + _NO_TEXT + rb"++)"
-    rb"|(?P<string>" + _NESTED + rb")"
-    rb"|(?P<hex><[0-9A-Fa-f\s]*>)"
-    rb"|(?P<name>/[^\s()<>\[\]{}/%]*)"
-    rb"|(?P<numbers>[+-]?[\d.]+(?:\s+[+-]?[\d.]+)*)"
-    rb"|(?P<operator>[A-Za-z'\"*][A-Za-z0-9'\"*]*)"
-    rb"|(?P<other><<|>>|\[|\])",
+    b"|".join((_SHOW, _NO_TEXT, _OPERATOR, _OPERAND, _BRACKET)),
     re.DOTALL,
 )
 # The strings and numbers of a TJ array; a two-byte code as it stands in a string.
 _PART = re.compile(rb"\((" + _INSIDE + rb")\)|(" + _NUMBER + rb")", re.DOTALL)
 _CODE = re.compile(rb"(?:\\[0-7]{3}|\\[^0-7\r\n]|[^\\]){2}", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|\r\n|.)", re.DOTALL)
+
+_ALONG_X = b"1 0 "  # how a text matrix begins that neither turns nor stretches along the line
+_TOUCHING = 0.01  # points between strings of one line; typst rounds places to 0.001
 
 # Text operators that move or stretch text in ways not modelled here.
 _UNMODELLED = frozenset({b"Tc", b"Tw", b"Tz", b"Ts", b"TL", b"T*", b"TD", b"Td", b"'", b'"', b"BI"})
@@ -143,24 +135,47 @@ def _pieces(content: bytes, resources: Mapping[str, Any], ctm: Matrix) -> Iterat
     state = _State(ctm)
     fonts = _Fonts(resources)
     operands: list[bytes] = []
-    for token in _TOKEN.finditer(content):
-        kind = token.lastgroup
-        if kind == "text":
-            yield from _pieces_of_object(token[0], state, fonts)
-        elif kind == "operator":
-            yield from _operate(token[0], operands, state, fonts)
-        elif kind != "no_text":
-            if kind != "other":
-                operands.append(token[0])
+    line: tuple[bytes, bytes, bytes] | None = None  # of the strings from `first` to `end`
+    first = end = 0.0
+    for font, size, turn, x, y, string, array, *other in _TOKEN.findall(content):
+        if font:
+            advance = fonts[font].advance(array) if array else fonts[font].width(string)
+            start, width = float(x), advance * float(size) / 1000
+            # typst shows a line in many strings, one after the other.
+            if line != (size, turn, y) or abs(start - end) > _TOUCHING or turn[:4] != _ALONG_X:
+                if line:
+                    yield _line(state, line, first, end - first)
+                line, first = (size, turn, y), start
+            end = start + width
+            state.font = fonts[font]
+            operands = []
             continue
-        operands = []
+        operator, operand, bracket = other
+        if operand:
+            operands.append(operand)
+        elif not bracket:
+            if operator:
+                if line:
+                    yield _line(state, line, first, end - first)
+                    line = None
+                yield from _operate(operator, operands, state, fonts)
+            operands = []
+    if line:
+        yield _line(state, line, first, end - first)
+
+
+def _line(state: _State, line: tuple[bytes, bytes, bytes], first: float, width: float) -> Piece:
+    """Strings that touch, from `first` on, so wide together."""
+    size, turn, y = line
+    state.size, state.text = float(size), (*_turn(turn), first, float(y))
+    return _piece(state, width)
 
 
 def _operate(
     operator: bytes, operands: list[bytes], state: _State, fonts: _Fonts
 ) -> Iterator[Piece]:
     if operator in {b"TJ", b"Tj"}:
-        yield _show_alone(state, operands)
+        yield _show(state, operands)
     elif operator == b"Do":
         form = fonts.resources["/XObject"][operands[-1].decode()]
         yield from _pieces_of_form(form, state.ctm)
@@ -195,33 +210,7 @@ def _pieces_of_form(form: Any, ctm: Matrix) -> Iterator[Piece]:
     yield from _pieces(form.data, entry(form, "/Resources", {}), _times((a, b, c, d, e, f), ctm))
 
 
-def _pieces_of_object(text: bytes, state: _State, fonts: _Fonts) -> list[Piece]:
-    """A whole text object of strings that each come with font and matrix."""
-    pieces = []
-    ma, mb, mc, md, me, mf = state.ctm
-    for name, size, turn, x, y, string, array in _SHOWN.findall(text):
-        state.font, state.size = fonts[name], float(size)
-        a, b, c, d = _turn(turn)
-        e, f = float(x), float(y)
-        advance = state.font.advance(array) if array else state.font.width(string)
-        pieces.append(
-            _piece(
-                state.size,
-                advance,
-                (
-                    a * ma + b * mc,
-                    a * mb + b * md,
-                    c * ma + d * mc,
-                    c * mb + d * md,
-                    e * ma + f * mc + me,
-                    e * mb + f * md + mf,
-                ),
-            )
-        )
-    return pieces
-
-
-def _show_alone(state: _State, operands: list[bytes]) -> Piece:
+def _show(state: _State, operands: list[bytes]) -> Piece:
     if state.font is None:
         raise UnreadableTextError("text without a font")
     advance = 0.0
@@ -232,15 +221,21 @@ def _show_alone(state: _State, operands: list[bytes]) -> Piece:
             advance += state.font.width_of_codes(bytes.fromhex(operand[1:-1].decode()))
         else:
             advance -= sum(map(float, operand.split()))
-    return _piece(state.size, advance, _times(state.text, state.ctm))
+    return _piece(state, advance * state.size / 1000)
 
 
-def _piece(text_size: float, advance: float, matrix: Matrix) -> Piece:
-    a, b, c, d, e, f = matrix
-    end = e + a * advance * text_size / 1000
-    upright = a > 0 and abs(b) < 1e-6 * a
-    size = text_size * max(abs(d), abs(c))
-    return Piece(e, end, f, size, upright) if e <= end else Piece(end, e, f, size, upright)
+def _piece(state: _State, width: float) -> Piece:
+    a, b, c, d, e, f = state.text
+    ma, mb, mc, md, me, mf = state.ctm
+    along, aside, across = a * ma + b * mc, a * mb + b * md, c * mb + d * md
+    start = e * ma + f * mc + me
+    end = start + along * width
+    baseline = e * mb + f * md + mf
+    size = state.size * max(abs(across), abs(c * ma + d * mc))
+    upright = along > 0 and abs(aside) < 1e-6 * along
+    if start <= end:
+        return Piece(start, end, baseline, size, upright)
+    return Piece(end, start, baseline, size, upright)
 
 
 class _Fonts(dict[bytes, "_Font"]):
@@ -262,9 +257,8 @@ class _Font:
         if font["/Encoding"] != "/Identity-H":
             raise UnreadableTextError("font encoding")
         descendant = font["/DescendantFonts"][0]
-        self._default = float(entry(descendant, "/DW", 1000))
-        self._widths = dict(_widths(list(entry(descendant, "/W", ()))))
-        self._width_as_written = cache(self._width_of_one)
+        self._widths = _Widths(float(entry(descendant, "/DW", 1000)))
+        self._widths.update(_widths(list(entry(descendant, "/W", ()))))
         self.advance = cache(self._sum)
         """Of the inside of a TJ array: strings, and corrections between them (§9.4.3)."""
 
@@ -273,20 +267,34 @@ class _Font:
         codes = _CODE.findall(string)
         if sum(map(len, codes)) != len(string):  # written in a way that typst does not
             return self.width_of_codes(_unescaped(string))
-        return sum(map(self._width_as_written, codes))
+        return sum(map(self._widths.__getitem__, map(_as_number, codes)))
 
     def _sum(self, array: bytes) -> float:
-        return sum(
-            -float(correction) if correction else self.width(string)
-            for string, correction in _PART.findall(array)
-        )
+        parts = _PART.findall(array)
+        strings = b"".join([string for string, _ in parts])
+        return self.width(strings) - sum([float(number) for _, number in parts if number])
 
     def width_of_codes(self, codes: bytes) -> float:
         pairs = zip(codes[::2], codes[1::2], strict=True)
-        return sum(self._widths.get(high << 8 | low, self._default) for high, low in pairs)
+        return sum(self._widths[high << 8 | low] for high, low in pairs)
 
-    def _width_of_one(self, code: bytes) -> float:
-        return self.width_of_codes(_unescaped(code))
+
+class _Widths(dict[int, float]):
+    """Widths by code; what has none has the default."""
+
+    def __init__(self, default: float) -> None:
+        super().__init__()
+        self._default = default
+
+    def __missing__(self, code: int) -> float:
+        return self._default
+
+
+@lru_cache(maxsize=0x4000)
+def _as_number(code: bytes) -> int:
+    """A code as it stands in a string; every file has the same few hundred."""
+    high, low = _unescaped(code)
+    return high << 8 | low
 
 
 def _widths(entries: list[Any]) -> Iterator[tuple[int, float]]:

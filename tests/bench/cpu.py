@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
+from statistics import median
 
 ROUNDS = 7
 _WARM = 20
@@ -24,16 +25,16 @@ def cpu_ms(work: Callable[[int], object], times: int, first: int = 0) -> float:
     return (time.process_time() - started) * 1000 / times
 
 
-def best_cpu_ms(work: Callable[[int], object], times: int, first: int = 0) -> float:
-    """The least of several calls. For peers: what is slow in them by accident does not count."""
-    return min(cpu_ms(work, 1, n) for n in range(first, first + times))
+def typical_cpu_ms(work: Callable[[int], object], times: int, first: int = 0) -> float:
+    """The median of several calls. For peers: what is slow in them by accident does not count."""
+    return median(cpu_ms(work, 1, n) for n in range(first, first + times))
 
 
 def in_turns(ours: Mapping[str, Work], peers: Mapping[str, Work] | None = None) -> Samples:
-    """Milliseconds per call, once per round: the mean of a round for us, for `peers` the best
-    call of it. No number is given to a work twice."""
+    """Milliseconds per call, once per round: the mean of a round for us, for `peers` its
+    median call. No number is given to a work twice."""
     works = [(name, work, cpu_ms) for name, work in ours.items()]
-    works += [(name, work, best_cpu_ms) for name, work in (peers or {}).items()]
+    works += [(name, work, typical_cpu_ms) for name, work in (peers or {}).items()]
     numbers = count(step=1_000)
     for _, (work, times), measure in works:
         measure(work, min(_WARM, times), next(numbers))

@@ -16,7 +16,9 @@ from cryptography.x509 import load_pem_x509_certificates
 # Its verifier alone needs certvalidator, whose oscrypto does not know OpenSSL 3.0.10 and later.
 sys.modules.setdefault("certvalidator", types.ModuleType("certvalidator"))
 
-from endesive.pdf import cms  # noqa: E402 - after the line above
+from endesive.pdf import (  # type: ignore[import-not-found]  # noqa: E402 - in .venv-peers; after the line above
+    cms,
+)
 
 
 def main() -> None:
@@ -35,7 +37,8 @@ def main() -> None:
             "reason": "",
             "signingdate": datetime.now(UTC).strftime("D:%Y%m%d%H%M%S+00'00'"),
         }
-        return pdf + cms.sign(pdf, wishes, key, certificate, others, "sha256")
+        revision: bytes = cms.sign(pdf, wishes, key, certificate, others, "sha256")
+        return pdf + revision
 
     for _ in range(plan["warm"]):
         seal()

@@ -87,14 +87,15 @@ class PyHankoWay:
 
 class _LocalStamper(TimeStamper):
     def __init__(self, timestamper: Timestamper) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # pyHanko gives it no types
         self._timestamper = timestamper
 
     async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
         token = self._timestamper.stamp(message_digest, md_algorithm).der
         while token[:4].endswith(_TAKEN_FOR_INDEFINITE):
             token = self._timestamper.stamp(message_digest, md_algorithm).der
-        return cms.ContentInfo.load(token)
+        loaded: cms.ContentInfo = cms.ContentInfo.load(token)
+        return loaded
 
 
 def _signer(key: SoftwareKey, usable: UsableCredential) -> SimpleSigner:
