@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from statistics import median
 
+from chalicelib.adapters.pades.sealer import PadesSealer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -21,9 +24,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     pkcs12,
 )
-from cryptography.x509 import load_der_x509_certificate
+from tests.support.sealing import (
+    GivenChecker,
+    LocalTimestamper,
+    local_pki,
+    software_key,
+    usable_credential,
+)
 
-from chalicelib.adapters.pades.sealer import PadesSealer
 from chalicelib.adapters.trust import UsableCredential
 from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.seals import KeyAlgorithm, SealedPdf, SealLevel, SealPolicy
@@ -34,13 +42,6 @@ from tests.bench.licences import request
 from tests.bench.peers.launch import Measured, Missing, node_peer, python_peer
 from tests.bench.peers.pyhanko_way import PyHankoWay
 from tests.bench.results import Result, duration
-from tests.support.sealing import (
-    GivenChecker,
-    LocalTimestamper,
-    local_pki,
-    software_key,
-    usable_credential,
-)
 
 ROOM = Path("build/bench/sealing")
 _TIMES = 200  # of ours in a round
@@ -174,7 +175,7 @@ def _against_best(ours: list[float], peers: list[Measured | Missing], *, target:
 
 
 def _leave_for_peers(bench: Workbench) -> None:
-    """The same page, key and certificates, as files; for RSA alone a certificate of its own."""
+    """The same page, key and certificates, as files; for RSA, a seal of its own."""
     plan = {"warm": 20, "rounds": ROUNDS, "times": 50, "passphrase": _PASSPHRASE}
     (ROOM / "plan.json").write_text(json.dumps(plan))
     (ROOM / "page.pdf").write_bytes(bench.linted.pdf)
@@ -182,14 +183,23 @@ def _leave_for_peers(bench: Workbench) -> None:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (ROOM / "key.pem").write_bytes(pem)
     (ROOM / "chain.pem").write_text("".join(bench.usable.credential.chain_pem))
-    rsa_key = software_key(KeyAlgorithm.RSA_2048).private
-    if not isinstance(rsa_key, rsa.RSAPrivateKey):
-        raise TypeError("an RSA key")
-    packed = pkcs12.serialize_key_and_certificates(
-        b"seal",
-        rsa_key,
-        load_der_x509_certificate(usable_credential(bench.pki, KeyAlgorithm.RSA_2048).certificate),
-        None,  # node-forge refuses to read a CA's P-256
-        BestAvailableEncryption(_PASSPHRASE.encode()),
+    (ROOM / "seal.p12").write_bytes(_rsa_p12())
+
+
+def _rsa_p12() -> bytes:
+    """An RSA key with a certificate by itself: node-forge reads none that a P-256 CA signed."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Seal")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
     )
-    (ROOM / "seal.p12").write_bytes(packed)
+    kept = BestAvailableEncryption(_PASSPHRASE.encode())
+    return pkcs12.serialize_key_and_certificates(b"seal", key, certificate, None, kept)

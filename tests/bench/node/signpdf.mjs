@@ -20,8 +20,8 @@ const read = (name) => readFileSync(join(room, name));
 const der = (tag, ...parts) => {
   const body = Buffer.concat(parts);
   if (body.length < 128) return Buffer.concat([Buffer.from([tag, body.length]), body]);
-  const length = Buffer.from([body.length >> 8, body.length & 255]);
-  return Buffer.concat([Buffer.from([tag, 0x82]), length, body]);
+  const length = body.length < 256 ? [0x81, body.length] : [0x82, body.length >> 8, body.length & 255];
+  return Buffer.concat([Buffer.from([tag, ...length]), body]);
 };
 const hex = (text) => Buffer.from(text, "hex");
 const SIGNED_DATA = hex("06092a864886f70d010702");
@@ -80,13 +80,16 @@ const ours = () => {
 
 const plan = JSON.parse(read("plan.json"));
 const page = read("page.pdf");
-const signer = kind === "rsa" ? new P12Signer(read("seal.p12"), { passphrase: plan.passphrase }) : ours();
+const p12 = kind === "rsa" ? read("seal.p12") : undefined;
+const own = kind === "rsa" ? undefined : ours();
+// A P12Signer signs once: it reads its buffer to the end.
+const signer = () => own ?? new P12Signer(p12, { passphrase: plan.passphrase });
 
 const signpdf = new SignPdf();
 const seal = () => signpdf.sign(plainAddPlaceholder({
   pdfBuffer: page, reason: "", contactInfo: "", name: "Seal1", location: "",
   signatureLength: 4096, subFilter: SUBFILTER_ETSI_CADES_DETACHED,
-}), signer);
+}), signer());
 
 for (let n = 0; n < plan.warm; n++) await seal();
 const ms = [];
