@@ -18,8 +18,6 @@ from statistics import median
 from typing import Any
 
 from chalicelib.adapters.pades.sealer import PadesSealer
-from tests.support.sealing import GivenChecker, LocalTimestamper, local_pki, usable_credential
-
 from chalicelib.adapters.trust import SigningKey, TimestampToken, UsableCredential
 from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.seals import KeyAlgorithm
@@ -29,6 +27,7 @@ from tests.bench.results import Result
 from tests.bench.sealing import ROOM
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 from tests.support.samples import AGENCIES, document
+from tests.support.sealing import GivenChecker, LocalTimestamper, local_pki, usable_credential
 
 _LATENCY_SECONDS = 0.010
 _BATCHES = 12

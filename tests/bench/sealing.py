@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from chalicelib.adapters.pades.sealer import PadesSealer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -24,14 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     pkcs12,
 )
-from tests.support.sealing import (
-    GivenChecker,
-    LocalTimestamper,
-    local_pki,
-    software_key,
-    usable_credential,
-)
 
+from chalicelib.adapters.pades.sealer import PadesSealer
 from chalicelib.adapters.trust import UsableCredential
 from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.seals import KeyAlgorithm, SealedPdf, SealLevel, SealPolicy
@@ -42,6 +35,13 @@ from tests.bench.licences import request
 from tests.bench.peers.launch import Measured, Missing, node_peer, python_peer
 from tests.bench.peers.pyhanko_way import PyHankoWay
 from tests.bench.results import Result, duration
+from tests.support.sealing import (
+    GivenChecker,
+    LocalTimestamper,
+    local_pki,
+    software_key,
+    usable_credential,
+)
 
 ROOM = Path("build/bench/sealing")
 _TIMES = 200  # of ours in a round

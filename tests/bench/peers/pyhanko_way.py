@@ -22,9 +22,8 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from chalicelib.domain.seals import SealLevel
 
 if TYPE_CHECKING:
-    from tests.support.sealing import SoftwareKey
-
     from chalicelib.adapters.trust import Timestamper, UsableCredential
+    from tests.support.sealing import SoftwareKey
 
 
 # asn1crypto takes a length that ends like this for "indefinite", and encodes all of it again
