@@ -273,16 +273,18 @@ class House:
 
     @cached_property
     def credential_checker(self) -> CredentialChecker:
+        from chalicelib.adapters.clock_witness import ClockWitness
         from chalicelib.adapters.kms import KmsSigningKey
         from chalicelib.adapters.seal_credentials import KmsCredentialChecker
 
-        return KmsCredentialChecker(
+        checker = KmsCredentialChecker(
             key_of=lambda key_id: KmsSigningKey(_client("kms"), key_id),
             anchors=self.directory.trust_anchors,
             revocation=self.revocation,
             clock=self.clock,
             refuse_development=self.settings.is_production,
         )
+        return ClockWitness(checker, self.timestamper)
 
     @cached_property
     def previewer(self) -> Previewer:
