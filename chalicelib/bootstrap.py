@@ -273,16 +273,18 @@ class House:
 
     @cached_property
     def credential_checker(self) -> CredentialChecker:
+        from chalicelib.adapters.clock_witness import ClockWitness
         from chalicelib.adapters.kms import KmsSigningKey
         from chalicelib.adapters.seal_credentials import KmsCredentialChecker
 
-        return KmsCredentialChecker(
+        checker = KmsCredentialChecker(
             key_of=lambda key_id: KmsSigningKey(_client("kms"), key_id),
             anchors=self.directory.trust_anchors,
             revocation=self.revocation,
             clock=self.clock,
             refuse_development=self.settings.is_production,
         )
+        return ClockWitness(checker, self.timestamper)
 
     @cached_property
     def previewer(self) -> Previewer:
@@ -735,17 +737,23 @@ def furnish(other: House | None) -> House | None:
     return before
 
 
+_LONGEST_FUNCTION = 27  # seconds; the slowest that is called synchronously, `verify`
+
+
 @cache
 def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
+    # A function is waited for as long as it may run, and asked once: a second call would do
+    # its work again, and an API that answers within 28 seconds cannot wait for it.
+    waits = service == "lambda"
     return boto3.client(
         service,  # type: ignore[call-overload]  # the name is one of our four
         config=Config(
-            retries={"mode": "standard", "max_attempts": 4},
-            connect_timeout=3,
-            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": 1 if waits else 5},
+            connect_timeout=1 if waits else 3,
+            read_timeout=_LONGEST_FUNCTION if waits else 10,
             # Links are signed for the bucket's own region and with SigV4: S3 refuses the
             # older signature for objects under KMS, and other hosts redirect.
             signature_version="s3v4" if service == "s3" else None,

@@ -33,6 +33,7 @@ from chalicelib.adapters.x509_paths import (
     usage,
 )
 from chalicelib.domain.errors import (
+    CertificateNotYetValidError,
     CertificateRevokedError,
     RevocationUnknownError,
     SealError,
@@ -155,7 +156,8 @@ class KmsCredentialChecker:
             try:
                 return self._usable(credential, policy, pems)
             except DistrustError as error:
-                refusals.append(_Refusal(position, error.why, error.why_th))
+                early = isinstance(error, _NotYetError)
+                refusals.append(_Refusal(position, error.why, error.why_th, early=early))
             except CertificateRevokedError as error:
                 refusals.append(_Refusal.revoked(position, error))
             except (RevocationUnknownError, UnavailableError) as error:
@@ -242,6 +244,10 @@ def _remember(memory: dict[_Key, _Value], key: _Key, value: _Value) -> None:
     memory[key] = value
 
 
+class _NotYetError(DistrustError):
+    """It is not valid yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Refusal:
     """Why one credential may not seal; `position` is its place in the agency's list."""
@@ -249,6 +255,7 @@ class _Refusal:
     position: int
     why: str
     why_th: str
+    early: bool = False
 
     @classmethod
     def revoked(cls, position: int, error: CertificateRevokedError) -> _Refusal:
@@ -262,7 +269,8 @@ class _Refusal:
 def _none_fits(refusals: Sequence[_Refusal]) -> SealError:
     listed = "; ".join(f"seal {r.position}: {r.why}" for r in refusals)
     listed_th = "; ".join(f"ตราที่ {r.position}: {r.why_th}" for r in refusals)
-    return SealError(
+    kind = CertificateNotYetValidError if any(r.early for r in refusals) else SealError
+    return kind(
         f"The agency has no seal that may be used now. {listed or 'It has none at all.'}",
         f"หน่วยงานไม่มีตราประทับที่ใช้ได้ในขณะนี้ {listed_th or 'ยังไม่มีการนำเข้าตราประทับ'}",
     )
@@ -346,7 +354,7 @@ def _check_time_left(path: Path, now: datetime, policy: SealPolicy) -> None:
         path.check_times(now)
     except DistrustError as error:
         early = now < path.starts_at
-        raise DistrustError(
+        raise (_NotYetError if early else DistrustError)(
             f"{error}; {_WAIT if early else _ROTATE}",
             f"{error.why_th} {_WAIT_TH if early else _ROTATE_TH}",
         ) from error

@@ -212,6 +212,13 @@ class SealError(TraError):
     retryable = True
 
 
+class CertificateNotYetValidError(SealError):
+    """None of the agency's seals may be used now, and one of them not yet: its day is still
+    to come, or the clock is behind."""
+
+    code = "certificate_not_yet_valid"
+
+
 class CertificateRevokedError(SealError):
     """A certificate was revoked by who issued it, so nothing may be signed with it."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
@@ -58,6 +58,7 @@ from chalicelib.services.records import RecordReader, RecordRoom
 _LEAVES = 1_000
 _BATCH = 100
 _REGISTER_YEARS = 20
+_SHORTEST_LOCK = timedelta(days=1)
 
 Leaf = tuple[int, OutcomeLeaf]
 """A place of the outcome log, and what stands there."""
@@ -133,21 +134,25 @@ def _begun(room: RenewalRoom) -> RoundPlan | None:
     """The round that an earlier run planned and did not finish."""
     for one in room.rounds.rounds():
         if one.end is None:
-            return RoundPlan(
-                number=one.number,
-                kind=one.kind,
-                algorithm=one.algorithm,
-                planned_at=one.planned_at,
-                members=room.rounds.members(one.number),
-            )
+            return _plan_of(one, room.rounds.members(one.number))
     return None
+
+
+def _plan_of(one: Round, members: Members) -> RoundPlan:
+    return RoundPlan(
+        number=one.number,
+        kind=one.kind,
+        algorithm=one.algorithm,
+        planned_at=one.planned_at,
+        members=members,
+    )
 
 
 def _next(room: RenewalRoom) -> RoundPlan | None:
     """Plan the next round that is due; None if none is. What loses most goes first: a hash
     algorithm that ends takes everything with it."""
-    rounds = room.rounds.rounds()
     now = room.clock()
+    rounds = _without_bare(room.rounds.rounds(), room, now)
     due = _ready(due_rounds(rounds, room.policy, now), room, now)
     kind, algorithm, members = (
         _hashes_due(due, rounds, room, now) or _stamps_due(due) or _slices_due(rounds, room, now)
@@ -189,6 +194,28 @@ def _refreshed(number: int, room: RenewalRoom) -> bytes | None:
         return None
 
 
+def _without_bare(rounds: Sequence[Round], room: RenewalRoom, now: datetime) -> tuple[Round, ...]:
+    """The rounds, after those that hash-tree rounds have taken every slice of were retired:
+    one whose authority could not be asked just when the last of these was planned was not
+    among what that one retires. Idempotency key of the write: as of the round's own end."""
+    ending = {r.number for r in due_rounds(rounds, room.policy, now) if _hash_ends(r, room)}
+    if not ending:
+        return tuple(rounds)
+    known = {r.number: r for r in rounds}
+    bare = ending - {_head_of(s.rounds[-1], known) for s in _slices(room)}
+    for one in rounds:
+        if bare and one.kind is RoundKind.HASHES and one.end is not None:
+            members = room.rounds.members(one.number)
+            taken = tuple(sorted(bare.intersection(members.covers)))
+            room.rounds.finish(_plan_of(one, Members(covers=taken)), one.end)
+    return room.rounds.rounds() if bare else tuple(rounds)
+
+
+def _slices(room: RenewalRoom) -> Iterator[CoveredSlice]:
+    for register in room.registers.registers():
+        yield from room.rounds.slices(register)
+
+
 def _hashes_due(
     due: Sequence[Round], rounds: Sequence[Round], room: RenewalRoom, now: datetime
 ) -> _Due | None:
@@ -199,12 +226,7 @@ def _hashes_due(
     if not ending:
         return None
     known = {r.number: r for r in rounds}
-    resting = (
-        covered.slice
-        for register in room.registers.registers()
-        for covered in room.rounds.slices(register)
-        if _head_of(covered.rounds[-1], known) in ending
-    )
+    resting = (s.slice for s in _slices(room) if _head_of(s.rounds[-1], known) in ending)
     slices = tuple(islice(resting, room.policy.most_slices))
     is_last = next(resting, None) is None
     return RoundKind.HASHES, algorithm, Members(slices, tuple(sorted(ending)), is_last)
@@ -465,9 +487,12 @@ def _stamped(
 
 
 def _put(key: str, data: bytes, until: datetime, room: RenewalRoom) -> bytes:
-    """Archive, write-once and locked; returns the bytes that lie there, whoever wrote them."""
+    """Archive, write-once and locked; returns the bytes that lie there, whoever wrote them.
+    A lock must end in the future, also that of a slice whose documents' retention is over
+    while others of its round are kept."""
+    lock_end = max(until, room.clock() + _SHORTEST_LOCK)
     file: ArchivedFile = room.archive.put_once(
-        key, data, until, room.lock_mode, media_type=MEDIA_TYPE
+        key, data, lock_end, room.lock_mode, media_type=MEDIA_TYPE
     )
     there = room.inventory.read(file.key)
     if there is None:

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.adapters.ers import read_record
-from chalicelib.domain.evidence_rounds import RoundKind
+from chalicelib.adapters.ers_stamps import EmbeddingStamper
+from chalicelib.domain.documents import ArchivedFile
+from chalicelib.domain.errors import ArchiveError, RevocationUnknownError
+from chalicelib.domain.evidence_rounds import RoundFile, RoundKind, round_key
+from chalicelib.domain.retention import LockMode
 from chalicelib.services.renew import Renewed
 from tests.fault.harness import Danger, Killed
 from tests.support.decades import LATER, NAMES, REGISTERS, Decades
@@ -116,6 +121,73 @@ def test_many_slices_change_their_hash_in_several_rounds() -> None:
     assert len(done.rounds) == 2
     world.go_to(datetime(2029, 1, 1, tzinfo=UTC))
     assert world.problems(*NAMES) == []
+
+
+def test_a_round_whose_slices_were_all_taken_over_is_retired() -> None:
+    """P8: an authority that cannot be asked between two hash-tree rounds leaves its own round
+    behind without slices; that holds up nothing, costs no time-stamp, and is put right."""
+    world = Decades()
+    world.policy = replace(world.policy, most_documents=2, most_slices=2)
+    world.renew()
+    first, _second = world.fakes.rounds.rounds()
+    world.policy = replace(world.policy, ends={"sha256": datetime(2028, 1, 1, tzinfo=UTC)})
+    world.go_to(datetime(2027, 7, 1, tzinfo=UTC))
+    stamper = world.fakes.stamper
+    world.renew(stamper=_OutOfReachAfter(world, stamper, first.number))
+    world.renew()
+    stamps = world.times.stamps
+    world.fakes.clock.advance(LATER)
+    assert world.renew() == Renewed()
+    assert world.times.stamps == stamps == 4
+    assert all(r.covered_by for r in world.fakes.rounds.rounds() if r.kind is RoundKind.INITIAL)
+    world.go_to(datetime(2029, 1, 1, tzinfo=UTC))
+    assert world.problems(*NAMES) == []
+
+
+class _OutOfReachAfter:
+    """A stamper that gets no revocation data for one round's authority once a hash-tree round
+    was made."""
+
+    def __init__(self, world: Decades, stamper: EmbeddingStamper, number: int) -> None:
+        self._world, self._stamper, self._number = world, stamper, number
+        self.stamp = stamper.stamp
+
+    def refresh(self, token: bytes) -> bytes:
+        made = self._world.fakes.rounds.rounds()
+        file = RoundFile.from_bytes(self._world.fakes.archive.files[round_key(self._number)])
+        hashed = any(r.kind is RoundKind.HASHES and r.end for r in made)
+        if hashed and token == file.stamp.token:
+            raise RevocationUnknownError("The revocation list cannot be reached.")
+        return self._stamper.refresh(token)
+
+
+def test_slices_past_their_retention_do_not_stop_a_renewal() -> None:
+    """P8: no lock can end before it begins (S3 refuses that), so what is hashed anew after the
+    retention of its documents is locked for a day: nobody needs it longer."""
+    world = Decades()
+    world.issue("F0", years=1)
+    world.policy = replace(world.policy, most_documents=1)
+    archive = _LockingArchive(world)
+    world.renew(archive=archive)
+    world.policy = replace(world.policy, ends={"sha256": datetime(2029, 1, 1, tzinfo=UTC)})
+    world.go_to(datetime(2028, 7, 1, tzinfo=UTC))
+    done = world.renew(archive=archive)
+    assert [r.kind for r in done.rounds] == [RoundKind.HASHES]
+    assert world.problems(*NAMES) == []
+
+
+class _LockingArchive:
+    """The archive, with S3's rule that a lock must end in the future (PutObject answers 400)."""
+
+    def __init__(self, world: Decades) -> None:
+        self._world = world
+
+    def put_once(
+        self, key: str, data: bytes, until: datetime, mode: LockMode, **described: Any
+    ) -> ArchivedFile:
+        if until <= self._world.fakes.clock():
+            raise ArchiveError("The archive did not take the request (InvalidArgument).")
+        return self._world.fakes.archive.put_once(key, data, until, mode, **described)
 
 
 def test_a_document_that_was_changed_is_left_out_and_told() -> None:

@@ -20,10 +20,17 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from chalicelib.adapters.bounded_http import BoundedHttp
+from chalicelib.adapters.clock_witness import ClockWitness
 from chalicelib.adapters.kms import KmsSigningKey
 from chalicelib.adapters.revocation import HttpRevocation
 from chalicelib.adapters.seal_credentials import KmsCredentialChecker
-from chalicelib.domain.errors import RevocationUnknownError, SealError, UnavailableError
+from chalicelib.adapters.tsa import TimestampAuthorities
+from chalicelib.domain.errors import (
+    CertificateNotYetValidError,
+    RevocationUnknownError,
+    SealError,
+    UnavailableError,
+)
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealLevel, SealPolicy
 from infra.devservices import running
 from infra.pki import DOCUMENT_SIGNING, Authority, Validity, issue_seal_certificate, to_pem
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
     from chalicelib.adapters.trust import UsableCredential
+    from chalicelib.domain.authority_health import AuthorityHealth
+    from chalicelib.domain.clock_bound import ClockBound
     from tests.support.stations import TrustSite
 
 pytestmark = pytest.mark.aws
@@ -518,3 +527,74 @@ def test_a_curve_that_does_not_seal(room: Room) -> None:
     said = room.refusal(SealCredential(key_id="never asked", chain_pem=chain)).detail
     assert "of a kind that does not seal" in said
     assert room.asked == []
+
+
+# -- or is it the clock? -------------------------------------------------------
+
+
+@dataclass
+class Heard:
+    """A watch that remembers."""
+
+    bounds: list[ClockBound] = field(default_factory=list)
+
+    def clock_seen(self, _authority: str, bound: ClockBound) -> None:
+        self.bounds.append(bound)
+
+    def authority_changed(self, health: AuthorityHealth) -> None:
+        """Not asked for here."""
+
+
+def witness(room: Room, heard: Heard, ticks: Ticks) -> ClockWitness:
+    timestamper = TimestampAuthorities(
+        room.site.timestamp_urls[:1],
+        anchors=lambda: room.site.anchors,
+        revocation=HttpRevocation(clock=room.clock, http=BoundedHttp(timeout=3)),
+        clock=room.clock,
+        watch=heard,
+    )
+    return ClockWitness(room.checker(), timestamper, pause=60, monotonic=ticks)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "refusal"), [(10, RevocationUnknownError), (-90, CertificateNotYetValidError)]
+)
+def test_a_clock_that_lets_no_credential_pass_is_still_told(
+    room: Room, minutes: int, refusal: type[Exception]
+) -> None:
+    """A19: with a clock so wrong that revocation answers are stale, or certificates not valid
+    yet, the alarm's measurement is taken all the same, once in a while."""
+    heard, ticks = Heard(), Ticks()
+    credential = room.credential(valid=ahead(days=90))
+    room.clock.advance(timedelta(minutes=minutes))
+    room.site.crl.down()  # whose lists are good for days
+    checker = witness(room, heard, ticks)
+    before = room.site.tsa.calls
+    for _ in range(3):
+        with pytest.raises(refusal):
+            checker.usable([credential], POLICY)
+    assert [bound.exceeds() for bound in heard.bounds] == [True]
+    assert room.site.tsa.calls == before + 1
+    ticks.advance(61)
+    with pytest.raises(refusal):
+        checker.usable([credential], POLICY)
+    assert len(heard.bounds) == 2
+
+
+def test_no_token_is_spent_on_other_refusals(room: Room) -> None:
+    """What no clock can mend asks for no time-stamp; nor does a credential that is good."""
+    heard, before = Heard(), room.site.tsa.calls
+    checker = witness(room, heard, Ticks())
+    assert checker.usable([room.credential()], POLICY)
+    with pytest.raises(SealError):
+        checker.usable([room.credential(valid=ahead(days=3))], POLICY)
+    assert (heard.bounds, room.site.tsa.calls) == ([], before)
+
+
+def test_no_authority_hides_no_refusal(room: Room) -> None:
+    """Where no time-stamp can be had either, what is said is what was wrong first."""
+    room.site.tsa.down()
+    room.site.crl.down()
+    room.clock.advance(timedelta(minutes=10))
+    with pytest.raises(RevocationUnknownError):
+        witness(room, Heard(), Ticks()).usable([room.credential(valid=ahead(days=90))], POLICY)

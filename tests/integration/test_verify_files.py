@@ -118,6 +118,16 @@ def test_b_b_has_no_time(room: Room) -> None:
     assert verdict.seals[0].level is SealLevel.B_B
 
 
+@pytest.mark.parametrize("name", ["\x1b[2J\x1b[32mกรม\u202e", "A" * 300_000])
+def test_names_in_a_file_are_shown_and_do_nothing(room: Room, name: str) -> None:
+    """Issue 4, 6: what a stranger called something moves no cursor, turns no line around, and
+    is not longer than an answer may be."""
+    (seal,) = room.verdict(room.hand.seal(room.page, SealLevel.B_LT, name=name)).seals
+    assert seal.field.isprintable()
+    assert len(seal.field) <= 200
+    assert seal.field.strip("\ufffdA") in {"", "[2J\ufffd[32mกรม"}
+
+
 def test_prepared_file_passes(room: Room) -> None:
     """What a forger prepared before the seal does no harm as long as nothing uses it."""
     assert room.verdict(room.hand.seal(attacks.prepared(room.page))).passed

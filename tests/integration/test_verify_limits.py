@@ -3,13 +3,17 @@ function, and the bound that stands behind all others is real."""
 
 from __future__ import annotations
 
+import os
 import resource
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.adapters.pades_validation import BoundedValidator, PadesValidator
+from chalicelib.adapters.pades_validation.bounded import _answer
 from chalicelib.adapters.pades_validation.reading import LARGEST_FILE
+from chalicelib.domain.errors import TooLargeToCheckError
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.verdict import Circumstances, Indication
 from chalicelib.services.verify import verify
@@ -105,6 +109,16 @@ def test_the_last_bound_holds(validator: PadesValidator) -> None:
     verdict = verify(b"%PDF-1.7\n", validator=tight, anchors=())
     assert [finding.code for finding in verdict.findings] == ["too_large_to_check"]
     assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_an_answer_cut_short_is_no_crash() -> None:
+    """Issue 4: a process that meets its limit while it answers has met its limit."""
+    mine, theirs = Pipe(duplex=False)
+    os.write(theirs.fileno(), (100).to_bytes(4) + b"half")
+    theirs.close()
+    with pytest.raises(TooLargeToCheckError):
+        _answer(mine, 1)
+    mine.close()
 
 
 def test_the_bounded_look_is_the_same_look(hand: Hand) -> None:

@@ -73,10 +73,11 @@ class Decades:
         self.issue("E0", agency_id="dbd")
         self.fakes.clock.advance(LATER)
 
-    def issue(self, *names: str, agency_id: str = "diw") -> None:
+    def issue(self, *names: str, agency_id: str = "diw", years: int = 25) -> None:
+        """Documents that are kept for so many years."""
         at = self.fakes.clock()
         made = (document(n, agency_id=agency_id, at=at) for n in names)
-        self.world.accept(*(replace(one, retention_years=25) for one in made))
+        self.world.accept(*(replace(one, retention_years=years) for one in made))
         self.world.run_to_rest()
         checkpoint_all(room=self.fakes.house().checkpoint_room)
 

@@ -91,7 +91,7 @@ def _answer(answers: Connection, seconds: float) -> Any:
         raise TooLargeToCheckError("seconds")
     try:
         error, told = answers.recv()
-    except EOFError as ended:  # killed by a limit, without a word
+    except (EOFError, OSError) as ended:  # killed by a limit, before or amid its answer
         raise TooLargeToCheckError("memory") from ended
     if error is not None:
         raise error(*told)

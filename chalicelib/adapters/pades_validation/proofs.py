@@ -20,7 +20,7 @@ from pyhanko.sign.validation.generic_cms import (
 )
 from pyhanko.sign.validation.status import TimestampSignatureStatus
 
-from chalicelib.adapters.pades_validation.reading import covered_end
+from chalicelib.adapters.pades_validation.reading import covered_end, shown
 from chalicelib.adapters.pades_validation.trust import (
     Material,
     Revocation,
@@ -133,7 +133,7 @@ def _observation(
     names = status.signing_cert.subject.native
     return TimestampObservation(
         at=status.timestamp,
-        authority=str(names.get("common_name", "")),
+        authority=shown(names.get("common_name")),
         sound=status.intact and status.valid,
         trusted=status.trusted,
         problem=problem_of(status),

@@ -30,6 +30,7 @@ _DECODING = DecodeLimits(
     per_stream=StreamDecodeLimits(max_output_size=64 * MiB),
     document_budget=DocumentDecodeBudget(base_allowance=192 * MiB, max_ratio=3),
 )
+_LONGEST_NAME = 200  # characters
 _COVERED = frozenset({SignatureCoverageLevel.ENTIRE_FILE, SignatureCoverageLevel.ENTIRE_REVISION})
 _BYTE_RANGE_NUMBERS = 4
 
@@ -58,6 +59,13 @@ def signatures_in(reader: PdfFileReader) -> list[EmbeddedPdfSignature]:
             raise TooLargeToCheckError("signatures")
         found.append(EmbeddedPdfSignature(reader, field, name))
     return sorted(found, key=covered_end)
+
+
+def shown(name: object) -> str:
+    """What a stranger called something, as it may be shown: a line of a terminal or page, on
+    which nothing moves, hides or turns around."""
+    text = str(name or "")[:_LONGEST_NAME]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def is_document_timestamp(signature: EmbeddedPdfSignature) -> bool:

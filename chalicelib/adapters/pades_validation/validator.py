@@ -20,6 +20,7 @@ from chalicelib.adapters.pades_validation.reading import (
     covered_end,
     is_document_timestamp,
     open_pdf,
+    shown,
     signatures_in,
 )
 from chalicelib.adapters.pades_validation.trust import (
@@ -162,7 +163,7 @@ class _Room:
                 problem = told
         embedded = known and proof.from_file and bool(proof.material)
         return SealObservation(
-            field=seal.field_name,
+            field=shown(seal.field_name),
             sealer=_sealer(status.signing_cert),
             intact=status.intact,
             valid=status.valid,
@@ -224,7 +225,7 @@ def _issuer_problem(status: PdfSignatureStatus, proven_at: datetime) -> str | No
 def _sealer(certificate: x509.Certificate) -> Sealer:
     subject = certificate.subject.native
     return Sealer(
-        common_name=str(subject.get("common_name", "")),
-        organization=str(subject.get("organization_name", "")),
+        common_name=shown(subject.get("common_name")),
+        organization=shown(subject.get("organization_name")),
         fingerprint=certificate.sha256.hex(),
     )
