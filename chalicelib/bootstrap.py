@@ -369,7 +369,7 @@ class House:
             types=self.types,
             renderer=self.renderer,
             sealer=self.sealer,
-            xml_sealer=self.xml_sealer,
+            xml_sealer=lambda: self.xml_sealer,
             archive=self.archive,
             deliver_queue=self.deliver_queue,
             clock=self.clock,

@@ -53,7 +53,10 @@ def number(event: SQSEvent) -> Report:
     return _report(failed)
 
 
-@blueprint.on_sqs_message(queue=_SEAL, batch_size=10, name="seal")
+# Twenty keep one core busy (docs/benchmarks.md); more than ten want a window to gather in.
+@blueprint.on_sqs_message(
+    queue=_SEAL, batch_size=20, maximum_batching_window_in_seconds=1, name="seal"
+)
 @instrumented
 def seal(event: SQSEvent) -> Report:
     """Seal the documents of a batch, several at once: while one waits for KMS, time-stamp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,16 @@ def sealed_attachment(
     credentials: Sequence[SealCredential],
     policy: SealPolicy,
     *,
-    xml_sealer: XmlSealer,
+    xml_sealer: Callable[[], XmlSealer],
 ) -> Attachment:
     """The attachment as it goes into the PDF: XML carries its own signature (XAdES), which
     holds wherever the XML goes without the PDF; anything else stays as it is.
 
     Comes before rendering, whose bytes then depend on this attachment alone. Each call
     makes another signature; that is harmless, because only the file that is archived
-    first counts (P2). Raises as `ports.XmlSealer.seal_xml`.
+    first counts (P2). The sealer is asked for only then: few documents carry XML, and what
+    signs it takes long to load. Raises as `ports.XmlSealer.seal_xml`.
     """
     if not attachment.is_xml:
         return attachment
-    return replace(attachment, data=xml_sealer.seal_xml(attachment.data, credentials, policy))
+    return replace(attachment, data=xml_sealer().seal_xml(attachment.data, credentials, policy))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -56,7 +57,7 @@ class SealingRoom:
     types: DocumentTypes
     renderer: Renderer
     sealer: Sealer
-    xml_sealer: XmlSealer
+    xml_sealer: Callable[[], XmlSealer]
     archive: Archive
     deliver_queue: WorkQueue
     clock: Clock

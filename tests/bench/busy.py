@@ -34,9 +34,9 @@ _BATCHES = 12
 _WARM = 2
 # How the queue and the function are deployed (handlers/queues.py, infra/resources.yaml),
 # one at a time, and what else was tried.
-DEPLOYED = (10, 5)
-ONE_BY_ONE = (10, 1)
-_TRIED = ((10, 10), (20, 10), (40, 10))
+DEPLOYED = (20, 10)
+ONE_BY_ONE = (20, 1)
+_TRIED = ((10, 5), (10, 10), (40, 10))
 
 
 def seal_core_busy() -> Result:

@@ -274,7 +274,7 @@ def site(aws: str) -> Iterator[Site]:
     vars(house).update(
         renderer=PlainRenderer(),
         sealer=MarkingSealer(),
-        xml_sealer=MarkingXmlSealer(),
+        xml_sealer=MarkingXmlSealer,
         seal_queue=MemoryQueue(),
         deliver_queue=MemoryQueue(),
     )

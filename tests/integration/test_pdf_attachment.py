@@ -61,7 +61,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Attachmen
         sealer = sealer_of(usable, dev.pki)
         credentials = [usable.credential]
         yield (
-            sealed_attachment(INVOICE, credentials, SealPolicy(), xml_sealer=sealer),
+            sealed_attachment(INVOICE, credentials, SealPolicy(), xml_sealer=lambda: sealer),
             dev.pki.root_pem,
         )
 

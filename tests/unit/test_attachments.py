@@ -16,7 +16,7 @@ JSON = Attachment(name="content.json", media_type="application/json", data=b"{}"
 
 
 def _sealed(attachment: Attachment) -> Attachment:
-    return sealed_attachment(attachment, CREDENTIALS, SealPolicy(), xml_sealer=MarkingXmlSealer())
+    return sealed_attachment(attachment, CREDENTIALS, SealPolicy(), xml_sealer=MarkingXmlSealer)
 
 
 @pytest.mark.parametrize("media_type", ["text/xml", "application/xml", "application/x+xml"])
