@@ -570,7 +570,7 @@ class House:
 
         return VerificationRoom(
             documents=self.documents,
-            directory=self.directory,
+            anchors=self._believed_anchors,
             checker=self.file_checker,
             uploads=self.uploads,
             bundle_trust=self._own_keys,
@@ -587,8 +587,18 @@ class House:
         return bundle_trust(
             log_keys=(key,),
             jwks=self.evidence_signer.jwks(),
-            anchors=self.directory.trust_anchors(),
+            anchors=self._believed_anchors(),
         )
+
+    def _believed_anchors(self) -> tuple[str, ...]:
+        """What verifies for the public: in production nothing of the development PKI, whoever
+        put it into the directory. (What seals says of itself that it is of that PKI.)"""
+        anchors = tuple(self.directory.trust_anchors())
+        if not self.settings.is_production:
+            return anchors
+        from chalicelib.adapters.x509_paths import without_development
+
+        return without_development(anchors)
 
     @property
     def _sweep_after(self) -> timedelta:

@@ -192,7 +192,7 @@ def _jwks(source: str) -> Mapping[str, Any]:
 
 def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
-    return tuple(Path(path).read_text(encoding="ascii") for path in paths if path)
+    return tuple(Path(path).read_text(encoding="utf-8", errors="replace") for path in paths if path)
 
 
 def _all(paths: Sequence[str]) -> tuple[bytes, ...]:

@@ -475,7 +475,7 @@ def _onboard(
 
     with (directory / "devservices.log").open("a") as log, contextlib.redirect_stderr(log):
         pki = load_pki(directory / "pki", stage="local")  # its warning was shown once
-        certify = onboard.development_ca(directory / "pki")
+        certify = onboard.development_ca(directory / "pki", stage="local")
     agencies = onboard.onboard(
         onboard.read_agencies(),
         [pki.root_pem],

@@ -43,7 +43,10 @@ from cryptography.x509 import (
     load_pem_x509_certificates,
 )
 
+from chalicelib.adapters.x509_paths import without_development
+from chalicelib.config import Stage
 from chalicelib.domain.directory import Agency
+from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential
 from infra.pki import issue_seal_certificate, load_pki
 
@@ -268,12 +271,28 @@ def chains_in(directory: Path) -> Certify:
     return certify
 
 
-def development_ca(directory: Path) -> Certify:
-    """The development CA whose keys lie in `directory`; it certifies anything."""
-    pki = load_pki(directory, stage="local")
+def development_ca(directory: Path, *, stage: str) -> Certify:
+    """The development CA whose keys lie in `directory`; it certifies anything. Raises
+    ConfigurationError for stage `prod`."""
+    pki = load_pki(directory, stage=stage)
     return lambda agency, public_key: issue_seal_certificate(
         pki, public_key, agency.agency_id, agency.name_th, agency.name_en
     )
+
+
+def roots_in(directory: Path, *, stage: str) -> tuple[str, ...]:
+    """The roots that seals and time-stamps must lead to (PEM). Raises ConfigurationError for a
+    development root in stage `prod`: who trusts it there believes seals that anybody can make."""
+    roots = tuple(path.read_text() for path in sorted(directory.glob("root*.pem")))
+    if stage == Stage.PROD and without_development(roots) != roots:
+        raise ConfigurationError(f"In production no development root is trusted: {directory}.")
+    return roots
+
+
+def _stage_of(stack: Mapping[str, Any]) -> str:
+    """As the stack was deployed; production, if nobody says."""
+    given = {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", ())}
+    return str(given.get("Stage", Stage.PROD))
 
 
 def _public_key(certificate: Certificate) -> bytes:
@@ -295,7 +314,8 @@ def main() -> int:
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
     directory = DynamoDirectory(outputs["DirectoryTable"])
     folder: Path = arguments.chains or arguments.development_pki
-    certify = chains_in(folder) if arguments.chains else development_ca(folder)
+    stage = _stage_of(stacks[0])
+    certify = chains_in(folder) if arguments.chains else development_ca(folder, stage=stage)
     if arguments.rotate:
         rotated = rotate(
             arguments.rotate,
@@ -309,7 +329,7 @@ def main() -> int:
     else:
         agencies = onboard(
             read_agencies(arguments.agencies),
-            [path.read_text() for path in sorted(folder.glob("root*.pem"))],
+            roots_in(folder, stage=stage),
             stack=arguments.stack,
             outputs=outputs,
             session=session,

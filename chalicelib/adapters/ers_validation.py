@@ -71,8 +71,8 @@ class ErsValidator:
 def _is_bound(
     record: bytes, data: bytes, chains: Sequence[Chain], chain: int, stamp: ArchiveTimestamp
 ) -> bool:
-    """Whether the tree of this time-stamp begins with what it must cover, and with nothing
-    else: a first group of several would be another data object group (§4.3)."""
+    """Whether the tree of this time-stamp begins with what it must cover (§4.3). Others in its
+    first group would be of one data object group with it; that they exist proves no less."""
     try:
         leaf = _leaf_of(record, data, chains, chain, stamp)
         return DerEvidenceRecords().imprint(stamp.token) == (

@@ -66,6 +66,9 @@ _STATUS = (
 )
 _TIME = re.compile(rb"(\d{14})(?:\.(\d+))?Z")
 _MICRO_DIGITS = 6
+# Of seconds, and of their fractions, in an accuracy (RFC 3161 §2.4.2): times can be reckoned
+# with what is less.
+_LARGEST_NUMBER = 1_000_000
 
 
 class TokenError(Exception):
@@ -321,11 +324,13 @@ def _read_accuracy(parts: der.Reader) -> timedelta:
     millis = parts.optional(der.CONTEXT_0)
     micros = parts.optional(der.CONTEXT_1)
     parts.done()
-    return timedelta(
-        seconds=seconds.integer if seconds else 0,
-        milliseconds=int.from_bytes(millis.content) if millis else 0,
-        microseconds=int.from_bytes(micros.content) if micros else 0,
+    stated = (
+        seconds.integer if seconds else 0,
+        int.from_bytes(millis.content) if millis else 0,
+        int.from_bytes(micros.content) if micros else 0,
     )
+    _expect(all(0 <= number <= _LARGEST_NUMBER for number in stated))
+    return timedelta(seconds=stated[0], milliseconds=stated[1], microseconds=stated[2])
 
 
 def _refuse_critical(extensions: der.Reader) -> None:

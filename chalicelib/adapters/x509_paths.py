@@ -113,6 +113,12 @@ def anchors_from(pems: tuple[str, ...]) -> tuple[x509.Certificate, ...]:
         ) from error
 
 
+def without_development(pems: tuple[str, ...]) -> tuple[str, ...]:
+    """The anchors that are not of the development PKI. Raises ConfigurationError."""
+    read = zip(pems, anchors_from(pems), strict=True)
+    return tuple(pem for pem, root in read if DEVELOPMENT_MARK not in _subject(root))
+
+
 def common_name(certificate: x509.Certificate) -> str:
     """What a person calls it; the serial number where it has no name."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

@@ -10,6 +10,7 @@ from chalice.app import Blueprint, CloudWatchEvent, Cron
 from chalicelib.bootstrap import house
 from chalicelib.domain.evidence_rounds import Round
 from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger
+from chalicelib.handlers.trust_watch import trust_watched
 from chalicelib.services.renew import renew as renew_records
 
 blueprint = Blueprint(__name__)
@@ -34,7 +35,8 @@ def renew(event: CloudWatchEvent) -> dict[str, int]:
         house().renewal_room,
         in_time=lambda: context.get_remaining_time_in_millis() > _LAST_START_MILLIS,
     )
-    done = renew_records(room=room)
+    with trust_watched(house()):
+        done = renew_records(room=room)
     for made in done.rounds:
         _tell(made)
     counts = {

@@ -24,7 +24,7 @@ from chalicelib.domain.verdict import (
     Verdict,
     worse,
 )
-from chalicelib.ports import Clock, Directory, DocumentStore, FileChecker, Ids, UploadForm, Uploads
+from chalicelib.ports import Clock, DocumentStore, FileChecker, Ids, UploadForm, Uploads
 from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
 
 
@@ -54,7 +54,7 @@ class VerificationRoom:
     """Collaborators of the public verification."""
 
     documents: DocumentStore
-    directory: Directory
+    anchors: Callable[[], Sequence[str]]
     checker: FileChecker
     uploads: Uploads
     bundle_trust: Callable[[], BundleTrust]
@@ -85,13 +85,12 @@ def invite_upload(*, room: VerificationRoom) -> tuple[str, UploadForm]:
 
 def verify_file(pdf: bytes, *, room: VerificationRoom) -> Verification:
     """Raises UnavailableError only: any bytes have a verdict."""
-    return _with_register(room.checker.check(pdf, room.directory.trust_anchors()), room)
+    return _with_register(room.checker.check(pdf, room.anchors()), room)
 
 
 def verify_upload(upload_id: str, *, room: VerificationRoom) -> Verification:
     """Raises NotFoundError if nothing was uploaded, UnavailableError."""
-    anchors: Sequence[str] = room.directory.trust_anchors()
-    return _with_register(room.checker.check_upload(upload_id, anchors), room)
+    return _with_register(room.checker.check_upload(upload_id, room.anchors()), room)
 
 
 def verify_sent_bundle(bundle: Mapping[str, Any], *, room: VerificationRoom) -> Verification:

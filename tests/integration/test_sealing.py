@@ -21,8 +21,9 @@ from asn1crypto import cms
 from cryptography.x509 import load_der_x509_certificate
 
 from chalicelib.adapters.kms import KmsSigningKey
+from chalicelib.adapters.pades.sealer import PadesSealer
 from chalicelib.adapters.trust import TimestampToken
-from chalicelib.domain.errors import SealError, TimestampError
+from chalicelib.domain.errors import RevocationUnknownError, SealError, TimestampError
 from chalicelib.domain.seals import KeyAlgorithm, SealAppearance, SealLevel, SealPolicy
 from chalicelib.ports import LintedPdf
 from infra.seal_check import check_seal, check_with_pdfsig
@@ -355,6 +356,18 @@ class _FallsSilent(LocalTimestamper):
         if self.stamps == self.answers:
             raise TimestampError("No time-stamp could be had.")
         return super().stamp(digest, algorithm)
+
+
+@pytest.mark.parametrize("level", [SealLevel.B_LT, SealLevel.B_LTA])
+def test_data_that_went_stale_meanwhile_do_not_leave(room: SealRoom, level: SealLevel) -> None:
+    """Issue 4, 4: what was fresh when the seal was begun, and no longer is when it is done (an
+    authority was slow), is not handed out; the document waits and is tried again."""
+    slow = iter([datetime.now(UTC), datetime.now(UTC) + timedelta(days=30)])
+    sealer = PadesSealer(room.checker, room.stamper, clock=lambda: next(slow))
+    credentials = [room.credential().credential]
+    with pytest.raises(RevocationUnknownError) as error:
+        sealer.seal(page(), credentials, SealPolicy(level=level))
+    assert error.value.retryable
 
 
 @pytest.mark.parametrize("answers", [0, 1])

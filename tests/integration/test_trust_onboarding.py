@@ -17,8 +17,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chalicelib.adapters.memory import MemoryDirectory
+from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import KeyAlgorithm
-from infra.onboard import chains_in, onboard, read_agencies, read_keys, rotate
+from infra.onboard import (
+    chains_in,
+    development_ca,
+    onboard,
+    read_agencies,
+    read_keys,
+    roots_in,
+    rotate,
+)
 from infra.pki import issue_seal_certificate, open_pki
 from tests.support.samples import AGENCIES
 
@@ -177,3 +186,13 @@ def test_keys_are_chosen_in_the_list(tmp_path: Path) -> None:
     assert [agency.agency_id for agency in read_agencies(path)] == ["a", "b"]
     assert read_keys(path) == {"a": KeyAlgorithm.RSA_3072}
     assert read_agencies()
+
+
+def test_no_development_root_in_production(tmp_path: Path) -> None:
+    """Issue 4, 7: neither the development CA nor its root are onboarded in stage `prod`."""
+    pki = open_pki(tmp_path, "http://localhost:1/pki", stage="local")
+    assert roots_in(tmp_path, stage="dev") == (pki.root_pem,)
+    with pytest.raises(ConfigurationError, match="development"):
+        roots_in(tmp_path, stage="prod")
+    with pytest.raises(ConfigurationError, match="development"):
+        development_ca(tmp_path, stage="prod")

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.adapters.verify_function import VerifyFunction
 from chalicelib.bootstrap import house
+from chalicelib.config import Stage
 from chalicelib.domain.documents import Document, DocumentState, Reason
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.evidence import verify_url
@@ -124,6 +125,18 @@ def test_our_own_file(desk: Desk) -> None:
     assert seal["sealed_at"]
     assert all(f["detail_th"] != f["detail_en"] for f in told["findings"])
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_production_believes_no_development_seal(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 4, 7: a development root in the directory makes nothing pass in production."""
+    monkeypatch.setattr(house(), "settings", replace(house().settings, stage=Stage.PROD))
+    told = desk.send(desk.sealed).json
+    assert (told["indication"], told["sub_indication"]) == (
+        "INDETERMINATE",
+        "NO_CERTIFICATE_CHAIN_FOUND",
+    )
 
 
 def test_the_document_has_expired(desk: Desk) -> None:

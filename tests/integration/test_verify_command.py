@@ -125,6 +125,31 @@ def test_exit_codes(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--anchors" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "anchor",
+    [
+        b"nonsense",
+        "ราก".encode(),
+        b"0\x82\x02\x24\xff",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_an_anchor_that_is_none_says_nothing_of_the_file(
+    desk: Desk, anchor: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """api.md: an input that cannot be read is not a document that failed."""
+    anchors = ["--anchors", desk.put("odd.pem", anchor)]
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == UNREADABLE
+    assert "trust anchor" in capsys.readouterr().err
+
+
+def test_an_anchor_with_a_word_beside_it(desk: Desk) -> None:
+    """What stands before a PEM certificate is for people (RFC 7468 §2)."""
+    root = Path(desk.path("root.pem")).read_bytes()
+    anchors = ["--anchors", desk.put("named.pem", "ใบรับรองหลัก\n".encode() + root)]
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == PASSED
+
+
 def test_fresh_revocation_data(desk: Desk) -> None:
     """Issue 4: a B-T file passes with revocation lists that the checker obtained."""
     lists = ["--crl", desk.path("root.crl"), "--crl", desk.path("issuing.crl")]

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.adapters.trust import TimestampToken
 from chalicelib.cli_renewals import as_text
+from chalicelib.domain.clock_bound import ClockBound
 from chalicelib.domain.errors import EvidenceRecordError
 from chalicelib.domain.evidence_records import EndReason
 from chalicelib.domain.evidence_rounds import (
@@ -193,6 +194,24 @@ def test_the_function_makes_what_is_due() -> None:
     assert done == {"rounds": 1, "waiting": 0, "left_out": 0, "unfinished": 0}
     assert again["rounds"] == 0
     assert world.problems("D0", "E0") == []
+
+
+def test_time_stamps_of_the_function_are_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    """A19, A28: what a renewal's time-stamp proves of the clock reaches the alarm's metric."""
+    world = Decades()
+    house = world.fakes.house()
+    stamp = world.times.stamp
+    minute = timedelta(minutes=1)
+
+    def seen(digest: bytes, algorithm: str = "sha256") -> TimestampToken:
+        house.clock_seen("the authority", ClockBound(low=minute, high=2 * minute))
+        return stamp(digest, algorithm)
+
+    world.times.stamp = seen  # type: ignore[method-assign]  # an eye, no other behaviour
+    context = type(CONTEXT)(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: 900_000})
+    with furnished(house):
+        renewals.renew(sample_event("renew"), context)
+    assert '"ClockErrorBoundMs":[60000.0]' in capsys.readouterr().out.replace(" ", "")
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b'{"type":"tra.evidence-slice.v1"}'])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from asn1crypto import tsp
-from asn1crypto.core import ObjectIdentifier
+from asn1crypto.core import ObjectIdentifier, ParsableOctetString
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -215,3 +215,17 @@ def test_who_may_not_stamp(pki: DevelopmentPki, who: str) -> None:
     """RFC 3161 §2.3: certificates for other purposes do not sign tokens."""
     with pytest.raises(TokenError, match="not for time-stamps"):
         TokenSigner(getattr(pki, who).certificate)
+
+
+@pytest.mark.parametrize("seconds", [-1, 10**13, 10**40])
+def test_an_accuracy_beyond_all_reason_is_refused(
+    honest: tuple[TokenSigner, bytes], seconds: int
+) -> None:
+    """P4: no number in an answer keeps the next authority from being asked."""
+    response = tsp.TimeStampResp.load(honest[1])
+    content = response["time_stamp_token"]["content"]["encap_content_info"]
+    info = content["content"].parsed
+    info["accuracy"] = tsp.Accuracy({"seconds": seconds})
+    content["content"] = ParsableOctetString(info.dump(force=True))
+    with pytest.raises(TokenError, match="malformed"):
+        read_response(response.dump(force=True))

@@ -14,10 +14,12 @@ from chalicelib.adapters.pades import fast
 from chalicelib.adapters.pades.order import SealOrder, WrittenSeal
 from chalicelib.adapters.pades.own_check import check_own_seal
 from chalicelib.adapters.pades.plain import NotPlainError
+from chalicelib.domain.errors import RevocationUnknownError
 from chalicelib.domain.seals import SealedPdf, SealLevel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from chalicelib.adapters.trust import CredentialChecker, Timestamper
     from chalicelib.domain.seals import SealCredential, SealPolicy
@@ -52,8 +54,12 @@ class PadesSealer:
         )
         # 2. Sign, stamp and write, by the way that knows the file.
         written = write_seal(linted.pdf, order)
-        # 3. Say what came of it, and how long it proves that by itself.
+        # 3. What was embedded is as fresh still as when it was asked for.
         stamp, newest = written.signature_stamp, written.newest_stamp
+        if stamp is not None and policy.level.has_validation_data:
+            ours, theirs = usable.validation_data, stamp.validation_data
+            self._check_fresh(min(ours.fresh_until, theirs.fresh_until))
+        # 4. Say what came of it, and how long it proves that by itself.
         return SealedPdf(
             pdf=written.pdf,
             credential=usable.credential,
@@ -61,6 +67,13 @@ class PadesSealer:
             stamped_at=None if stamp is None else stamp.at,
             proof_until=usable.ends_at if newest is None else newest.ends_at,
         )
+
+    def _check_fresh(self, until: datetime) -> None:
+        if self._clock() >= until:
+            raise RevocationUnknownError(
+                "Revocation data ended while the seal was made; the document is tried again.",
+                "ข้อมูลการเพิกถอนหมดอายุระหว่างประทับตรา ระบบจะดำเนินการอีกครั้ง",
+            )
 
     def verify_own(self, sealed: SealedPdf, linted: LintedPdf) -> None:
         """Check a seal just made, before it can leave (P3): by its bytes, each one; by

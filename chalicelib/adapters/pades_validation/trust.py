@@ -21,7 +21,7 @@ from pyhanko_certvalidator.policy_decl import (
     RevocationCheckingPolicy,
 )
 
-from chalicelib.domain.errors import MalformedRequestError
+from chalicelib.domain.errors import ConfigurationError, MalformedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,10 +124,23 @@ def validation_context(
     )
 
 
+def check_anchors(anchors: Sequence[str]) -> None:
+    """Raises ConfigurationError unless each is a certificate."""
+    for anchor in anchors:
+        load_pem(anchor)
+
+
 def load_pem(text: str) -> x509.Certificate:
-    """One certificate. Raises ValueError if the text is not a PEM certificate."""
-    _, _, der = pem.unarmor(text.encode("ascii"))
-    certificate: x509.Certificate = x509.Certificate.load(der, strict=True)
+    """One certificate. Raises ConfigurationError if the text is not a PEM certificate: that
+    says nothing about any file."""
+    try:
+        _, _, der = pem.unarmor(text.encode())
+        certificate: x509.Certificate = x509.Certificate.load(der, strict=True)
+        _ = certificate.native  # asn1crypto parses what it is asked for
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            "A trust anchor is not a PEM certificate.", "ใบรับรองหลักที่เชื่อถือไม่ใช่ใบรับรองแบบ PEM"
+        ) from error
     return certificate
 
 
