@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.pades_validation.reading import MiB
-from chalicelib.adapters.pades_validation.trust import Material
+from chalicelib.adapters.pades_validation.trust import Material, check_anchors
 from chalicelib.adapters.pades_validation.validator import PadesValidator
 from chalicelib.domain.errors import SealVerificationError, TooLargeToCheckError
 from chalicelib.domain.verdict import Circumstances, SealObservation
@@ -44,7 +44,9 @@ class BoundedValidator:
     ) -> tuple[SealObservation, ...]:
         """Raises like PadesValidator, and TooLargeToCheckError if a bound was met."""
         known = circumstances or Circumstances()
-        Material.given(known.ocsp_responses, known.crls)  # what is wrong with them is said here
+        # What is wrong with these is said here.
+        check_anchors(anchors)
+        Material.given(known.ocsp_responses, known.crls)
         observations: tuple[SealObservation, ...] = self._ask(
             self.seconds, self.inner.observe, pdf, anchors, known
         )

@@ -21,7 +21,7 @@ from pyhanko_certvalidator.policy_decl import (
     RevocationCheckingPolicy,
 )
 
-from chalicelib.domain.errors import MalformedRequestError
+from chalicelib.domain.errors import ConfigurationError, MalformedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,6 +129,17 @@ def load_pem(text: str) -> x509.Certificate:
     _, _, der = pem.unarmor(text.encode("ascii"))
     certificate: x509.Certificate = x509.Certificate.load(der, strict=True)
     return certificate
+
+
+def check_anchors(anchors: Sequence[str]) -> None:
+    """Raises ConfigurationError if one is not a certificate (PEM): that is no fault of the file."""
+    try:
+        for anchor in anchors:
+            _ = load_pem(anchor).native  # asn1crypto parses what it is asked for
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            "A trust anchor is not a certificate (PEM).", "ใบรับรองหลักที่ระบุไม่ใช่ใบรับรอง (PEM)"
+        ) from error
 
 
 def problem_of(status: SignatureStatus) -> str | None:

@@ -25,6 +25,7 @@ from chalicelib.adapters.pades_validation.reading import (
 from chalicelib.adapters.pades_validation.trust import (
     Material,
     Revocation,
+    check_anchors,
     issuers_of,
     problem_of,
     validation_context,
@@ -64,7 +65,8 @@ class PadesValidator:
         """Every seal, oldest first. Raises SealVerificationError, with the ETSI
         sub-indication, if the file or a seal in it cannot be read; TooLargeToCheckError if
         that would take more than a file deserves; MalformedRequestError if the fresh
-        revocation data are none."""
+        revocation data are none; ConfigurationError if an anchor is none."""
+        check_anchors(anchors)
         fresh = Material.given(circumstances.ocsp_responses, circumstances.crls)
         try:
             return asyncio.run(_Room(pdf, anchors, circumstances, fresh).observe())
