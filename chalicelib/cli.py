@@ -125,15 +125,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _environment(), getattr(options, "agency", None), getattr(options, "role", None)
     )
     try:
-        return int(options.run(options, remote))
+        outcome = int(options.run(options, remote))
+        sys.stdout.flush()
     except TraError as error:
         print(f"tra: {error.detail}", file=sys.stderr)
+        return _FAILED
+    except BrokenPipeError:  # whoever read our output has enough (`tra … | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     except OSError as error:
         print(f"tra: {error.filename}: {error.strerror}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return 130
+    return outcome
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -322,7 +327,7 @@ def _checkpoint(options: argparse.Namespace, remote: Remote) -> int:
 
 def _wait_until_ended(document: dict[str, Any], remote: Remote, timeout: float) -> dict[str, Any]:
     deadline = time.monotonic() + timeout
-    state = document["state"]
+    state, said = document["state"], None
     while state not in _ENDED:
         if time.monotonic() > deadline:
             message = (
@@ -335,7 +340,20 @@ def _wait_until_ended(document: dict[str, Any], remote: Remote, timeout: float) 
         if document["state"] != state:
             state = document["state"]
             print(f"{document['document_id']}  {state}", file=sys.stderr)
+        if (waiting := _waiting(document, remote)) and waiting != said:
+            said = waiting
+            print(f"{document['document_id']}  {said}", file=sys.stderr)
     return document
+
+
+def _waiting(document: Mapping[str, Any], remote: Remote) -> str | None:
+    """What the document waits for, in the caller's language; None if it waits for nothing."""
+    waiting = document.get("waiting")
+    if not waiting:
+        return None
+    thai = remote.environment.get("LANG", "").startswith("th")
+    since = f"{waiting['since'][:19]}Z"
+    return f"waiting since {since} [{waiting['code']}] {waiting['detail_th' if thai else 'detail']}"
 
 
 def _document(document_id: str, remote: Remote) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
 _CODES = {Indication.TOTAL_PASSED: 0, Indication.TOTAL_FAILED: 1, Indication.INDETERMINATE: 2}
 _UNREADABLE = 3
 _PDF_MARK = b"%PDF-"
+_CERTIFICATE_MARK = "-----BEGIN CERTIFICATE-----"
+_STDIN = "-"
 
 _WORDS = {
     "th": {
@@ -74,7 +76,9 @@ def add_to(commands: Any) -> None:
         help="verify sealed PDFs and evidence bundles, offline",
         epilog="Exit codes: 0 passed, 1 failed, 2 indeterminate, 3 an input cannot be read.",
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="PDF or bundle (JSON)")
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="PDF or bundle (JSON), - for stdin"
+    )
     command.add_argument(
         "--anchors",
         "--trust",
@@ -95,17 +99,17 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace, remote: Any) -> int:
     environment: Mapping[str, str] = remote.environment
+    language = options.lang or ("th" if environment.get("LANG", "").startswith("th") else "en")
     try:
         done = _verify_all(options, environment)
     except TraError as error:
-        return _unreadable(error.detail)
+        return _unreadable(error.detail_th if language == "th" else error.detail)
     except OSError as error:
         return _unreadable(f"{error.filename}: {error.strerror}")
     if options.json:
         verdicts = {"format": "tra.verdicts.v1", "files": [_plain(one) for one in done]}
         print(json.dumps(verdicts, ensure_ascii=False, indent=2))
     else:
-        language = options.lang or ("th" if environment.get("LANG", "").startswith("th") else "en")
         for one in done:
             _print(one, language)
     return _exit_code(done)
@@ -122,7 +126,7 @@ def _unreadable(message: str) -> int:
 def _verify_all(options: argparse.Namespace, environment: Mapping[str, str]) -> list[_Checked]:
     """Bundles first: what they prove of a file's time is believed of the file. In the order
     the files were named."""
-    contents = {path: Path(path).read_bytes() for path in options.files}
+    contents = {path: _read(path) for path in options.files}
     pdfs = {path: content for path, content in contents.items() if _is_pdf(path, content)}
     bundles = {p: _bundle(p, c) for p, c in contents.items() if p not in pdfs}
     anchors = _anchors(options.anchors, environment)
@@ -147,8 +151,16 @@ def _verify_all(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     return [_Checked(path, verdicts[path]) for path in contents]
 
 
+def _read(path: str) -> bytes:
+    return sys.stdin.buffer.read() if path == _STDIN else Path(path).read_bytes()
+
+
 def _is_pdf(path: str, content: bytes) -> bool:
-    return content.startswith(_PDF_MARK) or not path.lower().endswith(".json")
+    if content.startswith(_PDF_MARK):
+        return True
+    if path == _STDIN:
+        return not content.lstrip().startswith(b"{")
+    return not path.lower().endswith(".json")
 
 
 def _bundle(path: str, content: bytes) -> Mapping[str, Any]:
@@ -192,7 +204,15 @@ def _jwks(source: str) -> Mapping[str, Any]:
 
 def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
-    return tuple(Path(path).read_text(encoding="utf-8", errors="replace") for path in paths if path)
+    return tuple(_anchor(path) for path in paths if path)
+
+
+def _anchor(path: str) -> str:
+    content = Path(path).read_text(encoding="utf-8", errors="replace")
+    if _CERTIFICATE_MARK not in content:
+        message = f"{path} is no trust anchor: name the root certificate to trust, as PEM."
+        raise UnreadableInputError(message, f"{path} ไม่ใช่ใบรับรอง (PEM) โปรดระบุใบรับรองหลักที่เชื่อถือ")
+    return content
 
 
 def _all(paths: Sequence[str]) -> tuple[bytes, ...]:
@@ -244,5 +264,12 @@ def _print_parts(verdict: BundleVerdict, words: Mapping[Any, str]) -> None:
 
 
 def _plain(one: _Checked) -> Any:
-    verdict = json.loads(json.dumps(asdict(one.verdict), default=str))
+    verdict = json.loads(json.dumps(asdict(one.verdict), default=_instant))
     return {"file": one.path, **verdict}
+
+
+def _instant(value: object) -> str:
+    """RFC 3339, as the interface tells times."""
+    if not isinstance(value, datetime):
+        raise TypeError(type(value).__name__)
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

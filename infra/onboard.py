@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -46,7 +46,7 @@ from cryptography.x509 import (
 from chalicelib.adapters.x509_paths import without_development
 from chalicelib.config import Stage
 from chalicelib.domain.directory import Agency
-from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.errors import ConfigurationError, TraError
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential
 from infra.pki import issue_seal_certificate, load_pki
 
@@ -265,7 +265,10 @@ def chains_in(directory: Path) -> Certify:
                     return tuple(c.public_bytes(Encoding.PEM).decode() for c in chain)
         # The name of a later key tells which key it is of; the first has the agency's.
         name = f"-{hashlib.sha256(public_key_der).hexdigest()[:8]}" if first.exists() else ""
-        _write_public_key(directory / f"{agency.agency_id}{name}.public.pem", public_key_der)
+        public = directory / f"{agency.agency_id}{name}.public.pem"
+        _write_public_key(public, public_key_der)
+        chain_path = directory / f"{agency.agency_id}{name}.pem"
+        print(f"  {public}: have your CA certify it, put the chain into {chain_path}, run again")
         return None
 
     return certify
@@ -301,14 +304,25 @@ def _public_key(certificate: Certificate) -> bytes:
 
 def _write_public_key(path: Path, public_key_der: bytes) -> None:
     key = load_der_public_key(public_key_der)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def main() -> int:
+    """Exit codes: 0 done, 1 refused, with what to do."""
+    try:
+        return _run(_arguments())
+    except (LookupError, TraError) as error:
+        print(f"onboard: {error}", file=sys.stderr)
+    except (BotoCoreError, ClientError) as error:
+        print(f"onboard: AWS did not do it: {error}", file=sys.stderr)
+    return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     # Only here, so that importing this module needs no table.
     from chalicelib.adapters.dynamodb.directory import DynamoDirectory  # noqa: PLC0415 - see above
 
-    arguments = _arguments()
     session = boto3.session.Session()
     stacks = session.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"]
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
@@ -346,7 +360,7 @@ def _shown(agency: Agency) -> str:
     if not agency.seals:
         return "waits for its certificate"
     certificate = load_pem_x509_certificate(agency.seals[0].chain_pem[0].encode())
-    behind = f", {len(agency.seals) - 1} before it" if len(agency.seals) > 1 else ""
+    behind = f", older seals behind it: {len(agency.seals) - 1}" if len(agency.seals) > 1 else ""
     return f"sealed until {certificate.not_valid_after_utc:%Y-%m-%d}{behind}"
 
 

@@ -23,7 +23,8 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 class PackagedDocumentTypes:
     """Types in `folder`, read once, at first use.
 
-    Raises ConfigurationError at that use if a folder is incomplete.
+    Raises ConfigurationError at that use if a folder is incomplete, or a type's visible seal
+    would be printed beside its paper.
     """
 
     def __init__(self, folder: Path = TEMPLATES) -> None:
@@ -45,7 +46,7 @@ class PackagedDocumentTypes:
 def _read_type(folder: Path) -> DocumentType:
     try:
         rules = _read_json(folder / "type.json")
-        return DocumentType(
+        kind = DocumentType(
             name=folder.name,
             seal=_seal_policy(rules.pop("seal", {})),
             paper=Paper(**rules.pop("paper", {})),
@@ -56,6 +57,19 @@ def _read_type(folder: Path) -> DocumentType:
         )
     except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(f"Document type {folder.name!r} cannot be read.") from error
+    if kind.seal.appearance is not None and not _lies_on(kind.paper, kind.seal.appearance):
+        raise ConfigurationError(f"The seal of document type {folder.name!r} is not on the paper.")
+    return kind
+
+
+def _lies_on(paper: Paper, place: SealAppearance) -> bool:
+    """Whether the whole of a visible seal would be printed."""
+    return (
+        min(place.left_mm, place.bottom_mm) >= 0
+        and min(place.width_mm, place.height_mm) > 0
+        and place.left_mm + place.width_mm <= paper.width
+        and place.bottom_mm + place.height_mm <= paper.height
+    )
 
 
 def _seal_policy(rules: Mapping[str, Any]) -> SealPolicy:

@@ -144,8 +144,8 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealVerdict:
     """The verdict on one seal. `level` is what it reaches, as far as it can be trusted;
-    from `proof_until` on the file alone does not prove its time any more. `notes` do not
-    touch the verdict."""
+    from `proof_until` on the file alone does not prove its time any more (None if it proves
+    nothing now, as one that failed). `notes` do not touch the verdict."""
 
     indication: Indication
     sub_indication: str | None
@@ -401,8 +401,10 @@ def judge_seal(seen: SealObservation, rules: Rules) -> SealVerdict:
     problems.sort(key=lambda problem: problem[0] not in _FAILURES)
     sub_indication = problems[0][0] if problems else None
     proofs = [stamp for stamp in _stamps(seen) if stamp.sound and stamp.trusted]
+    indication = _indication(sub_indication)
+    proves = proofs and indication is not Indication.TOTAL_FAILED
     return SealVerdict(
-        indication=_indication(sub_indication),
+        indication=indication,
         sub_indication=sub_indication,
         findings=_without_repeats(finding for _, finding in problems) or (PASSED,),
         field=seen.field,
@@ -410,7 +412,7 @@ def judge_seal(seen: SealObservation, rules: Rules) -> SealVerdict:
         sealed_at=seen.timestamp.at if seen.timestamp in proofs and seen.timestamp else None,
         level=level_of(seen),
         document_timestamps=tuple(s.at for s in seen.document_timestamps if s in proofs),
-        proof_until=proofs[-1].ends_at if proofs else None,
+        proof_until=proofs[-1].ends_at if proves else None,
         notes=_notes(seen),
     )
 

@@ -30,6 +30,7 @@ from chalicelib.services.verify_document import (
 blueprint = Blueprint(__name__)
 
 PDF = "application/pdf"
+_PDF_MARK = b"%PDF-"
 MAX_PDF_BYTES = 4 * 1024 * 1024
 """As Base64 in an invocation (6 MB), which is how it travels from the gateway on."""
 
@@ -80,12 +81,28 @@ def verify(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def _verify(call: Call) -> Verification:
     room = call.house.verification_room
+    sent_bytes = _bytes_of(call)
     if call.media_type == PDF:
-        return verify_file(call.body(MAX_PDF_BYTES), room=room)
+        return verify_file(sent_bytes, room=room)
+    if sent_bytes.startswith(_PDF_MARK):
+        raise MalformedRequestError(
+            "Send a PDF with Content-Type: application/pdf.",
+            "โปรดส่งไฟล์ PDF พร้อม Content-Type: application/pdf",
+        )
     sent = call.json_object()
     if "upload" in sent:
         return verify_upload(_upload_id(sent), room=room)
     return verify_sent_bundle(sent, room=room)
+
+
+def _bytes_of(call: Call) -> bytes:
+    try:
+        return call.body(MAX_PDF_BYTES)
+    except RequestTooLargeError as error:
+        raise RequestTooLargeError(
+            f"{error.detail} Send a larger PDF by the form that POST /v1/verify/uploads gives.",
+            f"{error.detail_th} ไฟล์ PDF ที่ใหญ่กว่านี้โปรดส่งผ่าน POST /v1/verify/uploads",
+        ) from error
 
 
 def _upload_id(sent: dict[str, Any]) -> str:

@@ -197,10 +197,22 @@ def test_junk_has_a_verdict(desk: Desk, junk: bytes) -> None:
     assert answer.json["indication"] == "TOTAL-FAILED"
 
 
+@pytest.mark.parametrize(
+    "content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded"]
+)
+def test_a_pdf_of_another_name_is_told_its_type(desk: Desk, content_type: str) -> None:
+    """P4: a PDF sent without its type is refused with the type to send, not as wrong JSON."""
+    for pdf in (desk.sealed, desk.sealed + bytes(1024 * 1024)):
+        answer = desk.send(pdf, content_type)
+        assert (answer.status, answer.json["code"]) == (400, "malformed_request")
+        assert "Content-Type: application/pdf" in answer.json["detail"]
+
+
 def test_larger_files_are_uploaded(desk: Desk) -> None:
     """api.md: what does not fit into a request is refused with 413, uploaded, and verified."""
     answer = desk.send(b"%PDF-" + bytes(MAX_PDF_BYTES))
     assert (answer.status, answer.json["code"]) == (413, "request_too_large")
+    assert "/v1/verify/uploads" in answer.json["detail"]
     invited = desk.ask(None, "/v1/verify/uploads")
     assert invited.status == 201
     upload_id = "A" * 26

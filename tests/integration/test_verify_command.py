@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,6 +149,57 @@ def test_an_anchor_with_a_word_beside_it(desk: Desk) -> None:
     root = Path(desk.path("root.pem")).read_bytes()
     anchors = ["--anchors", desk.put("named.pem", "ใบรับรองหลัก\n".encode() + root)]
     assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == PASSED
+
+
+@pytest.mark.parametrize("content", [b"\x80\x04 no certificate", b"hello", b""])
+def test_an_anchor_that_is_none_is_no_verdict_on_the_file(
+    desk: Desk, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """E4: a wrong --anchors is named as the reader's mistake; no good file fails by it."""
+    anchor = desk.put("anchor.pem", content)
+    assert main(["verify", desk.path("B-LTA.pdf"), "--anchors", anchor]) == UNREADABLE
+    shown = capsys.readouterr()
+    assert "anchor.pem" in shown.err
+    assert shown.out == ""
+
+
+def test_standard_input(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E4: `… | tra verify -` reads a file or a bundle from standard input, as `tra issue -` does."""
+    for name, options in (
+        ("B-LTA.pdf", ("--anchors", desk.path("root.pem"))),
+        ("bundle.json", desk.keys),
+    ):
+        given = io.TextIOWrapper(io.BytesIO(Path(desk.path(name)).read_bytes()))
+        monkeypatch.setattr("sys.stdin", given)
+        assert main(["verify", "-", *options]) == PASSED
+        assert capsys.readouterr().out.startswith("-: passed")
+
+
+def test_what_cannot_be_read_is_said_in_the_readers_language(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P4: with --lang th the command's own errors are in Thai, too."""
+    assert main(["verify", desk.path("B-LTA.pdf"), "--lang", "th"]) == UNREADABLE
+    assert "โปรดระบุใบรับรอง" in capsys.readouterr().err
+
+
+def test_an_altered_file_proves_no_time(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """E4: nothing is said of how long a file proves its time if it is not the sealed one."""
+    good = Path(desk.path("B-LTA.pdf")).read_bytes()
+    pdf = desk.put("altered.pdf", attacks.annotation_added(good))
+    options = ("--anchors", desk.path("root.pem"), "--lang", "en")
+    assert main(["verify", pdf, *options]) == FAILED
+    assert "proves its time" not in capsys.readouterr().out
+
+
+def test_times_for_machines(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """E4: --json tells times as the interface does (RFC 3339)."""
+    anchors = ("--anchors", desk.path("root.pem"))
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors, "--json"]) == PASSED
+    (verdict,) = told(capsys)
+    assert "T" in verdict["seals"][0]["sealed_at"]
 
 
 def test_fresh_revocation_data(desk: Desk) -> None:

@@ -57,6 +57,16 @@ COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "cyclic-fields": (attacks.cyclic_page_tree, "unreadable"),
     "cyclic-tables": (attacks.xref_cycle, "unreadable"),
     "ten-thousand-objects": (lambda: attacks.many_objects(10_000), "no_seal"),
+    # pyHanko looks for the end of the file backwards, a byte at a time, line by line.
+    "one-long-last-line": (lambda: attacks.many_objects(3) + bytes(99 * MiB), "unreadable"),
+    "one-long-line-before-the-end": (
+        lambda: attacks.many_objects(3) + bytes(99 * MiB) + b"\n%%EOF\n",
+        "unreadable",
+    ),
+    "one-long-line-before-the-pointer": (
+        lambda: attacks.many_objects(3) + bytes(99 * MiB) + b"startxref\n9\n%%EOF\n",
+        "unreadable",
+    ),
     "a-hundred-megabytes": (lambda: attacks.large(99 * MiB), "no_seal"),
 }
 

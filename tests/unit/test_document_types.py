@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,3 +197,25 @@ def test_incomplete_type_is_named(tmp_path: Path) -> None:
     (folder / "type.json").write_bytes((TEMPLATES / "licence" / "type.json").read_bytes())
     with pytest.raises(ConfigurationError, match="broken"):
         PackagedDocumentTypes(tmp_path).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "left_mm", "fits"),
+    [("licence", 150, True), ("e-card", 40, True), ("e-card", 50, False)],
+)
+def test_a_visible_seal_lies_on_the_paper(
+    tmp_path: Path, name: str, left_mm: float, *, fits: bool
+) -> None:
+    """Issue 4: a type whose seal would be printed beside its paper stops the function with its
+    name, before any document has a number."""
+    folder = tmp_path / name
+    shutil.copytree(TEMPLATES / name, folder)
+    rules = json.loads((folder / "type.json").read_text(encoding="utf-8"))
+    place = {"left_mm": left_mm, "bottom_mm": 2, "width_mm": 40, "height_mm": 10}
+    rules["seal"] = {"appearance": place}
+    (folder / "type.json").write_text(json.dumps(rules), encoding="utf-8")
+    if fits:
+        assert PackagedDocumentTypes(tmp_path).get(name) is not None
+    else:
+        with pytest.raises(ConfigurationError, match=r"e-card.*not on the paper"):
+            PackagedDocumentTypes(tmp_path).all()

@@ -31,7 +31,7 @@ _ROOM = Path(__file__).parents[2]
 _FONTS = _ROOM / "fonts"
 _EMBLEM = "/templates/_common/emblem.svg"
 _POINTS_PER_MM = 72 / 25.4
-_PAGE_MM = (210, 297)  # A4, which `lint` holds every page to
+_PAGE_MM = (210, 297)  # A4, the largest there is; a type's own paper is asked when it is read
 _REFERENCE = re.compile(rb"([0-9]+) 0 R")
 _MOST_DRAWINGS = 256  # kept: agencies × document types that a container serves
 
