@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
 _CODES = {Indication.TOTAL_PASSED: 0, Indication.TOTAL_FAILED: 1, Indication.INDETERMINATE: 2}
 _UNREADABLE = 3
 _PDF_MARK = b"%PDF-"
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 _WORDS = {
     "th": {
@@ -192,7 +194,9 @@ def _jwks(source: str) -> Mapping[str, Any]:
 
 def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
-    return tuple(Path(path).read_text(encoding="utf-8", errors="replace") for path in paths if path)
+    texts = [Path(path).read_text(encoding="utf-8", errors="replace") for path in paths if path]
+    # What has no certificate in it stays, so that it is said to be none.
+    return tuple(pem for text in texts for pem in _PEM.findall(text) or (text,))
 
 
 def _all(paths: Sequence[str]) -> tuple[bytes, ...]:

@@ -17,9 +17,11 @@ from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.seals import SealLevel
 from chalicelib.services.checkpoint import checkpoint_all, log_key
 from infra.devservices import running
+from infra.pki import to_pem
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support import attacks
+from tests.support.ers_stamps import Root
 from tests.support.evidence import LocalSigner
 from tests.support.foreign_seals import Hand, page
 from tests.support.rooms import Fakes, furnished, sample_event
@@ -147,6 +149,14 @@ def test_an_anchor_with_a_word_beside_it(desk: Desk) -> None:
     """What stands before a PEM certificate is for people (RFC 7468 §2)."""
     root = Path(desk.path("root.pem")).read_bytes()
     anchors = ["--anchors", desk.put("named.pem", "ใบรับรองหลัก\n".encode() + root)]
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == PASSED
+
+
+def test_several_roots_in_one_file(desk: Desk) -> None:
+    """A file of roots counts as a whole, as other programs read it: not its first alone."""
+    other = to_pem(Root().certificate).encode()
+    ours = Path(desk.path("root.pem")).read_bytes()
+    anchors = ["--anchors", desk.put("roots.pem", other + ours)]
     assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == PASSED
 
 
