@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
 _CODES = {Indication.TOTAL_PASSED: 0, Indication.TOTAL_FAILED: 1, Indication.INDETERMINATE: 2}
 _UNREADABLE = 3
 _PDF_MARK = b"%PDF-"
-_CERTIFICATE_MARK = "-----BEGIN CERTIFICATE-----"
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
 _STDIN = "-"
 
 _WORDS = {
@@ -204,15 +205,15 @@ def _jwks(source: str) -> Mapping[str, Any]:
 
 def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
     paths = named or environment.get("TRA_TRUST_ANCHORS", "").split(os.pathsep)
-    return tuple(_anchor(path) for path in paths if path)
+    return tuple(pem for path in paths if path for pem in _anchors_in(path))
 
 
-def _anchor(path: str) -> str:
-    content = Path(path).read_text(encoding="utf-8", errors="replace")
-    if _CERTIFICATE_MARK not in content:
+def _anchors_in(path: str) -> list[str]:
+    found = _PEM.findall(Path(path).read_text(encoding="utf-8", errors="replace"))
+    if not found:
         message = f"{path} is no trust anchor: name the root certificate to trust, as PEM."
         raise UnreadableInputError(message, f"{path} ไม่ใช่ใบรับรอง (PEM) โปรดระบุใบรับรองหลักที่เชื่อถือ")
-    return content
+    return found
 
 
 def _all(paths: Sequence[str]) -> tuple[bytes, ...]:

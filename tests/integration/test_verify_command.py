@@ -18,9 +18,11 @@ from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.seals import SealLevel
 from chalicelib.services.checkpoint import checkpoint_all, log_key
 from infra.devservices import running
+from infra.pki import to_pem
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support import attacks
+from tests.support.ers_stamps import Root
 from tests.support.evidence import LocalSigner
 from tests.support.foreign_seals import Hand, page
 from tests.support.rooms import Fakes, furnished, sample_event
@@ -200,6 +202,14 @@ def test_times_for_machines(desk: Desk, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["verify", desk.path("B-LTA.pdf"), *anchors, "--json"]) == PASSED
     (verdict,) = told(capsys)
     assert "T" in verdict["seals"][0]["sealed_at"]
+
+
+def test_several_roots_in_one_file(desk: Desk) -> None:
+    """A file of roots counts as a whole, as other programs read it: not its first alone."""
+    other = to_pem(Root().certificate).encode()
+    ours = Path(desk.path("root.pem")).read_bytes()
+    anchors = ["--anchors", desk.put("roots.pem", other + ours)]
+    assert main(["verify", desk.path("B-LTA.pdf"), *anchors]) == PASSED
 
 
 def test_fresh_revocation_data(desk: Desk) -> None:
