@@ -87,7 +87,9 @@ def room(aws: str, pki: DevelopmentPki, tmp_path: Path) -> Room:
         "DataKey": kms.create_key()["KeyMetadata"]["Arn"],
         "DeliverRole": "arn:aws:iam::000000000000:role/deliver",
     }
-    return Room(f"tra-{uuid4().hex[:8]}", MemoryDirectory(), pki, tmp_path / "certificates", outputs)
+    return Room(
+        f"tra-{uuid4().hex[:8]}", MemoryDirectory(), pki, tmp_path / "certificates", outputs
+    )
 
 
 def spec(key_id: str) -> str:
