@@ -20,7 +20,7 @@ from pyhanko_certvalidator import ValidationContext
 
 from chalicelib.adapters.ers import DerEvidenceRecords, read_record, sequence_before, token_time
 from chalicelib.adapters.ers_stamps import revocation_data, signature_of, signer_of
-from chalicelib.adapters.pades_validation import load_pem
+from chalicelib.adapters.pades_validation import Revocation, load_pem
 from chalicelib.domain.algorithms import NEVER, signature_end
 from chalicelib.domain.errors import HashTreeError
 from chalicelib.domain.evidence_records import (
@@ -127,7 +127,10 @@ def _look_at(
 def _look_at_signed(token: bytes, roots: Sequence[x509.Certificate], moment: datetime) -> _Token:
     signed = cms.ContentInfo.load(token, strict=True)["content"]
     crls, answers = revocation_data(signed)
-    status = _status(signed, _context(roots, crls, answers, moment, mode="soft-fail"))
+    # The data are of the day of the time-stamp and older than their own nextUpdate by now:
+    # what they say still counts here, and `_revocation` asks them as of their own time.
+    known = Revocation.IF_THERE.value
+    status = _status(signed, _context(roots, crls, answers, moment, revinfo_policy=known))
     told = _revocation(signed, roots, crls, answers, moment)
     revoked = _problem(told) if told and (_problem(told) or "").startswith("REVOKED") else None
     signer = signer_of(signed)
@@ -159,8 +162,7 @@ def _context(
     crls: Sequence[crl.CertificateList],
     answers: Sequence[ocsp.OCSPResponse],
     moment: datetime,
-    *,
-    mode: str,
+    **policy: Any,
 ) -> ValidationContext:
     return ValidationContext(
         trust_roots=list(roots),
@@ -169,7 +171,7 @@ def _context(
         moment=moment,
         best_signature_time=moment,
         allow_fetching=False,
-        revocation_mode=mode,
+        **policy,
     )
 
 
@@ -188,7 +190,7 @@ def _revocation(
     known = [at for at in times if made_at - _FRESH_ENOUGH <= at <= moment]
     if not known:
         return None
-    return _status(signed, _context(roots, crls, answers, max(known), mode="require"))
+    return _status(signed, _context(roots, crls, answers, max(known), revocation_mode="require"))
 
 
 def _spoken_of(

@@ -28,6 +28,7 @@ from chalicelib.adapters.trust import TimestampToken, ValidationData
 from chalicelib.domain.errors import RevocationUnknownError
 
 _DAY = timedelta(days=1)
+_CRL = "http://127.0.0.1:9/root.crl"  # nothing is there: the lists are in the tokens
 
 
 def year(number: int) -> datetime:
@@ -106,6 +107,9 @@ class Era:
                 critical=False,
             )
         )
+        # As every real one: who names a source is asked about, and its data have an end.
+        source = x509.DistributionPoint([x509.UniformResourceIdentifier(_CRL)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([source]), critical=False)
         self.certificate = builder.sign(self.root.key, hashes.SHA256())
 
     @property

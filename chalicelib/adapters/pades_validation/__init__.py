@@ -9,7 +9,7 @@ bounded    the same in a process of its own, with a limit of memory and time
 """
 
 from chalicelib.adapters.pades_validation.bounded import BoundedValidator
-from chalicelib.adapters.pades_validation.trust import load_pem, validation_context
+from chalicelib.adapters.pades_validation.trust import Revocation, load_pem, validation_context
 from chalicelib.adapters.pades_validation.validator import PadesValidator
 
-__all__ = ["BoundedValidator", "PadesValidator", "load_pem", "validation_context"]
+__all__ = ["BoundedValidator", "PadesValidator", "Revocation", "load_pem", "validation_context"]
