@@ -63,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")  # unsaid, the next request would be lost
         self.end_headers()
         self.wfile.write(answer.body)
 

@@ -378,5 +378,6 @@ def test_large_bodies_and_unknown_paths(dev: DevServices) -> None:
     """The server refuses what it does not know instead of reading it."""
     big = urllib3.request("POST", f"{dev.url}/pki/tsa", body=bytes(100_000), retries=False)
     assert big.status == 413
+    assert big.headers["Connection"] == "close"
     for path in ("/", "/pki", "/pki/../root.key", "/oidc/nothing", "/root.key"):
         assert urllib3.request("GET", dev.url + path, retries=False).status == 404
