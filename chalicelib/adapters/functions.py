@@ -1,4 +1,4 @@
-"""Invoking a function of a deployment from outside (the `tra` command)."""
+"""Invoking functions: from another one, or from outside (the `tra` command)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,24 @@ if TYPE_CHECKING:
 _READ_SECONDS = 300
 
 
-def invoke(name: str, event: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+def ask(
+    client: LambdaClient, name: str, question: Mapping[str, Any], *, doing: str, failed: str
+) -> Any:
     """What the function returned, as JSON. Raises UnavailableError if it cannot be invoked
-    or failed."""
-    with translated(f"function {name}"):
-        answer = _client(environment).invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        payload = answer["Payload"].read()
-    if "FunctionError" in answer:
-        raise UnavailableError(f"The function {name} failed; its log says why.")
-    return json.loads(payload)
+    (naming what was being done), or with `failed` if it failed."""
+    payload = json.dumps(question, ensure_ascii=False).encode()
+    with translated(doing):
+        answer = client.invoke(FunctionName=name, Payload=payload)
+        told = answer["Payload"].read()
+    if answer.get("FunctionError"):
+        raise UnavailableError(failed)
+    return json.loads(told)
+
+
+def invoke(name: str, event: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """As `ask`, with the credentials, region and endpoint of `environment`."""
+    failed = f"The function {name} failed; its log says why."
+    return ask(_client(environment), name, event, doing=f"function {name}", failed=failed)
 
 
 def settings_of(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:

@@ -7,14 +7,13 @@ without `kind` is a document's preview; `"kind": "register"` is a register on pa
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.aws import translated
+from chalicelib.adapters.functions import ask
 from chalicelib.domain.directory import Paper
-from chalicelib.domain.errors import LintError, RenderError, UnavailableError
+from chalicelib.domain.errors import LintError, RenderError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
     LintedPdf,
@@ -48,13 +47,13 @@ class PreviewFunction:
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Raises the fault that the function told of, UnavailableError if it told nothing."""
-        payload = json.dumps(question, ensure_ascii=False).encode()
-        with translated("preview"):
-            reply = self._client.invoke(FunctionName=self._function_name, Payload=payload)
-            raw = reply["Payload"].read()
-        if reply.get("FunctionError"):
-            raise UnavailableError("The preview failed; repeat the request.")
-        body: dict[str, Any] = json.loads(raw)
+        body: dict[str, Any] = ask(
+            self._client,
+            self._function_name,
+            question,
+            doing="preview",
+            failed="The preview failed; repeat the request.",
+        )
         if "fault" in body:
             raise _FAULTS[body["fault"]](body["detail"], body["detail_th"])
         return body

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.adapters.aws import translated
-from chalicelib.domain.errors import NotFoundError, UnavailableError
+from chalicelib.adapters.functions import ask
+from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.verdict import (
     Aspect,
@@ -48,13 +48,13 @@ class VerifyFunction:
         return self._ask({"upload": upload_id, "anchors": list(anchors)})
 
     def _ask(self, question: Mapping[str, Any]) -> CheckedFile:
-        payload = json.dumps(question).encode()
-        with translated("verification"):
-            reply = self._client.invoke(FunctionName=self._function_name, Payload=payload)
-            raw = reply["Payload"].read()
-        if reply.get("FunctionError"):
-            raise UnavailableError("The verification failed; repeat the request.")
-        body: dict[str, Any] = json.loads(raw)
+        body: dict[str, Any] = ask(
+            self._client,
+            self._function_name,
+            question,
+            doing="verification",
+            failed="The verification failed; repeat the request.",
+        )
         if body.get("fault") == NotFoundError.code:
             raise NotFoundError
         return _from_wire(body)

@@ -14,13 +14,13 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from asn1crypto import cms, pem
+from asn1crypto import cms
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from lxml import etree
 from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
 from pyhanko.sign.validation.status import TimestampSignatureStatus
-from pyhanko_certvalidator import CertificateValidator, ValidationContext
+from pyhanko_certvalidator import CertificateValidator
 from pyhanko_certvalidator.errors import (
     ExpiredError,
     InvalidCertificateError,
@@ -33,6 +33,7 @@ from signxml.exceptions import InvalidDigest, InvalidSignature
 from signxml.verifier import SignatureConfiguration
 from signxml.xades.xades import XAdESVerifier
 
+from chalicelib.adapters.pades_validation import validation_context
 from chalicelib.adapters.xml_reading import canonical, read_xml, refuse_ambiguous
 from chalicelib.domain.errors import SealVerificationError, XmlRefusedError
 from chalicelib.domain.xml_seals import XmlSealObservation, XmlStamp
@@ -270,7 +271,7 @@ async def _stamp(sealed: _Sealed, anchors: tuple[str, ...], at: datetime) -> Xml
     value = canonical(sealed.find("ds:SignatureValue"))
     status = TimestampSignatureStatus(
         **await validate_tst_signed_data(
-            token["content"], _context(anchors, at), _imprint_of(value)
+            token["content"], validation_context(anchors, moment=at), _imprint_of(value)
         )
     )
     return XmlStamp(at=status.timestamp, problem=_stamp_problem(status))
@@ -300,27 +301,10 @@ async def _trust_problem(
     moment: datetime,
 ) -> str | None:
     """None if the certificate leads to an anchor and was good for a seal at `moment`."""
-    context = _context(anchors, moment)
+    context = validation_context(anchors, moment=moment)
     validator = CertificateValidator(certificate, others, validation_context=context)
     try:
         await validator.async_validate_usage({"non_repudiation"})
     except (PathError, ValidationError) as error:
         return next(name for kind, name in _TRUST_PROBLEMS if isinstance(error, kind))
     return None
-
-
-def _context(anchors: tuple[str, ...], moment: datetime) -> ValidationContext:
-    """Trust in `anchors` and nothing else, offline."""
-    return ValidationContext(
-        trust_roots=[_certificate_of_pem(anchor) for anchor in anchors],
-        moment=moment,
-        best_signature_time=moment,
-        allow_fetching=False,
-        revocation_mode="soft-fail",
-    )
-
-
-def _certificate_of_pem(text: str) -> asn1_x509.Certificate:
-    _, _, der = pem.unarmor(text.encode("ascii"))
-    certificate: asn1_x509.Certificate = asn1_x509.Certificate.load(der, strict=True)
-    return certificate

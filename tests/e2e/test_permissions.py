@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import local
+from tests.support.samples import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.aws, pytest.mark.deployed]
 
-FUNCTIONS = (
-    "api",
-    "authorizer",
-    "number",
-    "seal",
-    "deliver",
-    "sweep",
-    "preview",
-    "verify",
-    "checkpoint",
-    "close",
-    "renew",
-    "audit",
-)
 _DENIED = {"AccessDenied", "AccessDeniedException"}
 
 

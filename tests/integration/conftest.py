@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import pytest
 
 import app
+from chalicelib.handlers.telemetry import logger
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 from tests.support.stations import TrustSite, trust_site
 
@@ -95,3 +98,14 @@ def licence() -> dict[str, Any]:
     """A body that is accepted."""
     body: dict[str, Any] = json.loads(sample_event("api")["body"])
     return {**body, "recipients": ["dbd"]}
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What Powertools writes, as it writes it (its own handler keeps the stdout of import)."""
+    stream = StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logger.registered_formatter)
+    logger.addHandler(handler)
+    yield stream
+    logger._logger.removeHandler(handler)

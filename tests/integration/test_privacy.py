@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from chalicelib.bootstrap import house
-from chalicelib.handlers.telemetry import logger
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.rooms import sample_event
@@ -18,17 +15,6 @@ from tests.support.rooms import sample_event
 NAME = "นายสมชาย ใจดีมากเป็นพิเศษ"
 NUMBER = "1103700999888"
 SUBJECT = "officer-somchai@agency.example"
-
-
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What Powertools writes, as it writes it (its own handler keeps the stdout of import)."""
-    stream = StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logger.registered_formatter)
-    logger.addHandler(handler)
-    yield stream
-    logger._logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from chalicelib.adapters.memory import MarkingSealer
 from chalicelib.adapters.tsa import TimestampAuthorities
 from chalicelib.domain.documents import DocumentState
 from chalicelib.domain.registers import Register
-from chalicelib.handlers.telemetry import LogEvent, logger
+from chalicelib.handlers.telemetry import LogEvent
 from infra.pki import TimestampService
 from tests.fault.harness import World, audit
 from tests.support.rooms import Fakes
@@ -25,7 +24,7 @@ from tests.support.samples import document
 from tests.support.stations import MovingClock, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chalicelib.bootstrap import House
     from chalicelib.domain.seals import SealCredential, SealedPdf, SealPolicy
@@ -79,17 +78,6 @@ def world(site: TrustSite) -> World:
     fakes = StampedFakes(urls=site.timestamp_urls)
     fakes.directory.put_trust_anchors(site.anchors)
     return World(fakes)
-
-
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What Powertools writes, as it writes it."""
-    stream = StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logger.registered_formatter)
-    logger.addHandler(handler)
-    yield stream
-    logger._logger.removeHandler(handler)
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:

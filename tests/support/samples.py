@@ -25,6 +25,22 @@ NOON = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
 
 SWEEP_AFTER = timedelta(minutes=5)
 
+FUNCTIONS = (
+    "api",
+    "authorizer",
+    "number",
+    "seal",
+    "deliver",
+    "sweep",
+    "preview",
+    "verify",
+    "checkpoint",
+    "close",
+    "renew",
+    "audit",
+)
+"""Every function of a deployment."""
+
 LICENCE = DocumentType(
     name="licence",
     version=1,

@@ -19,11 +19,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from chalicelib.adapters.pades import der
 from chalicelib.adapters.trust import (
@@ -33,7 +31,7 @@ from chalicelib.adapters.trust import (
     ValidationData,
 )
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealPolicy
-from infra.pki import DOCUMENT_SIGNING, Authority, DevelopmentPki, open_pki, to_pem
+from infra.pki import Authority, DevelopmentPki, issue_seal_certificate, open_pki, to_pem
 
 _HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384()}
 _DIGEST_OIDS = {"sha256": "2.16.840.1.101.3.4.2.1", "sha384": "2.16.840.1.101.3.4.2.2"}
@@ -104,7 +102,8 @@ def usable_credential(
 ) -> UsableCredential:
     """A seal by a software key, or by `key`, as a CredentialChecker would hand it over."""
     key = key or software_key(algorithm)
-    certificate = _certify(pki, load_der_public_key(key.public_key_der), name)
+    pem, _ = issue_seal_certificate(pki, key.public_key_der, "diw", name, "Test seal")
+    certificate = x509.load_pem_x509_certificate(pem.encode())
     chain = [certificate, pki.issuing.certificate]
     return UsableCredential(
         credential=SealCredential(
@@ -131,69 +130,6 @@ def validation_data(
         crls=(_empty_crl(pki.root, now),),
         fresh_until=now + _ANSWERS_LAST,
     )
-
-
-def _certify(pki: DevelopmentPki, public: PublicKeyTypes, name: str) -> x509.Certificate:
-    """A seal certificate (EN 319 412-3) for any kind of key."""
-    if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
-        raise TypeError("a seal has an RSA or elliptic-curve key")
-    now = datetime.now(UTC).replace(microsecond=0)
-    usage = dict.fromkeys(
-        (
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    subject = [
-        x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "TH"),
-        x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, name),
-        x509.NameAttribute(x509.NameOID.ORGANIZATION_IDENTIFIER, "TR:TH-diw"),
-        x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test seal (DEVELOPMENT ONLY)"),
-    ]
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(subject))
-        .issuer_name(pki.issuing.certificate.subject)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=3 * 365))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(pki.issuing.key.public_key()),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(
-            x509.KeyUsage(digital_signature=True, content_commitment=True, **usage), critical=True
-        )
-        .add_extension(x509.ExtendedKeyUsage([DOCUMENT_SIGNING]), critical=False)
-        .add_extension(_access(pki), critical=False)
-        .add_extension(_list_point(pki), critical=False)
-        .sign(pki.issuing.key, hashes.SHA256())
-    )
-
-
-def _access(pki: DevelopmentPki) -> x509.AuthorityInformationAccess:
-    kinds = AuthorityInformationAccessOID
-    urls = {kinds.OCSP: "ocsp", kinds.CA_ISSUERS: "issuing.crt"}
-    return x509.AuthorityInformationAccess(
-        [
-            x509.AccessDescription(kind, x509.UniformResourceIdentifier(f"{pki.base_url}/{name}"))
-            for kind, name in urls.items()
-        ]
-    )
-
-
-def _list_point(pki: DevelopmentPki) -> x509.CRLDistributionPoints:
-    url = x509.UniformResourceIdentifier(f"{pki.base_url}/issuing.crl")
-    return x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
 
 
 def _good(certificate: x509.Certificate, issuer: Authority, now: datetime) -> bytes:

@@ -19,6 +19,7 @@ from chalicelib.domain.access import Action
 from chalicelib.handlers import openapi
 from chalicelib.handlers.operations import OPERATIONS, Operation
 from chalicelib.handlers.problems import KINDS, kind_of
+from tests.support.samples import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLIC = {
@@ -128,20 +129,7 @@ def test_the_template_sets_every_setting() -> None:
 
 def test_every_trigger_has_a_sample_event() -> None:
     """style: tests run on what AWS really sends."""
-    functions = {
-        "api",
-        "authorizer",
-        "number",
-        "seal",
-        "deliver",
-        "sweep",
-        "preview",
-        "verify",
-        "checkpoint",
-        "close",
-        "renew",
-        "audit",
-    }
+    functions = set(FUNCTIONS)
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == functions
     sources = {source.name for source in app.app.event_sources}
     pure = {function.name for function in app.app.pure_lambda_functions}
