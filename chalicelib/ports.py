@@ -278,9 +278,11 @@ class Directory(Protocol):
 
 
 class DocumentTypes(Protocol):
-    def get(self, name: str) -> DocumentType | None: ...
+    def get(self, name: str, version: int | None = None) -> DocumentType | None:
+        """The newest published version, or exactly the one asked for; None if there is none."""
 
-    def all(self) -> tuple[DocumentType, ...]: ...
+    def all(self) -> tuple[DocumentType, ...]:
+        """The newest version of each, by name."""
 
 
 class ContentChecker(Protocol):

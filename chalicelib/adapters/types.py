@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chalicelib.domain.directory import DocumentType, Paper
+from chalicelib.domain.directory import AttachmentKind, DocumentType, Paper
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import SealAppearance, SealLevel, SealPolicy
 
@@ -30,8 +30,10 @@ class PackagedDocumentTypes:
     def __init__(self, folder: Path = TEMPLATES) -> None:
         self._folder = folder
 
-    def get(self, name: str) -> DocumentType | None:
-        return self._by_name.get(name)
+    def get(self, name: str, version: int | None = None) -> DocumentType | None:
+        """Of the packaged types only the newest version is known."""
+        kind = self._by_name.get(name)
+        return kind if kind is not None and version in {None, kind.version} else None
 
     def all(self) -> tuple[DocumentType, ...]:
         """All types, by name."""
@@ -51,6 +53,9 @@ def _read_type(folder: Path) -> DocumentType:
             seal=_seal_policy(rules.pop("seal", {})),
             paper=Paper(**rules.pop("paper", {})),
             requires=tuple(rules.pop("requires", ())),
+            business_key=tuple(rules.pop("business_key", ())),
+            issuers=tuple(rules.pop("issuers", ())),
+            attachment=AttachmentKind(rules.pop("attachment", AttachmentKind.CONTENT)),
             content_schema=_read_json(folder / "schema.json"),
             example=_read_json(folder / "example.json"),
             **rules,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.seals import SealCredential, SealPolicy
@@ -42,6 +43,13 @@ class Paper:
     bottom: float = 21
 
 
+class AttachmentKind(StrEnum):
+    """What lies in the PDF for machines: the content as canonical JSON, or another form of it."""
+
+    CONTENT = "content"
+    ETAX = "etax"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentType:
     """A template, a JSON Schema (2020-12), a book and a retention rule under one
@@ -50,7 +58,9 @@ class DocumentType:
     `subject_at` and `counterpart_at` say where in the content the register's columns
     subject (เรื่อง) and to (ถึง) are found (JSON Pointer, RFC 6901).
     `requires` and `recipients_within` are rules about the whole submission
-    (`domain/type_rules.py`).
+    (`domain/type_rules.py`). `business_key` points at the texts that together name one case of
+    the agency (a licence's applicant and factory, say): within a batch no two lines may have the
+    same. `issuers` are the only agencies that may issue this type; empty means all.
     """
 
     name: str
@@ -64,6 +74,9 @@ class DocumentType:
     counterpart_at: str | None = None
     requires: tuple[str, ...] = ()
     recipients_within: str | None = None
+    business_key: tuple[str, ...] = ()
+    issuers: tuple[str, ...] = ()
+    attachment: AttachmentKind = AttachmentKind.CONTENT
     paper: Paper = field(default_factory=Paper)
     seal: SealPolicy = field(default_factory=SealPolicy)
     content_schema: Mapping[str, Any]

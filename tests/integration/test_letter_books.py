@@ -20,8 +20,8 @@ from tests.support.samples import document
 class LetterTypes:
     """The licence, as if it were a letter of the book it is named after."""
 
-    def get(self, name: str) -> DocumentType | None:
-        licence = PackagedDocumentTypes().get("licence")
+    def get(self, name: str, version: int | None = None) -> DocumentType | None:
+        licence = PackagedDocumentTypes().get("licence", version)
         return replace(licence, name=name, book=name) if licence else None
 
     def all(self) -> tuple[DocumentType, ...]:

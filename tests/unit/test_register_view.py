@@ -359,7 +359,7 @@ def test_ordinary_cells_stay_as_they_are() -> None:
 
 def _room(ledger: MemoryLedger) -> PrintingRoom:
     class Types:
-        def get(self, _name: str) -> None:
+        def get(self, _name: str, _version: int | None = None) -> None:
             return None
 
         def all(self) -> tuple[()]:
