@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         Archive,
         ArchiveInventory,
         ArchiveStamper,
+        BatchFiles,
+        BatchStore,
         ContentChecker,
         Directory,
         DocumentStore,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.number import Numberer
+    from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
@@ -196,6 +199,26 @@ class House:
     @cached_property
     def number_queue(self) -> WorkQueue:
         return self._queue(self.settings.number_queue_url)
+
+    @cached_property
+    def batches(self) -> BatchStore:
+        from chalicelib.adapters.dynamodb.batches import DynamoBatchStore
+
+        return DynamoBatchStore(self.settings.registers_table, self.settings.documents_table)
+
+    @cached_property
+    def batch_files(self) -> BatchFiles:
+        from chalicelib.adapters.batch_storage import S3BatchFiles
+
+        return S3BatchFiles(_client("s3"), self.settings.batches_bucket)
+
+    @cached_property
+    def batch_queue(self) -> WorkQueue:
+        return self._queue(self.settings.batch_queue_url)
+
+    @cached_property
+    def batch_seal_queue(self) -> WorkQueue:
+        return self._queue(self.settings.batch_seal_queue_url)
 
     @cached_property
     def seal_queue(self) -> WorkQueue:
@@ -356,6 +379,21 @@ class House:
             seal_queue=self.seal_queue,
             clock=self.clock,
             pause=_pause,
+        )
+
+    @cached_property
+    def batch_numberer(self) -> BatchNumberer:
+        from chalicelib.services.number_batch import BatchNumberer
+
+        return BatchNumberer(
+            batches=self.batches,
+            registers=self.registers,
+            files=self.batch_files,
+            directory=self.directory,
+            batch_queue=self.batch_queue,
+            clock=self.clock,
+            pause=_pause,
+            sweep_after=self._sweep_after,
         )
 
     @cached_property

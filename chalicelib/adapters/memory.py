@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib.adapters.memory_batches import BatchRegisters
+from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import (
@@ -25,6 +27,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     RegisterClosedError,
     RegisterConflictError,
+    RegisterHeldError,
     SealVerificationError,
     UnavailableError,
     XmlRefusedError,
@@ -62,9 +65,9 @@ class _Watch:
     sweeps: int = 0
 
 
-class MemoryLedger:
+class MemoryLedger(BatchRegisters):
     """Documents, registers, order of logs (ports: DocumentStore, RegisterStore, LogStore): one lock stands for
-    the transactions that span both."""
+    the transactions that span both, and batches (`MemoryBatchStore`)."""
 
     def __init__(self, *, sweep_after: timedelta) -> None:
         self._lock = threading.RLock()
@@ -78,6 +81,7 @@ class MemoryLedger:
         self._pending: dict[Register, list[PendingOutcome]] = {}
         self._leaves: dict[Register, list[bytes]] = {}
         self._logs: dict[tuple[Register, LogName], LogState] = {}
+        self._begin_batches()
 
     # -- DocumentStore -------------------------------------------------------
 
@@ -199,7 +203,7 @@ class MemoryLedger:
     def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
         with self._lock:
             head = self._heads.get(block.register, Head())
-            if head.last_number != block.after or head.closing:
+            if head.last_number != block.after or head.closing or head.hold is not None:
                 raise RegisterConflictError("Another writer was at this register.")
             numbered = [documents[e.document_id] for e in block.entries if e.document_id]
             for document in numbered:
@@ -276,7 +280,7 @@ class MemoryLedger:
 
     def registers(self) -> tuple[Register, ...]:
         with self._lock:
-            return tuple(sorted(self._heads))
+            return tuple(sorted(r for r, head in self._heads.items() if head.last_number))
 
     def expired(self, before: datetime, limit: int) -> tuple[Entry, ...]:
         with self._lock:
@@ -289,6 +293,8 @@ class MemoryLedger:
 
     def begin_closing(self, register: Register) -> Head:
         with self._lock:
+            if (hold := self._heads[register].hold) is not None:
+                raise RegisterHeldError(hold.batch)
             self._heads[register] = replace(self._heads[register], closing=True)
             return self._heads[register]
 
@@ -429,12 +435,15 @@ class MemoryDirectory:
 
 @dataclass
 class MemoryQueue:
-    """Port: WorkQueue. `messages` are (document id, group), oldest first."""
+    """Port: WorkQueue. `messages` are (document id or work on a batch, group), oldest first."""
 
     messages: list[tuple[str, str | None]] = field(default_factory=list)
 
     def send(self, document_ids: Sequence[str], *, group: str | None = None) -> None:
         self.messages += [(document_id, group) for document_id in document_ids]
+
+    def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
+        self.messages += [(str(each), group) for each in work]
 
 
 @dataclass

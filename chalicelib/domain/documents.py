@@ -90,6 +90,14 @@ class Change:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """Where a document of a batch comes from: the batch, and the line of its file (1-based)."""
+
+    batch_id: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
@@ -116,7 +124,8 @@ class Document:
     `content_digest` (hex SHA-256, see `content_digest`) is fixed at acceptance
     and bound to the number in the numbering transaction (P2). `salt` (hex, 32 random
     bytes) hides it in the public log: the log holds only a commitment to both (P7).
-    `run` names all documents, in order, that get consecutive numbers with this one.
+    `run` names all documents, in order, that get consecutive numbers with this one. `batch`
+    says which line of which batch it comes from; while it is numbered, its batch is swept, not it.
     """
 
     document_id: str
@@ -135,6 +144,7 @@ class Document:
     retention_years: int
     wish: NumberWish | None = None
     run: tuple[str, ...] = ()
+    batch: BatchLine | None = None
     verification_code: str
     submitted_at: datetime
     submitted_by: str

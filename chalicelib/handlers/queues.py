@@ -1,4 +1,5 @@
-"""Functions that queues trigger. Each message carries a document id and nothing else.
+"""Functions that queues trigger. Each message carries a document id, or names a batch or a chunk
+of one, and nothing else.
 
 A message whose work failed is reported back (`ReportBatchItemFailures`) and comes
 again; after its budget it lies in the dead-letter queue, an alarm tells the
@@ -18,12 +19,13 @@ from typing import Any
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.bootstrap import house
+from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import NotFoundError, TraError
 from chalicelib.handlers.telemetry import LogEvent, count, in_this_trace, instrumented, logger
 from chalicelib.handlers.trust_watch import trust_watched
 from chalicelib.services.deliver import deliver as deliver_document
-from chalicelib.services.number import number as number_documents
+from chalicelib.services.number_in_turn import number_in_turn
 from chalicelib.services.seal import seal as seal_document
 
 blueprint = Blueprint(__name__)
@@ -32,6 +34,9 @@ blueprint = Blueprint(__name__)
 # event sources), so these only have to differ.
 _NUMBER, _SEAL, _DELIVER = "number.fifo", "seal", "deliver"
 
+# A block takes well under a second; the rest is for sending on what there was no time for.
+_NUMBERING_STOPS_MILLIS = 10_000
+
 Report = dict[str, list[dict[str, str]]]
 
 
@@ -39,7 +44,8 @@ Report = dict[str, list[dict[str, str]]]
 class _Message:
     message_id: str
     group: str
-    document_id: str
+    document_id: str = ""
+    batch: BatchWork | None = None
 
 
 @blueprint.on_sqs_message(queue=_NUMBER, batch_size=10, name="number")
@@ -49,7 +55,7 @@ def number(event: SQSEvent) -> Report:
     other books are not held up."""
     failed: list[_Message] = []
     for _, messages in groupby(sorted(_messages(event), key=_group), key=_group):
-        failed += _number_book(list(messages))
+        failed += _number_book(list(messages), partial(_in_time, event, _NUMBERING_STOPS_MILLIS))
     return _report(failed)
 
 
@@ -97,9 +103,21 @@ def deliver(event: SQSEvent) -> Report:
     return _report(failed)
 
 
-def _number_book(messages: Sequence[_Message]) -> Sequence[_Message]:
+def _in_time(event: SQSEvent, reserve_millis: int) -> bool:
+    """Whether more than this is left before Lambda ends the invocation."""
+    return int(event.context.get_remaining_time_in_millis()) > reserve_millis
+
+
+def _number_book(messages: Sequence[_Message], in_time: Callable[[], bool]) -> Sequence[_Message]:
     try:
-        number_documents([m.document_id for m in messages], to=house().numberer)
+        number_in_turn(
+            [m.batch.ref if m.batch else m.document_id for m in messages],
+            group=messages[0].group,
+            to=house().numberer,
+            batches=house().batch_numberer,
+            queue=house().number_queue,
+            in_time=in_time,
+        )
     except Exception as error:  # noqa: BLE001 - whatever it is, other books go on
         _log_delay(LogEvent.NUMBERING_DELAYED, error, book_group=messages[0].group)
         return messages
@@ -128,21 +146,24 @@ def _messages(event: SQSEvent) -> list[_Message]:
     back for ever and, in a FIFO queue, hold up its book (P4)."""
     found = []
     for record in event.to_dict()["Records"]:
-        document_id = _document_id(record["body"])
-        if document_id is None:
+        group = record.get("attributes", {}).get("MessageGroupId", "")
+        message = _read(record["messageId"], group, record["body"])
+        if message is None:
             logger.warning(LogEvent.POISONED, extra={"message_id": record["messageId"]})
             continue
-        group = record.get("attributes", {}).get("MessageGroupId", "")
-        found.append(_Message(record["messageId"], group, document_id))
+        found.append(message)
     return found
 
 
-def _document_id(body: str) -> str | None:
+def _read(message_id: str, group: str, body: str) -> _Message | None:
     try:
-        value = json.loads(body)["document_id"]
-    except (ValueError, KeyError, TypeError):
+        told = json.loads(body)
+        if "batch" in told:
+            return _Message(message_id, group, batch=BatchWork.parse(told["batch"]))
+        value = told["document_id"]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return value if isinstance(value, str) and value else None
+    return _Message(message_id, group, value) if isinstance(value, str) and value else None
 
 
 def _group(message: _Message) -> str:
