@@ -7,13 +7,13 @@ Each has a real adapter and a fake in `adapters/memory.py`; one contract suite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from chalicelib.domain.batches import Batch, BatchRef, BatchWork, Progress
+from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchWork, Progress
 from chalicelib.domain.directory import Agency, DocumentType, Paper
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
 from chalicelib.domain.errors import FieldFault
@@ -308,6 +308,32 @@ class BatchFiles(Protocol):
         """A short-lived HTTPS link to a kept file."""
 
 
+class BatchReader(Protocol):
+    """Makes lines of an uploaded file."""
+
+    def read(
+        self,
+        open_at: Callable[[int], Iterator[bytes]],
+        file: BatchFile,
+        place: Mapping[str, Any] | None,
+        *,
+        content_schema: Mapping[str, Any],
+    ) -> Iterator[tuple[ReadLine, Mapping[str, Any]]]:
+        """The lines from `place` on (None: from the beginning), each with the place after it;
+        `open_at` gives the file's bytes from an offset on. Memory does not grow with the file.
+        Cells of a CSV file become what `content_schema` says. Raises InvalidRequestError if the
+        file cannot be read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A line of the file (1-based) and the body it makes; None with why it makes none."""
+
+    number: int
+    body: Mapping[str, Any] | None
+    faults: tuple[FieldFault, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
     """A file as it lies there; `etag` changes with its bytes."""
@@ -560,6 +586,17 @@ class Archive(Protocol):
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever. What is known of the seal lies with
         the bytes, so that a repeat is told of the seal that won, not of its own."""
+
+    def put_pieces_once(
+        self,
+        key: str,
+        pieces: Iterable[bytes],
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str,
+    ) -> ArchivedFile:
+        """`put_once` for a file that comes in pieces and need not fit into memory."""
 
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""

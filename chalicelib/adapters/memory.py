@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -493,6 +493,17 @@ class MemoryArchive:
                     proof_until=proof_until.astimezone(UTC) if proof_until else None,
                 )
             return self._described[key]
+
+    def put_pieces_once(
+        self,
+        key: str,
+        pieces: Iterable[bytes],
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str,
+    ) -> ArchivedFile:
+        return self.put_once(key, b"".join(pieces), retain_until, mode, media_type=media_type)
 
     def find(self, key: str) -> ArchivedFile | None:
         with self._lock:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from chalicelib.domain.base32 import base32
 from chalicelib.domain.documents import (
+    ArchivedFile,
     BatchLine,
     Change,
     Classification,
@@ -133,21 +134,25 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFormat:
+class BatchFile:
     """How the file is to be read: `jsonl`, or `csv` with a mapping from column to a JSON
-    Pointer into a line's body."""
+    Pointer into a line's body. `encoding` and `delimiter` are found out where nobody said."""
 
-    name: str
+    format: str
     mapping: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """How far the check is. `place` says where in the file it goes on (None: at its beginning)."""
+    """How far the check is. `place` says where in the file it goes on (None: at its beginning);
+    `retention_years` is the longest of any valid line."""
 
     lines: int = 0
     invalid: int = 0
     segments: tuple[Segment, ...] = ()
+    retention_years: int = 0
     place: Mapping[str, Any] | None = None
     complete: bool = False
 
@@ -164,7 +169,8 @@ class Batch:
     `secret` (32 random bytes) is what its documents' ids, salts and codes are derived from.
     `etag` pins the uploaded file. `hold` is the register's, once the batch has it, and
     `letter_prefix` the agency's at that time; `numbered` documents have the numbers from
-    `hold.after + 1` on. `due_at` says when `sweep` looks at it
+    `hold.after + 1` on. `dispatched` once every chunk has its message; `seen` is how many were
+    finished, and `looks` how often nothing had moved, when somebody looked last. `due_at` says when `sweep` looks at it
     (None: nobody has to).
     """
 
@@ -175,7 +181,7 @@ class Batch:
     document_type: str
     type_version: int
     book: Book
-    file: FileFormat
+    file: BatchFile
     on_error: OnError
     start: Start
     defaults: Mapping[str, Any]
@@ -194,8 +200,9 @@ class Batch:
     paused: bool = False
     cancelled_by: str | None = None
     reason: Reason | None = None
-    manifest: Mapping[str, Any] | None = None
+    manifest: ArchivedFile | None = None
     due_at: datetime | None = None
+    seen: int = 0
     looks: int = 0
 
     @property
@@ -222,6 +229,13 @@ class Batch:
     @property
     def first_number(self) -> int | None:
         return self.hold.after + 1 if self.hold is not None and self.numbered else None
+
+    @property
+    def stands(self) -> str:
+        """Its state in one word, as people are told: also that it pauses or is being cancelled."""
+        if self.cancelled_by and not self.state.ended:
+            return "cancelling"
+        return "paused" if self.paused else self.state.value
 
     def entered_at(self, state: BatchState) -> datetime | None:
         """When it came into `state`, if it ever did."""

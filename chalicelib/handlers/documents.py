@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Resource
+from chalicelib.bootstrap import House
+from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
@@ -84,7 +85,7 @@ _MAX_KEY_LENGTH = 255
 )
 def submit_document(call: Call) -> Response:
     raw = call.json_object()
-    claim = _claim(call, raw)
+    claim = idempotency_claim(call, raw)
     # A repeat is answered before anything else is looked at: the world may have moved on.
     made = claim and repeat(
         claim, documents=call.house.documents, number_queue=call.house.number_queue
@@ -198,7 +199,17 @@ def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:
     )
 
 
-def _known(call: Call) -> Known:
+class Submitter(Protocol):
+    """For whom a document is submitted, and in which house: a request, or a batch."""
+
+    @property
+    def house(self) -> House: ...
+
+    @property
+    def caller(self) -> Actor: ...
+
+
+def _known(call: Submitter) -> Known:
     return Known(
         document_type=call.house.types.get,
         agency=call.house.directory.agency,
@@ -207,7 +218,15 @@ def _known(call: Call) -> Known:
     )
 
 
-def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None) -> Submission:
+def submission_of(by: Submitter, raw: dict[str, Any]) -> Submission:
+    """What a body asks for that came another way; validated as POST /v1/documents does. Raises
+    InvalidRequestError."""
+    return _submission(by, parse(SubmitDocument, raw, _known(by)), None)
+
+
+def _submission(
+    call: Submitter, body: SubmitDocument, claim: IdempotencyClaim | None
+) -> Submission:
     kind = call.house.types.get(body.document_type)
     if kind is None:
         raise NotFoundError
@@ -246,7 +265,7 @@ def _demand_numberable(submission: Submission) -> None:
             )
 
 
-def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
+def _wish(call: Submitter, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
     """A wished-for number is looked up at once, so that who asks learns at once; `number`
     looks again, because until then somebody else may use it."""
     for field, wished, way in (
@@ -264,7 +283,7 @@ def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | 
     return None
 
 
-def _claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:
+def idempotency_claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:
     key = call.request.headers.get("idempotency-key")
     if key is None:
         return None

@@ -38,6 +38,7 @@ from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
 from chalicelib.services.check_file import check_file
+from tests.support.batch_files import JsonLines
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
 _EVENTS = Path(__file__).parent.parent.parent / "events"
@@ -148,6 +149,7 @@ class Fakes:
             ids=CountingIds(),
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
+            batch_reader=JsonLines(),
             register_printer=self.printer,
         )
         return house

@@ -31,6 +31,7 @@ FUNCTIONS = (
     "number",
     "seal",
     "deliver",
+    "batch",
     "sweep",
     "preview",
     "verify",

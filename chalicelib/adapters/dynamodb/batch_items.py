@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pynamodb.attributes import (
@@ -18,16 +19,17 @@ from pynamodb.models import Model
 from chalicelib.adapters.dynamodb.items import to_instant, to_text
 from chalicelib.domain.batches import (
     Batch,
+    BatchFile,
     BatchRef,
     BatchState,
     Checked,
-    FileFormat,
     OnError,
     Segment,
     Start,
 )
-from chalicelib.domain.documents import Reason
+from chalicelib.domain.documents import ArchivedFile, Reason
 from chalicelib.domain.registers import Book, Hold
+from chalicelib.domain.retention import LockMode
 
 _UNBOUND = "unbound"
 
@@ -154,7 +156,7 @@ def _body(batch: Batch) -> dict[str, Any]:
         "document_type": batch.document_type,
         "type_version": batch.type_version,
         "book": batch.book.name,
-        "file": {"name": batch.file.name, "mapping": dict(batch.file.mapping)},
+        "file": asdict(batch.file),
         "on_error": batch.on_error.value,
         "start": batch.start.value,
         "defaults": dict(batch.defaults),
@@ -166,6 +168,7 @@ def _body(batch: Batch) -> dict[str, Any]:
             "lines": checked.lines,
             "invalid": checked.invalid,
             "segments": [[s.valid, s.sha256] for s in checked.segments],
+            "retention_years": checked.retention_years,
             "place": checked.place,
             "complete": checked.complete,
         },
@@ -179,7 +182,8 @@ def _body(batch: Batch) -> dict[str, Any]:
         "paused": batch.paused,
         "cancelled_by": batch.cancelled_by,
         "reason": [reason.code, reason.detail, reason.detail_th] if reason else None,
-        "manifest": batch.manifest,
+        "manifest": _file_body(batch.manifest) if batch.manifest else None,
+        "seen": batch.seen,
         "looks": batch.looks,
     }
 
@@ -201,7 +205,7 @@ def _fields(body: Mapping[str, Any], agency_id: str) -> dict[str, Any]:
             "dispatched",
             "paused",
             "cancelled_by",
-            "manifest",
+            "seen",
             "looks",
         )
     }
@@ -209,7 +213,7 @@ def _fields(body: Mapping[str, Any], agency_id: str) -> dict[str, Any]:
         **as_it_is,
         "created_at": to_instant(body["created_at"]),
         "book": Book(agency_id, body["book"]),
-        "file": FileFormat(**body["file"]),
+        "file": BatchFile(**body["file"]),
         "on_error": OnError(body["on_error"]),
         "start": Start(body["start"]),
         "state": BatchState(body["state"]),
@@ -218,13 +222,36 @@ def _fields(body: Mapping[str, Any], agency_id: str) -> dict[str, Any]:
             lines=checked["lines"],
             invalid=checked["invalid"],
             segments=tuple(Segment(*segment) for segment in checked["segments"]),
+            retention_years=checked["retention_years"],
             place=checked["place"],
             complete=checked["complete"],
         ),
         "hold": _hold(body["hold"]),
         "reason": Reason(*body["reason"]) if body["reason"] else None,
+        "manifest": _file(body["manifest"]) if body["manifest"] else None,
     }
 
 
 def _hold(kept: Mapping[str, Any] | None) -> Hold | None:
     return None if kept is None else Hold(kept["batch"], kept["after"], to_instant(kept["at"]))
+
+
+def _file_body(file: ArchivedFile) -> dict[str, Any]:
+    return {
+        "key": file.key,
+        "version_id": file.version_id,
+        "sha256": file.sha256,
+        "size": file.size,
+        "lock_mode": file.lock_mode.value,
+        "retain_until": to_text(file.retain_until),
+    }
+
+
+def _file(kept: Mapping[str, Any]) -> ArchivedFile:
+    return ArchivedFile(
+        **{
+            **kept,
+            "lock_mode": LockMode(kept["lock_mode"]),
+            "retain_until": to_instant(kept["retain_until"]),
+        }
+    )
