@@ -28,6 +28,9 @@ MONTHS = 12
 _FULL_CORE_MB = 1769
 """Memory at which Lambda gives one whole core; below, a share of it."""
 
+_MEASURED = ("cpu.", "wall.", "calls.", "logs.bytes", "stored.", "timestamp")
+"""Units that have no price of their own; others follow from them."""
+
 PARTS: Mapping[str, str] = {
     "gateway": "API Gateway",
     "lambda": "Lambda",
@@ -102,11 +105,12 @@ def cost(
     at_once: int,
 ) -> Cost:
     """What a document costs that used `uses` (fields of `metering.Use`, and `amount`) and left
-    `stored` bytes in DynamoDB. `at_once` documents of `seal` wait at the same time."""
+    `stored` bytes in DynamoDB (by table, and by table/index). `at_once` documents of `seal` wait
+    at the same time. Raises KeyError for a unit without price."""
     uses = list(uses)
     issuing: Counter[str] = Counter()
     for use in uses:
-        if use["unit"] in prices.usd:
+        if not use["unit"].startswith(_MEASURED):
             _add(issuing, use["unit"], prices.baht(use["unit"], use["amount"]))
     _add(issuing, "lambda", prices.baht("lambda.gb_second", gb_seconds(uses, prices, at_once)))
     # Each recipient reads its message and deletes it, from a queue that we pay for.
@@ -118,10 +122,12 @@ def cost(
     months = retention_years * MONTHS
     archived = _sum(uses, "stored.s3.bytes")
     in_tables = sum(stored.values())
+    # Backups hold the tables; their indexes are made anew.
+    backed_up = sum(size for where, size in stored.items() if "/" not in where)
     small = prices.raw["assumed"]["logs_compressed_to"]
     keeping = {
         "DynamoDB": prices.baht("dynamodb.gb_month", in_tables / GB * months),
-        "its backup": prices.baht("dynamodb.backup_gb_month", in_tables / GB * months),
+        "its backup": prices.baht("dynamodb.backup_gb_month", backed_up / GB * months),
         "S3": prices.baht("s3.gb_month", archived / GB * months),
         "Logs": prices.baht("logs.gb_month", logged * small / GB * 400 / 30),
     }
