@@ -39,6 +39,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.registers import Numbering
+from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.type_rules import submission_faults
@@ -113,6 +114,15 @@ class SubmitDocument(_Strict):
     )
     insert_after: NumberOfBook | None = Field(
         default=None, description="Insert a number (เลขแทรก) under this one: 12/1."
+    )
+    retention_years: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_RETENTION_YEARS,
+        description="Keep the sealed file longer than its type demands: whole calendar years after "
+        "the year of issue, never fewer than the type's. It cannot be taken back: the file lies "
+        "under Object Lock.",
+        examples=[15],
     )
     dry_run: bool = Field(
         default=False,
@@ -374,6 +384,7 @@ class DocumentView(AcceptedDocument):
     urgency: Urgency
     valid_from: date | None
     valid_until: date | None
+    retention_years: int
     submitted_at: datetime
     history: list[ChangeView]
     number: int | None
@@ -405,6 +416,7 @@ class DocumentView(AcceptedDocument):
             urgency=document.urgency,
             valid_from=document.valid_from,
             valid_until=document.valid_until,
+            retention_years=document.retention_years,
             submitted_at=document.submitted_at,
             history=[ChangeView(state=c.state, at=c.at) for c in document.history],
             number=numbering.number if numbering else None,
