@@ -96,15 +96,14 @@ def test_the_file_is_a_short_lived_link(api: Api, licence: dict[str, Any]) -> No
     assert api.call(*route, path={"document_id": document_id}, authorizer=DBD).status == 303
 
 
-def test_a_file_may_be_kept_longer_than_its_type_demands(
-    api: Api, licence: dict[str, Any]
-) -> None:
+def test_a_file_may_be_kept_longer_than_its_type_demands(api: Api, licence: dict[str, Any]) -> None:
     """A26, issue 5 item 7: the asked-for years are what Object Lock gets; the type's if none are
     asked for."""
     for asked, kept in (({}, 10), ({"retention_years": 10}, 10), ({"retention_years": 15}, 15)):
         document_id = _issued(api, {**licence, **asked})
         document = api.fakes.ledger.get(document_id)
-        assert document is not None and document.file is not None
+        assert document is not None
+        assert document.file is not None
         assert document.file.retain_until.year == NOON.year + kept
         shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id})
         assert shown.json["retention_years"] == kept
