@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.handlers import (
     audits,
     authorizer,
+    batches,
     catalogue,
     closing,
     documents,
@@ -25,6 +26,7 @@ app.api.binary_types.append(registers.PDF)  # the gateway hands it on as bytes
 for room in (
     authorizer,
     documents,
+    batches,
     catalogue,
     verification,
     registers,

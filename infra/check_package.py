@@ -59,6 +59,14 @@ _FIRST_USE = {
         "chalicelib.adapters.seal_credentials",
         "chalicelib.adapters.xades",
     ),
+    "Number": ("chalicelib.adapters.dynamodb.batches", "chalicelib.adapters.batch_storage"),
+    "Batch": (
+        "chalicelib.adapters.batch_reading",
+        "chalicelib.adapters.batch_storage",
+        "chalicelib.adapters.dynamodb.batches",
+        "chalicelib.adapters.jsonschema",
+        "chalicelib.adapters.s3",
+    ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
     "Verify": ("chalicelib.adapters.pades_validation", "chalicelib.adapters.uploads"),
     API: (

@@ -36,5 +36,5 @@ def _check_line(house: House, batch: Batch, body: Mapping[str, Any]) -> Document
         roles=frozenset(),
         scopes=frozenset(),
     )
-    submission = submission_of(_ForBatch(house, caller), dict(body))
+    submission = submission_of(_ForBatch(house, caller), dict(body), batch.type_version)
     return accept(submission, clock=house.clock, ids=house.ids)

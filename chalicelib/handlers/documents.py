@@ -92,7 +92,7 @@ def submit_document(call: Call) -> Response:
     )
     if made:
         return _accepted(call, made)
-    body = parse(SubmitDocument, raw, _known(call))
+    body = parse(SubmitDocument, raw, known_to(call))
     submission = _submission(call, body, claim)
     _demand_numberable(submission)
     if body.dry_run:
@@ -209,25 +209,29 @@ class Submitter(Protocol):
     def caller(self) -> Actor: ...
 
 
-def _known(call: Submitter) -> Known:
+def known_to(call: Submitter, version: int | None = None) -> Known:
+    """What the edge looks things up in; of types the newest, or one version."""
     return Known(
-        document_type=call.house.types.get,
+        document_type=lambda name: call.house.types.get(name, version),
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
         today=in_bangkok(call.house.clock()).date(),
     )
 
 
-def submission_of(by: Submitter, raw: dict[str, Any]) -> Submission:
-    """What a body asks for that came another way; validated as POST /v1/documents does. Raises
-    InvalidRequestError."""
-    return _submission(by, parse(SubmitDocument, raw, _known(by)), None)
+def submission_of(by: Submitter, raw: dict[str, Any], version: int) -> Submission:
+    """What a body asks for that came another way, under one version of its type; validated as
+    POST /v1/documents does. Raises InvalidRequestError."""
+    return _submission(by, parse(SubmitDocument, raw, known_to(by, version)), None, version)
 
 
 def _submission(
-    call: Submitter, body: SubmitDocument, claim: IdempotencyClaim | None
+    call: Submitter,
+    body: SubmitDocument,
+    claim: IdempotencyClaim | None,
+    version: int | None = None,
 ) -> Submission:
-    kind = call.house.types.get(body.document_type)
+    kind = call.house.types.get(body.document_type, version)
     if kind is None:
         raise NotFoundError
     return Submission(

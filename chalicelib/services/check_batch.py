@@ -93,7 +93,7 @@ def check(
     if batch.etag is None:
         raise ValueError("a batch without file cannot be checked")
     etag, ref = batch.etag, batch.ref
-    seen = _seen(batch, room.files)
+    checker = _Checker(batch, kind, _seen(batch, room.files), room)
     lines = room.reader.read(
         lambda start: room.files.read(ref, etag, start),
         batch.file,
@@ -104,7 +104,7 @@ def check(
     for line, place in lines:
         if batch.checked.lines + piece.lines >= MOST_LINES:
             raise InvalidRequestError([_TOO_MANY])
-        _take(line, batch, kind, piece, seen, room)
+        checker.take(line, piece)
         if piece.full:
             batch = _save(batch, piece, place, room)
             piece = _Piece()
@@ -124,28 +124,32 @@ def check(
 # -- one line --------------------------------------------------------------------
 
 
-def _take(
-    line: ReadLine,
-    batch: Batch,
-    kind: DocumentType,
-    piece: _Piece,
-    seen: dict[bytes, int],
-    room: CheckRoom,
-) -> None:
-    piece.lines += 1
-    try:
-        document = _document(line, batch, room)
-        digest = business_digest(kind, document.content, batch.secret)
-        _demand_first(digest, line.number, seen)
-    except InvalidRequestError as error:
-        piece.invalid += 1
-        piece.faults += [(line.number, fault) for fault in error.faults[:_MOST_FAULTS]]
-        return
-    if digest is not None:
-        seen[digest] = line.number
-        piece.keys.append((digest, line.number))
-    piece.valid.append(_checked_line(line.number, document, kind))
-    piece.size += document.weight
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """What lines are held against; `seen` are the business keys of those before, with their
+    lines."""
+
+    batch: Batch
+    kind: DocumentType
+    seen: dict[bytes, int]
+    room: CheckRoom
+
+    def take(self, line: ReadLine, piece: _Piece) -> None:
+        """Check one line, and put it into `piece` as valid or with what is wrong."""
+        piece.lines += 1
+        try:
+            document = _document(line, self.batch, self.room)
+            digest = business_digest(self.kind, document.content, self.batch.secret)
+            _demand_first(digest, line.number, self.seen)
+        except InvalidRequestError as error:
+            piece.invalid += 1
+            piece.faults += [(line.number, fault) for fault in error.faults[:_MOST_FAULTS]]
+            return
+        if digest is not None:
+            self.seen[digest] = line.number
+            piece.keys.append((digest, line.number))
+        piece.valid.append(_checked_line(line.number, document, self.kind))
+        piece.size += document.weight
 
 
 def _document(line: ReadLine, batch: Batch, room: CheckRoom) -> Document:

@@ -547,7 +547,7 @@ def test_a_batch_that_nobody_goes_on_with_ends() -> None:
 
 class _Picky(PlainRenderer):
     def render(self, request: RenderRequest) -> bytes:
-        if "ทดสอบ 7 จำกัด".encode() in request.attachment.data:
+        if "ทดสอบ 7 จำกัด".encode() in request.attachments[0].data:
             raise RenderError("The text does not fit.")
         return super().render(request)
 

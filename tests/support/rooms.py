@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chalicelib import bootstrap
+from chalicelib.adapters.batch_reading import FileReader
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.memory import (
     CountingIds,
@@ -38,7 +39,6 @@ from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
 from chalicelib.services.check_file import check_file
-from tests.support.batch_files import JsonLines
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
 _EVENTS = Path(__file__).parent.parent.parent / "events"
@@ -149,7 +149,7 @@ class Fakes:
             ids=CountingIds(),
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
-            batch_reader=JsonLines(),
+            batch_reader=FileReader(),
             register_printer=self.printer,
         )
         return house
