@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.memory import PlainRenderer
+from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.batches import (
     Batch,
     BatchFile,
@@ -19,6 +20,7 @@ from chalicelib.domain.batches import (
     OnError,
     Start,
 )
+from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import DocumentState
 from chalicelib.domain.errors import (
     BatchMovedError,
@@ -30,7 +32,9 @@ from chalicelib.domain.registers import Book, EntryState, NumberWish, Register, 
 from chalicelib.handlers import queues
 from chalicelib.ports import RenderRequest
 from chalicelib.services import batches as desk_of
+from chalicelib.services import check_batch
 from chalicelib.services.batches import BatchRequest
+from chalicelib.services.check_batch import REPORT
 from chalicelib.services.close import close_all
 from chalicelib.services.reserve import ReservationDesk, ReservationRequest, reserve
 from tests.fault.harness import QUEUES, Danger, Killed, World, _event, audit
@@ -277,6 +281,67 @@ def test_chunks_sealed_by_threads_die_together() -> None:
             world.step("batch_seal", Danger(kill_at=moment))
         world.run_to_rest()
         assert _wrong(world, ref) == []
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check remembers how far it is after seven lines; one case for each holder."""
+    monkeypatch.setattr(check_batch, "_SEGMENT_LINES", 7)
+    kinds, one_case = PackagedDocumentTypes(), {"business_key": ("/holder/name",)}
+
+    def get(_self: object, name: str, version: int | None = None) -> DocumentType | None:
+        kind = kinds._by_name.get(name)
+        return replace(kind, **one_case) if kind and version in {None, kind.version} else None  # type: ignore[arg-type]  # its own field
+
+    monkeypatch.setattr(PackagedDocumentTypes, "get", get)
+
+
+def _with_repeats() -> bytes:
+    """Line 20 says again what line 3 said, line 30 has no content."""
+    lines = _file(40, bad=(30,)).splitlines(keepends=True)
+    return b"".join([*lines[:19], lines[2], *lines[20:]])
+
+
+def _faults(world: World, ref: BatchRef) -> list[tuple[int, str]]:
+    rows = world.fakes.batch_files.files[ref, REPORT].splitlines()
+    return [(row["line"], row["code"]) for row in map(json.loads, rows)]
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_the_check_goes_on_from_segment_to_segment_wherever_it_dies() -> None:
+    """Issue 5 item 4, P8: a check of many segments dies at any call: each line is looked at,
+    a case repeated in another segment is told with both lines, the others are numbered."""
+    danger = Danger()
+    world = World()
+    _made(world, _with_repeats(), on_error=OnError.SKIP_INVALID)
+    world.step("batch", danger)
+    for moment in range(danger.moment):
+        world = World()
+        ref = _made(world, _with_repeats(), on_error=OnError.SKIP_INVALID)
+        with pytest.raises(Killed):
+            world.step("batch", Danger(kill_at=moment))
+        world.run_to_rest()
+        batch = _batch(world, ref)
+        what = danger.seen[moment]
+        assert (batch.checked.lines, batch.checked.invalid, batch.numbered) == (40, 2, 38), what
+        assert _faults(world, ref) == [(20, "duplicate_business_key"), (30, "missing")], what
+        assert batch.state is BatchState.DONE
+        assert audit(world.fakes, REGISTER) == []
+    kept = world.fakes.batch_files.files[ref, REPORT].decode()
+    assert "line 3:" in kept
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_check_that_is_short_of_time_goes_on_with_another_message() -> None:
+    """Issue 5 item 4: constant memory and bounded time: one segment at a time is enough."""
+    world = World()
+    ref = _made(world)
+    taken, world.fakes.batch_queue.messages[:] = world.fakes.batch_queue.messages[:1], []
+    with furnished(world.fakes.house()):
+        queues.batch(_event("batch", taken), CONTEXT)  # a context that is nearly over
+    assert _batch(world, ref).checked.lines == 7
+    world.run_to_rest()
+    assert _wrong(world, ref) == []
 
 
 # -- strangers ---------------------------------------------------------------
