@@ -49,8 +49,14 @@ def document(document_type: str) -> dict[str, Any]:
     return {"document_type": document_type, "content": convert(content), **envelope}
 
 
+def raw_letter(name: str) -> dict[str, Any]:
+    """A letter with the field names of the reference data."""
+    raw: dict[str, Any] = _read(f"letters/{name}.json")
+    return raw
+
+
 def letter(name: str) -> ReferenceLetter:
-    raw = _read(f"letters/{name}.json")
+    raw = raw_letter(name)
     salutation, _, addressee = raw["salutation"].partition(" ")
     content = {
         "subject": raw["subject"],
