@@ -17,7 +17,7 @@ from chalicelib.domain.errors import RenderError
 from chalicelib.domain.etax import etax_xml
 from chalicelib.domain.presentation import Relationship, attached_files
 from chalicelib.domain.registers import Numbering
-from tests.support.receipts import contents
+from tests.support.e_receipts import contents
 from tests.support.samples import AGENCIES, printable
 
 _found = PackagedDocumentTypes().get("e-receipt")
