@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import AttachmentKind
 from chalicelib.domain.documents import Classification, Document, Urgency
+from chalicelib.domain.errors import RenderError
 from chalicelib.domain.etax import etax_xml
 from chalicelib.domain.letter_numbers import LetterNumber
 from chalicelib.domain.thai import (
@@ -183,7 +184,10 @@ def attached_files(
     document: Document, agency: Agency, document_type: DocumentType, *, verify_url: str
 ) -> tuple[Attachment, ...]:
     """All that is attached to the PDF: the machine-readable content, which the digest and the
-    register speak of, and what the type adds (ขมธอ. 3-2560 for receipts and tax invoices)."""
+    register speak of, and what the type adds (ขมธอ. 3-2560 for receipts and tax invoices).
+
+    Raises RenderError if content that its type let pass cannot be put into that form.
+    """
     record = machine_readable(document, agency, verify_url=verify_url)
     if document_type.attachment is AttachmentKind.ETAX:
         return record, _etax(document, verify_url)
@@ -191,11 +195,19 @@ def attached_files(
 
 
 def _etax(document: Document, verify_url: str) -> Attachment:
+    try:
+        xml = etax_xml(document, verify_url=verify_url)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        # The cause quotes content, so it stays out.
+        raise RenderError(
+            "The content cannot be written as XML of ขมธอ. 3-2560.",
+            "ไม่สามารถแปลงเนื้อหาเป็น XML ตาม ขมธอ. 3-2560 ได้",
+        ) from None
     return Attachment(
         name="ETDA-invoice.xml",
         media_type="text/xml",
         relationship=Relationship.ALTERNATIVE,
-        data=etax_xml(document, verify_url=verify_url),
+        data=xml,
     )
 
 
