@@ -21,12 +21,12 @@ from chalicelib.domain.deliveries import (
     Why,
     happen,
 )
-from chalicelib.domain.delivery_events import HandedOver, NumberCorrected, Rejected
+from chalicelib.domain.delivery_events import HandedOver, NumberCorrected
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.errors import EvidenceSignatureError
 from chalicelib.domain.letter_marks import plain_number
 from chalicelib.domain.receipts import Receipt, Rejection
-from chalicelib.domain.statements import CLOCKS_DIFFER_SECONDS, StatementError, jws_digest
+from chalicelib.domain.statements import CLOCKS_DIFFER_SECONDS, StatementError
 
 _CLOCKS_DIFFER = timedelta(seconds=CLOCKS_DIFFER_SECONDS)
 
@@ -187,14 +187,7 @@ def judge_rejection(delivery: Delivery, jws: str, *, verify: Signed, now: dateti
     refusal = _not_about(delivery, rejection, signer, now)
     if refusal is not None:
         return Refused(refusal)
-    answer = Rejected(
-        at=now,
-        reason=rejection.code.reason,
-        arrival=rejection.arrival,
-        digest=jws_digest(jws),
-        suggested_agency=rejection.suggested_agency,
-    )
-    return _judged(rejection, happen(delivery, answer))
+    return _judged(rejection, happen(delivery, rejection.event(jws, now)))
 
 
 def _not_about(

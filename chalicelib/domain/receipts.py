@@ -16,7 +16,7 @@ from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId
-from chalicelib.domain.delivery_events import Arrival, ReceiptNote
+from chalicelib.domain.delivery_events import Arrival, ReceiptNote, Rejected
 from chalicelib.domain.delivery_evidence import read_arrival
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.letter_numbers import LetterPrefix
@@ -167,8 +167,9 @@ def make_receipt(
     receiver: str,
     agency_name: str,
 ) -> Receipt:
-    """The receipt for `delivery` with the number that it is about to get. It becomes true, and
-    may leave, only with the transaction that writes that number (P3)."""
+    """The receipt for `delivery` with the number that it is about to get, times to the
+    millisecond. It becomes true, and may leave, only with the transaction that writes that
+    number (P3)."""
     letter = delivery.letter
     return Receipt(
         delivery_id=delivery.id,
@@ -179,9 +180,7 @@ def make_receipt(
         year=year,
         number=number,
         printed=printed,
-        arrival=Arrival(
-            to_the_millisecond(arrival.entered_at), to_the_millisecond(arrival.counted_at)
-        ),
+        arrival=_as_told(arrival),
         registered_at=to_the_millisecond(registered_at),
         receiver=receiver,
         agency_name=agency_name,
@@ -263,6 +262,16 @@ class Rejection:
         if self.code is RejectionReason.OTHER and not self.note:
             raise ValueError("a reason that is no other one is said in words")
 
+    def event(self, jws: str, at: datetime) -> Rejected:
+        """What it does to its delivery, signed as `jws` and heard of at `at`."""
+        return Rejected(
+            at=at,
+            reason=self.code.reason,
+            arrival=self.arrival,
+            digest=jws_digest(jws),
+            suggested_agency=self.suggested_agency,
+        )
+
     def payload(self) -> bytes:
         """Canonical JSON, to be signed like a receipt."""
         return canonical_json(
@@ -301,6 +310,36 @@ class Rejection:
             )
         except ValueError as error:
             raise StatementError("suggested_agency" if suggested else "note") from error
+
+
+def make_rejection(
+    delivery: Delivery,
+    *,
+    arrival: Arrival,
+    rejected_at: datetime,
+    code: RejectionReason,
+    suggested_agency: str | None = None,
+    note: str | None = None,
+) -> Rejection:
+    """The rejection of `delivery`. Raises ValueError where reason, agency and note do not go
+    together."""
+    letter = delivery.letter
+    return Rejection(
+        delivery_id=delivery.id,
+        sender=letter.sender,
+        letter_number=letter.number,
+        letter_date=letter.dated,
+        file_digest=letter.file_digest,
+        arrival=_as_told(arrival),
+        rejected_at=to_the_millisecond(rejected_at),
+        code=code,
+        suggested_agency=suggested_agency,
+        note=note,
+    )
+
+
+def _as_told(arrival: Arrival) -> Arrival:
+    return Arrival(to_the_millisecond(arrival.entered_at), to_the_millisecond(arrival.counted_at))
 
 
 def _about(delivery_id: DeliveryId, said: Receipt | Rejection) -> dict[str, Any]:

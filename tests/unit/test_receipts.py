@@ -40,6 +40,7 @@ from chalicelib.domain.receipts import (
     Rejection,
     RejectionReason,
     make_receipt,
+    make_rejection,
     print_receive_number,
     receipt_text,
     receive_stamp,
@@ -48,7 +49,6 @@ from chalicelib.domain.statements import StatementError, jws_digest
 from tests.support.delivering import (
     BUSY,
     EVENTS,
-    LETTER,
     Signer,
     after,
     arrival,
@@ -82,12 +82,8 @@ RECEIPT = make_receipt(
     receiver="นางสาวรับ ตัวอย่าง",
     agency_name="สำนักงานพัฒนารัฐบาลดิจิทัล (องค์การมหาชน)",
 )
-REJECTION = Rejection(
-    delivery_id=LYING.id,
-    sender=LETTER.sender,
-    letter_number=LETTER.number,
-    letter_date=LETTER.dated,
-    file_digest=LETTER.file_digest,
+REJECTION = make_rejection(
+    LYING,
     arrival=arrival(),
     rejected_at=later(30),
     code=RejectionReason.MISDIRECTED,
