@@ -211,7 +211,7 @@ def _not_about(
 def _can_be(said: Receipt | Rejection, *, since: datetime, until: datetime) -> bool:
     """It came after it was sent, was answered after it came, and that is not still to be."""
     answered_at = said.registered_at if isinstance(said, Receipt) else said.rejected_at
-    entered, counted = said.arrival.entered_at, said.arrival.counted_at
+    entered, counted = said.received.entered_at, said.received.stands_at
     in_order = since <= entered <= answered_at + _CLOCKS_DIFFER
     return in_order and answered_at <= until and counted - entered <= _LONGEST_CLOSED
 
@@ -237,7 +237,7 @@ def _judge_correction(delivery: Delivery, receipt: Receipt, jws: str, now: datet
     standing = delivery.receipt
     if isinstance(result, Impossible) or standing is None:
         return Refused(Refusal.NOT_CORRECTING)
-    if (standing.digest, standing.arrival) != (receipt.corrects, receipt.arrival):
+    if (standing.digest, standing.received) != (receipt.corrects, receipt.received):
         return Refused(Refusal.NOT_CORRECTING)
     return Accepted(receipt, result)
 

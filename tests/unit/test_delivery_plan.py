@@ -38,8 +38,8 @@ from tests.support.delivering import (
     LETTER,
     SENT_AT,
     Signer,
-    arrival,
     later,
+    received,
 )
 
 TRA = Signer()
@@ -124,7 +124,7 @@ def register(table: Table, name: str, at: datetime) -> Writer:
         number = head + 1
         receipt = make_receipt(
             read,
-            arrival=read.arrival or arrival(),
+            received=read.received or received(),
             year=2020,
             number=number,
             printed=print_receive_number(2020, number, "สพร ๒๕๖๓"),
@@ -195,7 +195,7 @@ def test_one_outcome_one_number_whoever_writes_and_dies_when(seed: int) -> None:
     for number, ending in ENDINGS.items():
         name = _plan(table, number).delivery_id
         answers[name] = []
-        came = Consigned(at=later(21), arrival=arrival())
+        came = Consigned(at=later(21), received=received())
         writers = (
             partial(tell, table, name, came),
             partial(register, table, name, later(30)),
