@@ -8,7 +8,7 @@ other, so templates only place texts. Pure: same document, same output (P2).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -144,11 +144,18 @@ def present(
     }
 
 
-def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> Attachment:
+def machine_readable(
+    document: Document,
+    agency: Agency,
+    *,
+    verify_url: str,
+    credential_status: Sequence[Mapping[str, str]] = (),
+) -> Attachment:
     """Canonical JSON attached to the PDF as `content.json`: the text of record for
     machines, because text extracted from shaped Thai is imperfect (ขมธอ. 11-2560).
 
-    Times are UTC ISO 8601, dates and years CE, the number an integer.
+    Times are UTC ISO 8601, dates and years CE, the number an integer. `credential_status`
+    says where it can be looked up whether the document still stands.
     """
     numbering = document.numbering
     data = canonical_json(
@@ -172,6 +179,8 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
             "content": document.content,
             "content_digest": document.content_digest,
             "verify_url": verify_url,
+            "supersedes": document.supersedes,
+            "credential_status": list(credential_status),
         }
     )
     return Attachment(name="content.json", media_type="application/json", data=data)
