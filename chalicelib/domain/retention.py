@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from chalicelib.domain.thai import in_bangkok
 
+MAX_RETENTION_YEARS = 100
+"""The longest a request may ask for. A lock cannot be shortened, so a slip of the hand (1000 for
+10) would be paid for through the ages; what is historic goes to the National Archives."""
+
 
 class LockMode(StrEnum):
     """S3 Object Lock modes. Nobody, not even root, shortens COMPLIANCE."""

@@ -1,6 +1,6 @@
 """Rules of a document type about a whole submission: its envelope, and envelope against content.
 
-They are declared in `type.json` (`requires`, `recipients_within`), so that a new type needs
+They are declared in `type.json` (`requires`, `recipients_within`, `retention_years`), so that a new type needs
 no Python. What looks at content alone stands in the type's schema (`domain/content_rules.py`).
 """
 
@@ -28,6 +28,16 @@ def submission_faults(kind: DocumentType, body: Mapping[str, Any]) -> Iterator[F
             )
     if kind.recipients_within is not None:
         yield from _recipients_outside(kind.recipients_within, body)
+    years = body.get("retention_years")
+    if isinstance(years, int) and years < kind.retention_years:
+        yield FieldFault(
+            "/retention_years",
+            "retention_shortened",
+            f"Documents of this type are kept for {kind.retention_years} years; a longer time may be "
+            "asked for, a shorter one may not. Leave the field out to keep the type's.",
+            f"เอกสารประเภทนี้ต้องเก็บรักษาไว้ {kind.retention_years} ปี ขอเก็บนานกว่าได้แต่สั้นกว่าไม่ได้ "
+            "หากไม่ระบุ จะใช้ระยะเวลาของประเภทเอกสาร",
+        )
 
 
 def _recipients_outside(pointer: str, body: Mapping[str, Any]) -> Iterator[FieldFault]:

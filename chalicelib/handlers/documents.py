@@ -222,6 +222,7 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
         valid_until=_day(body.valid_until),
         classification=Classification(body.classification),
         urgency=Urgency(body.urgency),
+        retention_years=body.retention_years or kind.retention_years,
         wish=_wish(call, kind, body),
         per_recipient=body.numbers == "per_recipient",
         claim=claim,

@@ -37,7 +37,9 @@ from chalicelib.domain.errors import (
     UnknownDocumentTypeError,
 )
 from chalicelib.domain.evidence import verify_url
+from chalicelib.domain.office_settings import office_hours_data
 from chalicelib.domain.registers import Numbering
+from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import RulingKind, Standing
 from chalicelib.domain.thai import in_bangkok
@@ -119,6 +121,15 @@ class SubmitDocument(_Strict):
         default=None,
         description="Id of an issued document of your agency and of this type that the new one "
         "replaces in the moment it is issued. Needs the scope `documents:supersede`.",
+    )
+    retention_years: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_RETENTION_YEARS,
+        description="Keep the sealed file longer than its type demands: whole calendar years after "
+        "the year of issue, never fewer than the type's. It cannot be taken back: the file lies "
+        "under Object Lock.",
+        examples=[15],
     )
     dry_run: bool = Field(
         default=False,
@@ -391,6 +402,7 @@ class DocumentView(AcceptedDocument):
     urgency: Urgency
     valid_from: date | None
     valid_until: date | None
+    retention_years: int
     submitted_at: datetime
     history: list[ChangeView]
     number: int | None
@@ -424,6 +436,7 @@ class DocumentView(AcceptedDocument):
             urgency=document.urgency,
             valid_from=document.valid_from,
             valid_until=document.valid_until,
+            retention_years=document.retention_years,
             submitted_at=document.submitted_at,
             history=[ChangeView(state=c.state, at=c.at) for c in document.history],
             number=numbering.number if numbering else None,
@@ -514,11 +527,43 @@ class DocumentPage(_Answer):
     cursor: str | None = Field(description="Pass it on for the next page; null at the end.")
 
 
+class SpanView(_Answer):
+    opens: str = Field(examples=["08:30"])
+    closes: str = Field(description="The first minute that is closed.", examples=["16:30"])
+
+
+class ClosedDayView(_Answer):
+    date: str
+    name_th: str
+    name_en: str
+
+
+class WorkingDayView(_Answer):
+    date: str
+    hours: list[SpanView]
+
+
+class OfficeHoursView(_Answer):
+    week: dict[str, list[SpanView]] = Field(
+        description="Hours of each open weekday, `monday` to `sunday`, Asia/Bangkok."
+    )
+    closed_days: list[ClosedDayView] = Field(
+        description="Days off beside Thai public holidays, which are not listed here."
+    )
+    working_days: list[WorkingDayView] = Field(
+        description="Days with hours of their own, whatever week and holidays say."
+    )
+
+
 class AgencyView(_Answer):
     agency_id: str
     name_th: str
     name_en: str
     receives_events: bool
+    office_hours: OfficeHoursView = Field(
+        description="What enters outside them counts as received at the next working time "
+        "(Electronic Performance of Government Duties Act 2565, section 10)."
+    )
 
     @classmethod
     def of(cls, agency: Agency) -> Self:
@@ -527,6 +572,7 @@ class AgencyView(_Answer):
             name_th=agency.name_th,
             name_en=agency.name_en,
             receives_events=agency.inbox_url is not None,
+            office_hours=OfficeHoursView.model_validate(office_hours_data(agency.office)),
         )
 
 

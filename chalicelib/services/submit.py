@@ -34,6 +34,7 @@ class Submission:
     valid_until: date | None
     classification: Classification
     urgency: Urgency
+    retention_years: int
     wish: NumberWish | None
     per_recipient: bool
     claim: IdempotencyClaim | None
@@ -121,7 +122,7 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         urgency=submission.urgency,
         valid_from=submission.valid_from,
         valid_until=submission.valid_until,
-        retention_years=kind.retention_years,
+        retention_years=submission.retention_years,
         wish=submission.wish,
         verification_code=ids.verification_code(),
         submitted_at=now,

@@ -96,6 +96,19 @@ def test_the_file_is_a_short_lived_link(api: Api, licence: dict[str, Any]) -> No
     assert api.call(*route, path={"document_id": document_id}, authorizer=DBD).status == 303
 
 
+def test_a_file_may_be_kept_longer_than_its_type_demands(api: Api, licence: dict[str, Any]) -> None:
+    """A26, issue 5 item 7: the asked-for years are what Object Lock gets; the type's if none are
+    asked for."""
+    for asked, kept in (({}, 10), ({"retention_years": 10}, 10), ({"retention_years": 15}, 15)):
+        document_id = _issued(api, {**licence, **asked})
+        document = api.fakes.ledger.get(document_id)
+        assert document is not None
+        assert document.file is not None
+        assert document.file.retain_until.year == NOON.year + kept
+        shown = api.call("GET", "/v1/documents/{document_id}", path={"document_id": document_id})
+        assert shown.json["retention_years"] == kept
+
+
 def test_other_agencies_see_nothing(api: Api, licence: dict[str, Any]) -> None:
     """P6: another agency's document looks exactly like one that does not exist."""
     document_id = _issued(api, licence)
@@ -169,9 +182,16 @@ def test_an_unknown_code_has_a_page_too(api: Api) -> None:
 
 
 def test_the_catalogue_is_public(api: Api) -> None:
-    """api.md: agencies and types are public; the example of each type is accepted."""
+    """api.md: agencies and types are public; the example of each type is accepted. Office hours
+    are announced, because they decide when something counts as received (E2)."""
     agencies = api.call("GET", "/v1/agencies", authorizer={}).json["items"]
     assert {"diw", "dbd", "rd", "paper"} == {agency["agency_id"] for agency in agencies}
+    office_day = [{"opens": "08:30", "closes": "16:30"}]
+    assert agencies[0]["office_hours"] == {
+        "week": dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), office_day),
+        "closed_days": [],
+        "working_days": [],
+    }
     for kind in api.call("GET", "/v1/document-types", authorizer={}).json["items"]:
         detail = api.call("GET", "/v1/document-types/{name}", path={"name": kind["name"]}).json
         recipients = [] if detail["recipients_within"] else ["dbd"]
