@@ -43,6 +43,7 @@ class Settings:
     log_key_id: str
     preview_function: str
     verify_function: str
+    status_function: str
     uploads_bucket: str
     batches_bucket: str
     batch_queue_url: str
@@ -84,6 +85,7 @@ class Settings:
             log_key_id=reader.text("TRA_LOG_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
             verify_function=reader.text("TRA_VERIFY_FUNCTION"),
+            status_function=reader.text("TRA_STATUS_FUNCTION"),
             uploads_bucket=reader.text("TRA_UPLOADS_BUCKET"),
             batches_bucket=reader.text("TRA_BATCHES_BUCKET"),
             batch_queue_url=reader.text("TRA_BATCH_QUEUE_URL"),

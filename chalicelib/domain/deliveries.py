@@ -16,9 +16,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from chalicelib.domain.delivery_events import (
-    Arrival,
     ChannelKind,
     Consigned,
+    Counted,
     DeliveryEvent,
     GaveUp,
     HandedOver,
@@ -28,6 +28,7 @@ from chalicelib.domain.delivery_events import (
     NumberDisputed,
     Recalled,
     ReceiptNote,
+    Received,
     Rejected,
     Relayed,
     RelayRefused,
@@ -153,7 +154,8 @@ class Step:
 class Delivery:
     """One send of one issued letter to one agency.
 
-    `arrival` is fixed once and never changes (A20). `receipts`: the original, then its
+    `received` is fixed once and never changes (A20), but that the working time it counts as
+    may be found later. `receipts`: the original, then its
     corrections; the last one stands. `disputed`: the sender waits for a correction.
     `evidence_count` and `evidence_end` say how far the chain of signed evidence goes: how
     many, and what the next one must name as its predecessor (hex SHA-256; of the letter's
@@ -168,7 +170,7 @@ class Delivery:
     state: DeliveryState
     tries: int = 0
     reminders: int = 0
-    arrival: Arrival | None = None
+    received: Received | None = None
     receipts: tuple[ReceiptNote, ...] = ()
     disputed: bool = False
     reason: Reason | None = None
@@ -372,6 +374,8 @@ def happen(delivery: Delivery, event: DeliveryEvent) -> Result:
             result = _fall_short(delivery, event)
         case HandedOver() | Rejected() | NotHandedOver():
             result = _be_answered(delivery, event)
+        case Counted():
+            result = _be_counted(delivery, event)
         case Reminded():
             result = _be_reminded(delivery, event)
         case Recalled():
@@ -393,7 +397,7 @@ def _go_on(delivery: Delivery, event: Relayed | Consigned) -> Result:
     if isinstance(event, Consigned):
         return Moved(
             _stepped(
-                replace(delivery, arrival=event.arrival),
+                replace(delivery, received=event.received),
                 DeliveryState.CONSIGNED,
                 key_of(event),
                 event.at,
@@ -448,8 +452,8 @@ def _be_answered(delivery: Delivery, event: HandedOver | Rejected | NotHandedOve
     took it, and we died before we wrote so): then it proves the arrival as well."""
     if delivery.state.ended:
         return Impossible(delivery, _why_no_answer(delivery, event))
-    told = event.receipt.arrival if isinstance(event, HandedOver) else event.arrival
-    arrived = replace(delivery, arrival=delivery.arrival or told)
+    told = event.receipt.received if isinstance(event, HandedOver) else event.received
+    arrived = replace(delivery, received=delivery.received or told)
     implied = (EventName.CONTENT_CONSIGNMENT,) if delivery.state in _ON_THE_WAY else ()
     key = key_of(event)
     match event:
@@ -477,6 +481,19 @@ def _why_no_answer(delivery: Delivery, event: HandedOver | Rejected | NotHandedO
     if delivery.state is DeliveryState.REJECTED and isinstance(event, Rejected):
         return Why.OTHER_ANSWER
     return _WHY_ENDED[delivery.state]
+
+
+def _be_counted(delivery: Delivery, event: Counted) -> Result:
+    """However the delivery ended: when it came stays a question."""
+    if delivery.received is None:
+        return Impossible(delivery, Why.NOT_ARRIVED)
+    if delivery.received.counted_at is not None:
+        return AlreadySo(delivery)
+    entered = delivery.received.entered_at
+    if event.counted_at < entered:
+        return Impossible(delivery, Why.OUT_OF_TURN)
+    counted = replace(delivery, received=Received(entered, event.counted_at))
+    return Moved(_stepped(counted, delivery.state, key_of(event), event.at), ())
 
 
 def _be_reminded(delivery: Delivery, event: Reminded) -> Result:

@@ -152,7 +152,7 @@ def check_chain(
 
     `verify` gives the payload of a JWS that the service signed, or raises
     EvidenceSignatureError. `statements` are the receipts and rejections at hand (JWSs; what
-    they say is checked by `domain.receipts`). Raises nothing: whatever is handed in, the
+    they say was judged by `domain.receipt_judgement`). Raises nothing: whatever is handed in, the
     report names what is missing, doubled, out of order, forged, or somebody else's.
     """
     check = _Check(delivery_id, letter)

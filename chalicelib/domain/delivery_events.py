@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chalicelib.domain.documents import Reason
+from chalicelib.domain.office_hours import Arrival
 
 
 class ChannelKind(StrEnum):
@@ -31,16 +32,26 @@ class ChannelKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Received:
     """When the letter entered the recipient's system (A20), and the working time that counts
-    as: the same instant within office hours, the next working time outside them (E2)."""
+    as: the same instant within office hours, the next working time outside them (E2). None
+    where nobody knows yet, because the calendar of that year is still to come (ADR 40)."""
 
     entered_at: datetime
-    counted_at: datetime
+    counted_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.counted_at < self.entered_at:
+        if self.counted_at is not None and self.counted_at < self.entered_at:
             raise ValueError("a letter never counts as received before it came (E2)")
+
+    @classmethod
+    def of(cls, arrival: Arrival) -> Received:
+        return cls(arrival.entered, arrival.counted)
+
+    @property
+    def stands_at(self) -> datetime:
+        """The time received, as far as it is known."""
+        return self.counted_at or self.entered_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class ReceiptNote:
     year: int
     number: int
     printed: str
-    arrival: Arrival
+    received: Received
     digest: str
 
     @property
@@ -90,7 +101,15 @@ class Consigned:
     """The letter lies in the recipient's system."""
 
     at: datetime
-    arrival: Arrival
+    received: Received
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The working time that the arrival counts as was found, for it was not known then."""
+
+    at: datetime
+    counted_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +152,7 @@ class Rejected:
 
     at: datetime
     reason: Reason
-    arrival: Arrival
+    received: Received
     digest: str
     suggested_agency: str | None = None
 
@@ -144,7 +163,7 @@ class NotHandedOver:
 
     at: datetime
     reason: Reason
-    arrival: Arrival
+    received: Received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +195,7 @@ DeliveryEvent = (
     | TryFailed
     | RelayRefused
     | Consigned
+    | Counted
     | NotConsigned
     | GaveUp
     | Reminded
@@ -210,6 +230,7 @@ _KEYS: Mapping[type[DeliveryEvent], str] = {
     TryFailed: "try_failed",
     RelayRefused: "relay_refused",
     Consigned: "consigned",
+    Counted: "counted",
     NotConsigned: "not_consigned",
     GaveUp: "gave_up",
     Reminded: "reminded",

@@ -18,13 +18,14 @@ from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved
-from chalicelib.domain.delivery_events import Arrival, ReceiptNote
+from chalicelib.domain.delivery_events import ReceiptNote, Received
 from chalicelib.domain.erds import EventName
 from chalicelib.domain.statements import (
     Fields,
     StatementError,
     jws_digest,
     read_statement,
+    to_the_millisecond,
     write_digest,
     write_instant,
 )
@@ -40,7 +41,7 @@ _BY_RECIPIENT = frozenset(
         EventName.CORRECTED_ACCEPT_ID,
     }
 )
-_WITH_ARRIVAL = frozenset(
+_WITH_RECEIVED = frozenset(
     {
         EventName.CONTENT_CONSIGNMENT,
         EventName.CONTENT_HANDOVER,
@@ -75,7 +76,7 @@ _MOST_TEXT = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One event as signed. `seq` counts from 0; `previous` and `statement` are hex SHA-256.
-    `at`: when the service knew of it; `arrival`: when the letter came, which may be earlier.
+    `at`: when the service knew of it; `received`: when the letter came, which may be earlier.
     `by` is the agency that did it; None: the service."""
 
     issuer: str
@@ -88,7 +89,7 @@ class Evidence:
     file_digest: str
     at: datetime
     by: str | None = None
-    arrival: Arrival | None = None
+    received: Received | None = None
     receive_number: tuple[int, int, str] | None = None
     reason: str | None = None
     suggested_agency: str | None = None
@@ -120,7 +121,7 @@ class Evidence:
                 "recipient": self.delivery_id.recipient,
                 "at": write_instant(self.at),
                 "by": self.by,
-                "received": write_arrival(self.arrival),
+                "received": write_received(self.received) if self.received else None,
                 "receive_number": write_number(self.receive_number),
                 "reason": self.reason,
                 "suggested_agency": self.suggested_agency,
@@ -132,6 +133,7 @@ class Evidence:
     def read(cls, payload: bytes) -> Evidence:
         """Read what `payload` wrote. Raises StatementError for anything else."""
         fields = read_statement(payload, TYPE)
+        received = fields.object_or_none("received")
         evidence = cls(
             issuer=fields.text("iss", _MOST_TEXT),
             event=_event_name(fields),
@@ -143,7 +145,7 @@ class Evidence:
             file_digest=fields.digest("file_digest"),
             at=fields.instant("at"),
             by=fields.text_or_none("by", _MOST_TEXT),
-            arrival=read_arrival(fields.object_or_none("received")),
+            received=read_received(received) if received else None,
             receive_number=_read_number(fields.object_or_none("receive_number")),
             reason=fields.text_or_none("reason", _MOST_TEXT),
             suggested_agency=fields.text_or_none("suggested_agency", _MOST_TEXT),
@@ -156,13 +158,30 @@ class Evidence:
         return evidence
 
 
-def write_arrival(arrival: Arrival | None) -> dict[str, str] | None:
-    if arrival is None:
-        return None
+def as_told(received: Received) -> Received:
+    """To the millisecond, as a statement tells it: what is kept equals what was signed."""
+    counted = received.counted_at
+    return Received(
+        to_the_millisecond(received.entered_at), to_the_millisecond(counted) if counted else None
+    )
+
+
+def write_received(received: Received) -> dict[str, str | None]:
+    """Both times of E2 as statements spell them."""
+    counted = received.counted_at
     return {
-        "entered_at": write_instant(arrival.entered_at),
-        "counted_at": write_instant(arrival.counted_at),
+        "entered_at": write_instant(received.entered_at),
+        "counted_at": write_instant(counted) if counted else None,
     }
+
+
+def read_received(fields: Fields) -> Received:
+    """Raises StatementError, also where the second time lies before the first."""
+    entered, counted = fields.instant("entered_at"), fields.instant_or_none("counted_at")
+    try:
+        return Received(entered, counted)
+    except ValueError as error:
+        raise StatementError("received/counted_at") from error
 
 
 def write_number(number: tuple[int, int, str] | None) -> dict[str, Any] | None:
@@ -183,18 +202,6 @@ def _delivery_id(fields: Fields) -> DeliveryId:
         return DeliveryId.parse(fields.text("delivery_id", _MOST_TEXT))
     except ValueError as error:
         raise StatementError("delivery_id") from error
-
-
-def read_arrival(fields: Fields | None) -> Arrival | None:
-    """The two times of E2. Raises StatementError, also where the second lies before the first."""
-    if fields is None:
-        return None
-    try:
-        return Arrival(fields.instant("entered_at"), fields.instant("counted_at"))
-    except StatementError:
-        raise
-    except ValueError as error:
-        raise StatementError("received/counted_at") from error
 
 
 def _read_number(fields: Fields | None) -> tuple[int, int, str] | None:
@@ -237,7 +244,7 @@ def next_evidence(delivery: Delivery, event: EventName, *, issuer: str) -> Evide
         file_digest=delivery.letter.file_digest,
         at=delivery.changed_at,
         by=_by(delivery, event),
-        arrival=delivery.arrival if event in _WITH_ARRIVAL else None,
+        received=delivery.received if event in _WITH_RECEIVED else None,
         receive_number=number_of(delivery.receipt) if event in _WITH_NUMBER else None,
         reason=delivery.reason.code if delivery.reason and event in _WITH_REASON else None,
         suggested_agency=delivery.suggested_agency if rejected else None,

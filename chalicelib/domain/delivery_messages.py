@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.deliveries import Delivery
-from chalicelib.domain.delivery_evidence import number_of, write_arrival, write_number
+from chalicelib.domain.delivery_evidence import number_of, write_number, write_received
 from chalicelib.domain.statements import write_digest, write_instant
 
 DELIVERED = "tra.letter.delivered.v1"
@@ -61,7 +61,7 @@ def receipt_event(delivery: Delivery, receipt: str, evidence: str, *, public_url
         links=_links_for_sender(delivery, public_url),
         receipt=receipt,
         receive_number=write_number(number_of(delivery.receipt)),
-        received=write_arrival(delivery.receipt.arrival),
+        received=write_received(delivery.receipt.received),
     )
 
 

@@ -49,4 +49,4 @@ def received_before(letter: SentLetter, earlier: Iterable[Delivery]) -> Delivery
 
 
 def _came_at(delivery: Delivery) -> datetime:
-    return delivery.arrival.entered_at if delivery.arrival else delivery.planned_at
+    return delivery.received.entered_at if delivery.received else delivery.planned_at

@@ -21,12 +21,12 @@ from chalicelib.domain.deliveries import (
     Why,
     happen,
 )
-from chalicelib.domain.delivery_events import HandedOver, NumberCorrected, Rejected
+from chalicelib.domain.delivery_events import HandedOver, NumberCorrected
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.errors import EvidenceSignatureError
 from chalicelib.domain.letter_marks import plain_number
 from chalicelib.domain.receipts import Receipt, Rejection
-from chalicelib.domain.statements import CLOCKS_DIFFER_SECONDS, StatementError, jws_digest
+from chalicelib.domain.statements import CLOCKS_DIFFER_SECONDS, StatementError
 
 _CLOCKS_DIFFER = timedelta(seconds=CLOCKS_DIFFER_SECONDS)
 
@@ -187,14 +187,7 @@ def judge_rejection(delivery: Delivery, jws: str, *, verify: Signed, now: dateti
     refusal = _not_about(delivery, rejection, signer, now)
     if refusal is not None:
         return Refused(refusal)
-    answer = Rejected(
-        at=now,
-        reason=rejection.code.reason,
-        arrival=rejection.arrival,
-        digest=jws_digest(jws),
-        suggested_agency=rejection.suggested_agency,
-    )
-    return _judged(rejection, happen(delivery, answer))
+    return _judged(rejection, happen(delivery, rejection.event(jws, now)))
 
 
 def _not_about(
@@ -218,7 +211,7 @@ def _not_about(
 def _can_be(said: Receipt | Rejection, *, since: datetime, until: datetime) -> bool:
     """It came after it was sent, was answered after it came, and that is not still to be."""
     answered_at = said.registered_at if isinstance(said, Receipt) else said.rejected_at
-    entered, counted = said.arrival.entered_at, said.arrival.counted_at
+    entered, counted = said.received.entered_at, said.received.stands_at
     in_order = since <= entered <= answered_at + _CLOCKS_DIFFER
     return in_order and answered_at <= until and counted - entered <= _LONGEST_CLOSED
 
@@ -244,7 +237,7 @@ def _judge_correction(delivery: Delivery, receipt: Receipt, jws: str, now: datet
     standing = delivery.receipt
     if isinstance(result, Impossible) or standing is None:
         return Refused(Refusal.NOT_CORRECTING)
-    if (standing.digest, standing.arrival) != (receipt.corrects, receipt.arrival):
+    if (standing.digest, standing.received) != (receipt.corrects, receipt.received):
         return Refused(Refusal.NOT_CORRECTING)
     return Accepted(receipt, result)
 

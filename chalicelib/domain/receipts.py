@@ -16,8 +16,8 @@ from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId
-from chalicelib.domain.delivery_events import Arrival, ReceiptNote
-from chalicelib.domain.delivery_evidence import read_arrival
+from chalicelib.domain.delivery_events import ReceiptNote, Received, Rejected
+from chalicelib.domain.delivery_evidence import as_told, read_received, write_received
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.letter_numbers import LetterPrefix
 from chalicelib.domain.statements import (
@@ -84,7 +84,7 @@ class Receipt:
     """The recipient's statement that it has the letter and where it stands there (A1).
 
     The six fields: `letter_number`, `letter_date`, `printed` (with `year`, CE, and `number`),
-    `arrival` (time received, as it was and as it counts, E2), `receiver` (name), and the
+    `received` (time received, as it was and as it counts, E2), `receiver` (name), and the
     receiving agency (`agency_name`; its id is the delivery's recipient). `registered_at` is
     when it got its number. `corrects` (hex SHA-256 of a JWS): this replaces that receipt,
     whose number was wrong.
@@ -98,7 +98,7 @@ class Receipt:
     year: int
     number: int
     printed: str
-    arrival: Arrival
+    received: Received
     registered_at: datetime
     receiver: str
     agency_name: str
@@ -110,7 +110,7 @@ class Receipt:
 
     def note(self, jws: str) -> ReceiptNote:
         """What the delivery remembers of it, signed as `jws`."""
-        return ReceiptNote(self.year, self.number, self.printed, self.arrival, jws_digest(jws))
+        return ReceiptNote(self.year, self.number, self.printed, self.received, jws_digest(jws))
 
     def payload(self) -> bytes:
         """Canonical JSON, to be signed by the recipient, or for it by the service it uses."""
@@ -159,7 +159,7 @@ class Receipt:
 def make_receipt(
     delivery: Delivery,
     *,
-    arrival: Arrival,
+    received: Received,
     year: int,
     number: int,
     printed: str,
@@ -167,8 +167,9 @@ def make_receipt(
     receiver: str,
     agency_name: str,
 ) -> Receipt:
-    """The receipt for `delivery` with the number that it is about to get. It becomes true, and
-    may leave, only with the transaction that writes that number (P3)."""
+    """The receipt for `delivery` with the number that it is about to get, times to the
+    millisecond. It becomes true, and may leave, only with the transaction that writes that
+    number (P3)."""
     letter = delivery.letter
     return Receipt(
         delivery_id=delivery.id,
@@ -179,9 +180,7 @@ def make_receipt(
         year=year,
         number=number,
         printed=printed,
-        arrival=Arrival(
-            to_the_millisecond(arrival.entered_at), to_the_millisecond(arrival.counted_at)
-        ),
+        received=as_told(received),
         registered_at=to_the_millisecond(registered_at),
         receiver=receiver,
         agency_name=agency_name,
@@ -251,7 +250,7 @@ class Rejection:
     letter_number: str
     letter_date: date
     file_digest: str
-    arrival: Arrival
+    received: Received
     rejected_at: datetime
     code: RejectionReason
     suggested_agency: str | None = None
@@ -262,6 +261,16 @@ class Rejection:
             raise ValueError("another agency is suggested for a misdirected letter only")
         if self.code is RejectionReason.OTHER and not self.note:
             raise ValueError("a reason that is no other one is said in words")
+
+    def event(self, jws: str, at: datetime) -> Rejected:
+        """What it does to its delivery, signed as `jws` and heard of at `at`."""
+        return Rejected(
+            at=at,
+            reason=self.code.reason,
+            received=self.received,
+            digest=jws_digest(jws),
+            suggested_agency=self.suggested_agency,
+        )
 
     def payload(self) -> bytes:
         """Canonical JSON, to be signed like a receipt."""
@@ -303,6 +312,32 @@ class Rejection:
             raise StatementError("suggested_agency" if suggested else "note") from error
 
 
+def make_rejection(
+    delivery: Delivery,
+    *,
+    received: Received,
+    rejected_at: datetime,
+    code: RejectionReason,
+    suggested_agency: str | None = None,
+    note: str | None = None,
+) -> Rejection:
+    """The rejection of `delivery`. Raises ValueError where reason, agency and note do not go
+    together."""
+    letter = delivery.letter
+    return Rejection(
+        delivery_id=delivery.id,
+        sender=letter.sender,
+        letter_number=letter.number,
+        letter_date=letter.dated,
+        file_digest=letter.file_digest,
+        received=as_told(received),
+        rejected_at=to_the_millisecond(rejected_at),
+        code=code,
+        suggested_agency=suggested_agency,
+        note=note,
+    )
+
+
 def _about(delivery_id: DeliveryId, said: Receipt | Rejection) -> dict[str, Any]:
     """What both statements say of the delivery, in one spelling."""
     return {
@@ -312,10 +347,7 @@ def _about(delivery_id: DeliveryId, said: Receipt | Rejection) -> dict[str, Any]
         "letter_number": said.letter_number,
         "letter_date": said.letter_date.isoformat(),
         "file_digest": write_digest(said.file_digest),
-        "received": {
-            "entered_at": write_instant(said.arrival.entered_at),
-            "counted_at": write_instant(said.arrival.counted_at),
-        },
+        "received": write_received(said.received),
     }
 
 
@@ -324,16 +356,13 @@ def _read_about(fields: Fields) -> dict[str, Any]:
         delivery_id = DeliveryId.parse(fields.text("delivery_id", _MOST_NAME))
     except ValueError as error:
         raise StatementError("delivery_id") from error
-    arrival = read_arrival(fields.object("received"))
-    if arrival is None:
-        raise StatementError("received")
     return {
         "delivery_id": delivery_id,
         "sender": fields.text("sender", _MOST_NAME),
         "letter_number": fields.text("letter_number", _MOST_NUMBER),
         "letter_date": fields.day("letter_date"),
         "file_digest": fields.digest("file_digest"),
-        "arrival": arrival,
+        "received": read_received(fields.object("received")),
     }
 
 
@@ -355,10 +384,10 @@ class ReceiveStamp:
 def receive_stamp(receipt: Receipt) -> ReceiveStamp:
     """`เลขที่รับ สพร ร/ ๒๕๖๓/ ๑๕๗๗` `วันที่ ๕ มิถุนายน ๒๕๖๓` `เวลา ๑๓.๕๐ น.` `ผู้รับ …`.
 
-    Day and time are those the letter counts as received (E2). Where it entered at another
-    time, a line says so.
+    Day and time are those the letter counts as received (E2), if that is known. Where it
+    entered at another time, a line says so.
     """
-    counted = long_instant(receipt.arrival.counted_at)
+    counted = long_instant(receipt.received.stands_at)
     day, _, time = counted.partition(" เวลา ")
     lines = [
         f"เลขที่รับ {receipt.printed}",
@@ -366,7 +395,7 @@ def receive_stamp(receipt: Receipt) -> ReceiveStamp:
         f"เวลา {time}",
         f"ผู้รับ {receipt.receiver}",
     ]
-    entered = long_instant(receipt.arrival.entered_at)
+    entered = long_instant(receipt.received.entered_at)
     if entered != counted:
         lines.append(f"เข้าระบบเมื่อ {entered}")
     return ReceiveStamp(tuple(lines))
@@ -378,7 +407,7 @@ def receipt_text(receipt: Receipt) -> tuple[tuple[str, str], ...]:
         ("ที่", to_thai_digits(receipt.letter_number)),
         ("ลงวันที่", long_date(receipt.letter_date)),
         ("เลขทะเบียนรับ", to_thai_digits(receipt.printed)),
-        ("วันเวลาที่รับ", long_instant(receipt.arrival.counted_at)),
+        ("วันเวลาที่รับ", long_instant(receipt.received.stands_at)),
         ("ผู้รับ", receipt.receiver),
         ("ส่วนราชการผู้รับ", receipt.agency_name),
     )

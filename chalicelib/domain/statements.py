@@ -9,12 +9,14 @@ alone, so that an agency may add its own.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+
+from chalicelib.domain.errors import MalformedRequestError
+from chalicelib.domain.strict_json import json_object
 
 LARGEST = 16 * 1024
 """Bytes of a statement: ten times what an honest one needs."""
@@ -68,11 +70,9 @@ def read_statement(payload: bytes, kind: str) -> Fields:
     if len(payload) > LARGEST:
         raise StatementError("")
     try:
-        found = json.loads(payload.decode("utf-8"), object_pairs_hook=_no_name_twice)
-    except (ValueError, RecursionError) as error:
+        found = json_object(payload)
+    except MalformedRequestError as error:
         raise StatementError("") from error
-    if not isinstance(found, dict):
-        raise StatementError("")
     fields = Fields(found)
     if fields.text("type", 60) != kind:
         raise StatementError("type")
@@ -148,11 +148,3 @@ class Fields:
 
     def _wrong(self, name: str) -> StatementError:
         return StatementError(f"{self._within}{name}")
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two readers may believe two different ones of them (RFC 8259 section 4)."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
-    return members

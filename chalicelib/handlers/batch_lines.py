@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from chalicelib.bootstrap import House
-from chalicelib.domain.access import Actor
+from chalicelib.domain.access import Action, Actor
 from chalicelib.domain.batches import Batch
 from chalicelib.domain.documents import Document
+from chalicelib.domain.errors import ForbiddenError
 from chalicelib.handlers.documents import submission_of
 from chalicelib.services.advance_batch import BatchRoom
 from chalicelib.services.submit import accept
@@ -22,6 +23,14 @@ class _ForBatch:
 
     house: House
     caller: Actor
+
+    def demand(self, action: Action) -> None:
+        """What needs a permission of its own is not for lines: it was not asked for."""
+        raise ForbiddenError(
+            "scope_missing",
+            f"A line of a batch cannot do {action.value}.",
+            f"บรรทัดในชุดเอกสารทำ {action.value} ไม่ได้",
+        )
 
 
 def batch_room(house: House) -> BatchRoom:

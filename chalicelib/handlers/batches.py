@@ -34,7 +34,8 @@ from chalicelib.handlers.batch_models import (
     SubmitBatch,
     default_faults,
 )
-from chalicelib.handlers.documents import idempotency_claim, known_to
+from chalicelib.handlers.claims import claim_of
+from chalicelib.handlers.documents import demand_prefix, known_to
 from chalicelib.handlers.models import SubmitDocument, parse
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
@@ -69,13 +70,14 @@ _CHANGE_ERRORS: tuple[type[TraError], ...] = (NotFoundError, BatchMovedError, Un
 )
 def submit_batch(call: Call) -> Response:
     raw = call.json_object()
-    claim = idempotency_claim(call, raw)
+    claim = claim_of(call, raw)
     batch = call.house.batches.made_by(claim) if claim else None
     if batch is None:
         body = parse(SubmitBatch, raw, known_to(call))
         kind = call.house.types.get(body.document_type)
         if kind is None:
             raise NotFoundError
+        demand_prefix(call, kind)
         _demand_defaults(call, kind, body.defaults)
         request = desk_of.BatchRequest(
             agency_id=call.caller.agency_id,

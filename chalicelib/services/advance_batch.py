@@ -27,10 +27,10 @@ from chalicelib.domain.errors import (
     InvalidRequestError,
     UnavailableError,
 )
-from chalicelib.domain.registers import CIRCULAR, SEND
 from chalicelib.ports import Directory, DocumentTypes, WorkQueue
 from chalicelib.services.check_batch import CheckRoom, check, reason_of
 from chalicelib.services.end_batch import EndRoom, finish, void_rest
+from chalicelib.services.number import why_no_letter
 
 _TRIES = 6
 _ACTOR = "function:batch"
@@ -125,16 +125,13 @@ def _again(batch: Batch, room: BatchRoom) -> Batch:
 def _why_not(batch: Batch, room: BatchRoom) -> Reason | None:
     """Why a checked batch cannot be numbered."""
     checked = batch.checked
-    agency = room.directory.agency(batch.agency_id)
     if checked.lines == 0:
         return _EMPTY
     if checked.invalid and batch.on_error is OnError.ALL_OR_NOTHING:
         return _INVALID_LINES
     if checked.valid == 0:
         return _NO_VALID_LINE
-    if batch.book.name in {SEND, CIRCULAR} and (agency is None or agency.letter_prefix is None):
-        return _NO_LETTER_PREFIX
-    return None
+    return why_no_letter(batch.book, room.directory)
 
 
 def _refuse(batch: Batch, reason: Reason, room: BatchRoom) -> Batch:
@@ -234,9 +231,4 @@ _NO_VALID_LINE = Reason(
     "no_valid_line",
     "None of the lines is accepted. See the report.",
     "ไม่มีบรรทัดใดผ่านการตรวจ โปรดดูรายงาน",
-)
-_NO_LETTER_PREFIX = Reason(
-    "no_letter_prefix",
-    "The agency has no letter prefix (ที่) in the directory, so its letters cannot be numbered.",
-    "หน่วยงานยังไม่มีรหัสตัวพยัญชนะและเลขประจำของเจ้าของเรื่อง (ที่) จึงออกเลขหนังสือไม่ได้",
 )

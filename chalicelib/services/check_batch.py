@@ -39,8 +39,11 @@ _MOST_FAULTS = 10
 # The digest of a business key and its line.
 _KEY = struct.Struct(">16sI")
 
-NOT_IN_BATCH = frozenset({"use_reserved", "insert_after", "dated", "dry_run", "numbers"})
-"""Fields of a submission that say something of one document's number: a batch's are a block."""
+NOT_IN_BATCH = frozenset(
+    {"use_reserved", "insert_after", "dated", "dry_run", "numbers", "supersedes"}
+)
+"""Fields of a submission that say something of one document's number (a batch's are a block), or
+need a permission of their own."""
 
 CheckLine = Callable[[Batch, Mapping[str, Any]], Document]
 """Validates a body exactly as POST /v1/documents does, into the document it would accept.
@@ -173,8 +176,9 @@ def _envelope_faults(body: Mapping[str, Any], batch: Batch) -> Iterator[FieldFau
         yield FieldFault(
             f"/{name}",
             "not_in_batch",
-            "A line of a batch cannot say this: its number is the next one of the batch's block.",
-            "บรรทัดในชุดเอกสารระบุรายการนี้ไม่ได้ เลขของแต่ละบรรทัดเรียงต่อกันทั้งชุด",
+            "A line of a batch cannot say this: numbers follow each other, and nothing is replaced. "
+            "Submit such a document by itself.",
+            "บรรทัดในชุดเอกสารระบุรายการนี้ไม่ได้ เลขเรียงต่อกันทั้งชุดและแทนเอกสารเดิมไม่ได้ โปรดส่งเป็นเอกสารเดี่ยว",
         )
     if body.get("document_type", batch.document_type) != batch.document_type:
         yield FieldFault(

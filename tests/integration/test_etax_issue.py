@@ -184,3 +184,50 @@ def test_xml_that_cannot_be_sealed_ends_the_document(fakes: Fakes) -> None:
     assert document.state is DocumentState.VOID
     assert document.reason is not None
     assert document.reason.code == "xml_refused"
+
+
+def _put(pointer: str, value: Any) -> dict[str, Any]:
+    """The body with another value at a pointer into its content."""
+    body: dict[str, Any] = json.loads(json.dumps(BODY))
+    holder: Any = body["content"]
+    *way, last = pointer.split("/")[1:]
+    for step in way:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+    holder[int(last) if isinstance(holder, list) else last] = value
+    return body
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value", "code"),
+    [
+        ("/total_thb", "5000.01", "wrong_amount"),
+        ("/vat_thb", "130.85", "wrong_amount"),
+        ("/taxes/1/vat_thb", "130.83", "wrong_amount"),
+        ("/lines/1/amount_thb", "1869.17", "wrong_amount"),
+        ("/lines/0/amount_thb", "-3000.00", "wrong_pattern"),
+        ("/lines/0/quantity", "-1", "wrong_pattern"),
+        ("/lines/0/quantity", "0", "wrong_format"),
+        ("/lines/1/quantity", "2.5000000", "wrong_pattern"),
+        ("/lines/1/unit_price_thb", "747.6650000", "wrong_pattern"),
+        ("/lines/1/vat_rate", "10", "not_allowed"),
+        ("/paid_at", "2569-11-21T09:30:00+07:00", "wrong_format"),
+        ("/payee/tax_id", "0994000000007", "wrong_check_digit"),
+        ("/payer/tax_id", "0115500000001", "wrong_check_digit"),
+        ("/payer/branch", "0", "wrong_pattern"),
+        ("/payee/address/subdistrict_code", "109999", "unknown_code"),
+        ("/payer/address/country", "XX", "unknown_code"),
+        ("/payer/name", "บริษัท\u202e จำกัด", "wrong_pattern"),
+        ("/adjustment", {"original_thb": "1.00", "correct_thb": "1.00"}, "unknown_field"),
+    ],
+)
+def test_bad_receipts_store_nothing(api: Api, pointer: str, value: object, code: str) -> None:
+    """Bad input: each wrong figure, number, time and code is told at its field in both languages,
+    without its value, and nothing is stored (issue 5, item 3)."""
+    answer = api.submit(_put(pointer, value))
+    assert answer.status == 422, answer.text
+    told = {(fault["pointer"], fault["code"]) for fault in answer.json["errors"]}
+    assert (f"/content{pointer}", code) in told
+    assert not (isinstance(value, str) and len(value) > 4 and value in answer.text)
+    thai = api.submit(_put(pointer, value), accept_language="th")
+    assert thai.json["errors"] != answer.json["errors"]
+    assert api.fakes.number_queue.messages == []

@@ -17,7 +17,7 @@ from chalicelib.domain.etax import etax_xml
 from chalicelib.domain.places import COUNTRIES, subdistricts
 from chalicelib.domain.registers import Numbering
 from tests.support import etax, reference
-from tests.support.receipts import contents
+from tests.support.e_receipts import contents
 from tests.support.samples import printable
 
 pytestmark = etax.needs_standards

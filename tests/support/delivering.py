@@ -23,9 +23,9 @@ from chalicelib.domain.deliveries import (
     plan,
 )
 from chalicelib.domain.delivery_events import (
-    Arrival,
     ChannelKind,
     Consigned,
+    Counted,
     DeliveryEvent,
     GaveUp,
     HandedOver,
@@ -35,6 +35,7 @@ from chalicelib.domain.delivery_events import (
     NumberDisputed,
     Recalled,
     ReceiptNote,
+    Received,
     Rejected,
     Relayed,
     RelayRefused,
@@ -69,12 +70,12 @@ def begun(channel: ChannelKind = ChannelKind.QUEUE, **changes: Any) -> Moved:
     return plan(letter, "dga", channel, at=SENT_AT, budget=BUDGET)
 
 
-def arrival(minutes: float = 20) -> Arrival:
-    return Arrival(later(minutes), later(minutes))
+def received(minutes: float = 20) -> Received:
+    return Received(later(minutes), later(minutes))
 
 
 def note(number: int = 1577, minutes: float = 20) -> ReceiptNote:
-    return ReceiptNote(2020, number, f"ร/ 2563/ {number}", arrival(minutes), f"{number:064x}")
+    return ReceiptNote(2020, number, f"ร/ 2563/ {number}", received(minutes), f"{number:064x}")
 
 
 def after(delivery: Delivery, *events: DeliveryEvent) -> Delivery:
@@ -94,22 +95,25 @@ _REASONS = st.sampled_from([BUSY, replace(BUSY, code="misdirected")])
 
 
 @st.composite
-def _arrivals(draw: st.DrawFn) -> Arrival:
+def _received(draw: st.DrawFn) -> Received:
     entered = draw(_TIMES)
-    return Arrival(entered, entered + timedelta(minutes=draw(st.sampled_from([0, 900]))))
+    closed_for = draw(st.sampled_from([None, 0, 900]))
+    counted = None if closed_for is None else entered + timedelta(minutes=closed_for)
+    return Received(entered, counted)
 
 
 _NOTES = st.builds(
     lambda number, came: ReceiptNote(2020, number, f"ร/ 2563/ {number}", came, f"{number:064x}"),
     _NUMBERS,
-    _arrivals(),
+    _received(),
 )
 
 EVENTS: st.SearchStrategy[DeliveryEvent] = st.one_of(
     st.builds(Relayed, at=_TIMES),
     st.builds(TryFailed, at=_TIMES, no=st.integers(1, 4), reason=_REASONS),
     st.builds(RelayRefused, at=_TIMES, reason=_REASONS),
-    st.builds(Consigned, at=_TIMES, arrival=_arrivals()),
+    st.builds(Consigned, at=_TIMES, received=_received()),
+    st.builds(Counted, at=_TIMES, counted_at=_TIMES),
     st.builds(NotConsigned, at=_TIMES, reason=_REASONS),
     st.builds(GaveUp, at=_TIMES, reason=_REASONS),
     st.builds(Reminded, at=_TIMES, no=_NUMBERS),
@@ -118,11 +122,11 @@ EVENTS: st.SearchStrategy[DeliveryEvent] = st.one_of(
         Rejected,
         at=_TIMES,
         reason=_REASONS,
-        arrival=_arrivals(),
+        received=_received(),
         digest=st.just("d0" * 32),
         suggested_agency=st.none() | st.just("opm"),
     ),
-    st.builds(NotHandedOver, at=_TIMES, reason=_REASONS, arrival=_arrivals()),
+    st.builds(NotHandedOver, at=_TIMES, reason=_REASONS, received=_received()),
     st.builds(Recalled, at=_TIMES),
     st.builds(NumberDisputed, at=_TIMES, place=_NUMBERS.map(lambda n: f"2020/{n}")),
     st.builds(NumberCorrected, at=_TIMES, receipt=_NOTES),

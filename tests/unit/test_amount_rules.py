@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.amount_rules import grouped_sums, line_amount, sums, vat_totals
-from tests.support.receipts import contents
+from tests.support.e_receipts import contents
 
 LINE = {
     "amount": "amount_thb",

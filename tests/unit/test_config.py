@@ -21,6 +21,7 @@ GOOD = {
     "TRA_LOG_KEY_ID": "log",
     "TRA_PREVIEW_FUNCTION": "p",
     "TRA_VERIFY_FUNCTION": "v",
+    "TRA_STATUS_FUNCTION": "t",
     "TRA_UPLOADS_BUCKET": "u",
     "TRA_BATCHES_BUCKET": "batches",
     "TRA_BATCH_QUEUE_URL": "https://sqs/batch",

@@ -31,9 +31,9 @@ from chalicelib.domain.deliveries import (
     resend,
 )
 from chalicelib.domain.delivery_events import (
-    Arrival,
     ChannelKind,
     Consigned,
+    Counted,
     DeliveryEvent,
     GaveUp,
     HandedOver,
@@ -42,6 +42,7 @@ from chalicelib.domain.delivery_events import (
     NumberCorrected,
     NumberDisputed,
     Recalled,
+    Received,
     Rejected,
     Relayed,
     RelayRefused,
@@ -50,6 +51,7 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.documents import ArchivedFile
 from chalicelib.domain.erds import DeliveryState, EventName, follow, leads_to
+from chalicelib.domain.office_hours import Arrival
 from chalicelib.domain.registers import Book, Numbering
 from chalicelib.domain.retention import LockMode
 from tests.support.delivering import (
@@ -60,21 +62,21 @@ from tests.support.delivering import (
     LETTER,
     SENT_AT,
     after,
-    arrival,
     begun,
     later,
     note,
+    received,
 )
 from tests.support.samples import document
 
 PLANNED = begun().delivery
 
 relayed = Relayed(at=later(1))
-consigned = Consigned(at=later(21), arrival=arrival())
+consigned = Consigned(at=later(21), received=received())
 handed_over = HandedOver(at=later(30), receipt=note())
-rejected = Rejected(at=later(30), reason=BUSY, arrival=arrival(), digest="d0" * 32)
+rejected = Rejected(at=later(30), reason=BUSY, received=received(), digest="d0" * 32)
 not_consigned = NotConsigned(at=later(9), reason=BUSY)
-not_handed_over = NotHandedOver(at=later(30), reason=BUSY, arrival=arrival())
+not_handed_over = NotHandedOver(at=later(30), reason=BUSY, received=received())
 recalled = Recalled(at=later(25))
 gave_up = GaveUp(at=GIVE_UP_AT, reason=BUSY)
 
@@ -151,7 +153,7 @@ def test_only_an_issued_letter_is_sent() -> None:
 def test_a_letter_never_counts_as_received_before_it_came() -> None:
     """E2: outside office hours it counts later, never earlier."""
     with pytest.raises(ValueError, match="E2"):
-        Arrival(later(1), later(0))
+        Received(later(1), later(0))
 
 
 # -- the way of a delivery ---------------------------------------------------------------
@@ -159,17 +161,41 @@ def test_a_letter_never_counts_as_received_before_it_came() -> None:
 
 def test_a_hosted_agency_has_the_letter_at_once() -> None:
     """A20, E2: both times are fixed when it enters the inbox; the receipt ends it (A1)."""
-    came = Arrival(later(20), later(900))
-    moved = happen(PLANNED, Consigned(at=later(21), arrival=came))
+    came = Received(later(20), later(900))
+    moved = happen(PLANNED, Consigned(at=later(21), received=came))
     assert isinstance(moved, Moved)
     assert moved.events == (EventName.CONTENT_CONSIGNMENT,)
-    assert moved.delivery.arrival == came
+    assert moved.delivery.received == came
     ended = happen(moved.delivery, handed_over)
     assert isinstance(ended, Moved)
     assert ended.events == (EventName.CONTENT_HANDOVER,)
     assert ended.delivery.state is DeliveryState.HANDED_OVER
     assert ended.delivery.receipt == note()
-    assert ended.delivery.arrival == came, "the receipt tells its own time; ours stands (A20)"
+    assert ended.delivery.received == came, "the receipt tells its own time; ours stands (A20)"
+
+
+def test_the_working_time_may_be_found_later() -> None:
+    """E2, ADR 40: a letter that came in a year without calendar keeps the time it entered; what
+    that counts as is filled in once, whatever became of the delivery meanwhile."""
+    lying = after(PLANNED, Consigned(at=later(21), received=Received(later(20))))
+    assert lying.received is not None
+    assert lying.received.stands_at == later(20)
+    assert isinstance(happen(PLANNED, Counted(at=later(50), counted_at=later(60))), Impossible)
+    for delivery in (lying, after(lying, handed_over), after(lying, rejected)):
+        early = happen(delivery, Counted(at=later(50), counted_at=later(19)))
+        assert early == Impossible(delivery, Why.OUT_OF_TURN)
+        moved = happen(delivery, Counted(at=later(50), counted_at=later(60)))
+        assert isinstance(moved, Moved)
+        assert moved.events == ()
+        assert moved.delivery.received == Received(later(20), later(60))
+        assert moved.delivery.state is delivery.state
+        again = happen(moved.delivery, Counted(at=later(51), counted_at=later(99)))
+        assert again == AlreadySo(moved.delivery)
+
+
+def test_working_time_says_when_a_letter_was_received() -> None:
+    """E2: what the agency's calendar counts is what the delivery keeps."""
+    assert Received.of(Arrival(later(1), later(9))) == Received(later(1), later(9))
 
 
 def test_a_channel_that_cannot_say_yet_relays_first() -> None:
@@ -202,7 +228,7 @@ def test_an_answer_proves_the_arrival(
     moved = happen(STATES[before], answer)
     assert isinstance(moved, Moved)
     assert moved.events == (EventName.CONTENT_CONSIGNMENT, name)
-    assert moved.delivery.arrival == arrival()
+    assert moved.delivery.received == received()
     assert isinstance(happen(moved.delivery, consigned), AlreadySo | Impossible)
 
 
@@ -267,6 +293,7 @@ POSSIBLE: dict[type[DeliveryEvent], set[DeliveryState]] = {
     TryFailed: {DeliveryState.PLANNED},
     RelayRefused: {DeliveryState.PLANNED},
     Consigned: {DeliveryState.PLANNED, DeliveryState.RELAYED},
+    Counted: set(),  # only where it was not known at once
     NotConsigned: {DeliveryState.PLANNED, DeliveryState.RELAYED},
     GaveUp: {DeliveryState.PLANNED, DeliveryState.RELAYED},
     Reminded: {DeliveryState.CONSIGNED},
@@ -282,15 +309,16 @@ ANY_OTHER: Sequence[DeliveryEvent] = (
     Relayed(at=later(40)),
     _try(1),
     RelayRefused(at=later(40), reason=BUSY),
-    Consigned(at=later(40), arrival=arrival(39)),
+    Consigned(at=later(40), received=received(39)),
+    Counted(at=later(40), counted_at=later(60)),
     NotConsigned(at=later(40), reason=BUSY),
     gave_up,
     Reminded(at=later(40), no=1),
     HandedOver(at=later(40), receipt=note(99)),
     Rejected(
-        at=later(40), reason=replace(BUSY, code="illegible"), arrival=arrival(), digest="d1" * 32
+        at=later(40), reason=replace(BUSY, code="illegible"), received=received(), digest="d1" * 32
     ),
-    NotHandedOver(at=later(40), reason=BUSY, arrival=arrival()),
+    NotHandedOver(at=later(40), reason=BUSY, received=received()),
     Recalled(at=later(40)),
     NumberDisputed(at=later(40), place=note().place),
     NumberCorrected(at=later(40), receipt=note(99)),
@@ -347,7 +375,7 @@ def test_an_honest_run_ends_the_same_in_any_order(letter: Sequence[DeliveryEvent
         delivery = happen(delivery, event).delivery
     assert delivery.state is DeliveryState.HANDED_OVER
     assert delivery.receipts == (note(),)
-    assert delivery.arrival == arrival()
+    assert delivery.received == received()
 
 
 # -- wrong receive numbers -----------------------------------------------------------------
@@ -528,7 +556,7 @@ class Deliveries(RuleBasedStateMachine):
         self.delivery = PLANNED
         self.stale = PLANNED
         self.outcomes: list[DeliveryState] = []
-        self.arrivals: list[Arrival] = []
+        self.times_received: list[Received] = []
         self.receipts: list[Any] = []
 
     @rule(target=sent, event=EVENTS)
@@ -558,8 +586,11 @@ class Deliveries(RuleBasedStateMachine):
         assert now.history[:-1] == before.history
         if now.state.ended and not before.state.ended:
             self.outcomes.append(now.state)
-        if now.arrival != before.arrival and now.arrival is not None:
-            self.arrivals.append(now.arrival)
+        if now.received != before.received and now.received is not None:
+            self.times_received.append(now.received)
+            if before.received is not None:
+                assert now.received.entered_at == before.received.entered_at
+                assert before.received.counted_at is None
         self.receipts += now.receipts[len(before.receipts) :]
         self.delivery = now
 
@@ -570,8 +601,8 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def nothing_written_is_overwritten(self) -> None:
-        assert len(self.arrivals) <= 1
-        assert self.delivery.arrival == (self.arrivals[0] if self.arrivals else None)
+        assert len(self.times_received) <= 2, "entered, and counted later at most"
+        assert self.delivery.received == (self.times_received[-1] if self.times_received else None)
         assert list(self.delivery.receipts) == self.receipts
 
     @invariant()

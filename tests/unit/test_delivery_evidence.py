@@ -19,13 +19,13 @@ from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved, happen
 from chalicelib.domain.delivery_chain import ChainFault, ChainReport, check_chain
 from chalicelib.domain.delivery_events import (
-    Arrival,
     Consigned,
     DeliveryEvent,
     HandedOver,
     NumberCorrected,
     NumberDisputed,
     Recalled,
+    Received,
     Rejected,
     TryFailed,
 )
@@ -49,11 +49,11 @@ from tests.support.delivering import (
     SENT_AT,
     Signer,
     after,
-    arrival,
     begun,
     evidenced,
     later,
     note,
+    received,
 )
 
 TRA = Signer()
@@ -61,12 +61,12 @@ STRANGER = Signer()
 RECEIPT = "the.signed.receipt"
 RECEIPT_NOTE = replace(note(), digest=jws_digest(RECEIPT))
 
-consigned = Consigned(at=later(21), arrival=arrival())
+consigned = Consigned(at=later(21), received=received())
 handed_over = HandedOver(at=later(30), receipt=RECEIPT_NOTE)
 misdirected = Rejected(
     at=later(30),
     reason=Reason("misdirected", "The letter is for another agency.", "หนังสือส่งผิดหน่วยงาน"),
-    arrival=arrival(),
+    received=received(),
     digest="d0" * 32,
     suggested_agency="opm",
 )
@@ -194,7 +194,7 @@ def _evidence(draw: st.DrawFn) -> Evidence:
         file_digest=draw(digests),
         at=at,
         by=draw(st.none() | names),
-        arrival=draw(st.none() | st.just(Arrival(at, at + timedelta(hours=9)))),
+        received=draw(st.none() | st.just(Received(at, at + timedelta(hours=9)))),
         receive_number=draw(
             st.none() | st.tuples(st.integers(2000, 2999), st.integers(1, 10**9), words)
         ),

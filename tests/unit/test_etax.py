@@ -13,10 +13,11 @@ from hypothesis import given
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.documents import Document
+from chalicelib.domain.errors import RenderError
 from chalicelib.domain.etax import etax_xml
 from chalicelib.domain.presentation import Relationship, attached_files
 from chalicelib.domain.registers import Numbering
-from tests.support.receipts import contents
+from tests.support.e_receipts import contents
 from tests.support.samples import AGENCIES, printable
 
 _found = PackagedDocumentTypes().get("e-receipt")
@@ -163,6 +164,16 @@ def test_every_text_comes_back(content: dict[str, Any]) -> None:
     names = [line["description"] for line in content["lines"]]
     assert _texts(root, "SpecifiedTradeProduct/Name") == names
     assert _texts(root, "SellerTradeParty/Name") == [content["payee"]["name"]]
+
+
+@pytest.mark.parametrize("content", [{}, {**EXAMPLE, "kind": "secret"}, {**EXAMPLE, "lines": [{}]}])
+def test_content_of_another_shape_ends_with_a_reason(content: dict[str, Any]) -> None:
+    """P4: a type of one's own that asks for this XML with another schema fails its documents for
+    good, with an error that quotes nothing, and not for ever."""
+    with pytest.raises(RenderError, match="cannot be written as XML") as caught:
+        attached_files(_document(content), AGENCIES[0], KIND, verify_url=URL)
+    assert caught.value.__cause__ is None
+    assert "secret" not in str(caught.value)
 
 
 def test_the_record_comes_first() -> None:

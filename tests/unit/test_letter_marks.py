@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.deliveries import Delivery, plan
 from chalicelib.domain.delivery_events import ChannelKind, Consigned, HandedOver
 from chalicelib.domain.letter_marks import LetterMarks, plain_number, received_before
-from tests.support.delivering import BUDGET, LETTER, after, arrival, later, note
+from tests.support.delivering import BUDGET, LETTER, after, later, note, received
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def _delivery(attempt: int) -> Delivery:
 def test_it_is_shown_with_the_first_that_was_registered() -> None:
     """Issue 6.3: recognised, and shown with the first."""
     new = replace(LETTER, number="นร ๐๕๐๕/๑", file_digest="00" * 32)
-    lying = after(_delivery(1), Consigned(at=later(2), arrival=arrival(2)))
+    lying = after(_delivery(1), Consigned(at=later(2), received=received(2)))
     registered = after(_delivery(2), HandedOver(at=later(30), receipt=note()))
     third = after(_delivery(3), HandedOver(at=later(90), receipt=note(1600, minutes=80)))
     assert received_before(LETTER, [third, registered, lying]) == registered

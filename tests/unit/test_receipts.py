@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId, happen
 from chalicelib.domain.delivery_events import (
-    Arrival,
     Consigned,
     DeliveryEvent,
     NotConsigned,
     NumberDisputed,
     Recalled,
+    Received,
     Rejected,
 )
 from chalicelib.domain.erds import DeliveryState, EventName
@@ -40,6 +40,7 @@ from chalicelib.domain.receipts import (
     Rejection,
     RejectionReason,
     make_receipt,
+    make_rejection,
     print_receive_number,
     receipt_text,
     receive_stamp,
@@ -48,18 +49,17 @@ from chalicelib.domain.statements import StatementError, jws_digest
 from tests.support.delivering import (
     BUSY,
     EVENTS,
-    LETTER,
     Signer,
     after,
-    arrival,
     begun,
     later,
     note,
+    received,
 )
 
 KEYS = {"dga": Signer("dga-1"), "opm": Signer("opm-1")}
 NOW = later(35)
-consigned = Consigned(at=later(21), arrival=arrival())
+consigned = Consigned(at=later(21), received=received())
 LYING = after(begun().delivery, consigned)
 
 
@@ -74,7 +74,7 @@ def _verify(jws: str) -> tuple[str, bytes]:
 
 RECEIPT = make_receipt(
     LYING,
-    arrival=arrival(),
+    received=received(),
     year=2020,
     number=1577,
     printed=print_receive_number(2020, 1577, "สพร ๒๕๖๓"),
@@ -82,13 +82,9 @@ RECEIPT = make_receipt(
     receiver="นางสาวรับ ตัวอย่าง",
     agency_name="สำนักงานพัฒนารัฐบาลดิจิทัล (องค์การมหาชน)",
 )
-REJECTION = Rejection(
-    delivery_id=LYING.id,
-    sender=LETTER.sender,
-    letter_number=LETTER.number,
-    letter_date=LETTER.dated,
-    file_digest=LETTER.file_digest,
-    arrival=arrival(),
+REJECTION = make_rejection(
+    LYING,
+    received=received(),
     rejected_at=later(30),
     code=RejectionReason.MISDIRECTED,
     suggested_agency="opm",
@@ -149,7 +145,7 @@ def test_a_letter_of_the_night_is_stamped_with_the_working_time() -> None:
     """E2: outside office hours it counts as the next working time, and both times are kept."""
     friday_evening = datetime(2020, 6, 5, 11, 30, tzinfo=UTC)
     monday_morning = datetime(2020, 6, 8, 1, 30, tzinfo=UTC)
-    late = replace(RECEIPT, arrival=Arrival(friday_evening, monday_morning))
+    late = replace(RECEIPT, received=Received(friday_evening, monday_morning))
     assert receive_stamp(late).lines == (
         "เลขที่รับ สพร ร/ ๒๕๖๓/ ๑๕๗๗",
         "วันที่ ๘ มิถุนายน ๒๕๖๓",
@@ -184,7 +180,7 @@ def test_writing_and_reading_are_inverse(number: int, at: datetime, closed: int)
     """A1: what was signed is what is read, whatever the clock said."""
     receipt = make_receipt(
         LYING,
-        arrival=Arrival(at, at + timedelta(minutes=closed)),
+        received=Received(at, at + timedelta(minutes=closed)),
         year=(at + timedelta(hours=7)).year,
         number=number,
         printed=f"ร {number}",
@@ -219,7 +215,7 @@ def test_writing_and_reading_are_inverse(number: int, at: datetime, closed: int)
             {"receive_number": {"year": 2020, "number": 1577, "printed": "ร/ ๑๑๕๗๗"}},
             "receive_number/printed",
         ),
-        ({"received": {"entered_at": "2020-06-05T06:50:00.000Z"}}, "received/counted_at"),
+        ({"received": {"counted_at": "2020-06-05T06:50:00.000Z"}}, "received/entered_at"),
         (
             {
                 "received": {
@@ -246,6 +242,15 @@ def test_a_field_that_is_wrong_is_named(change: dict[str, Any], field: str) -> N
         Receipt.read(canonical_json({**json.loads(RECEIPT.payload()), **change}))
     assert raised.value.field == field
     assert _judge(LYING, _signed(RECEIPT, **change)) == Refused(Refusal.UNREADABLE, field)
+
+
+def test_an_agency_may_know_only_when_it_entered() -> None:
+    """A1, E2: a system without calendar tells the time the letter entered, and that is shown."""
+    receipt = replace(RECEIPT, received=Received(later(20)))
+    assert Receipt.read(receipt.payload()) == receipt
+    assert receive_stamp(receipt) == receive_stamp(RECEIPT)
+    alone: dict[str, Any] = {"received": {"entered_at": "2020-06-05T06:50:00Z"}}
+    assert isinstance(_judge(LYING, _signed(RECEIPT, **alone)), Accepted)
 
 
 def test_a_receipt_may_be_spelled_as_its_system_likes() -> None:
@@ -337,7 +342,7 @@ def test_a_bad_signature_is_refused(jws: str) -> None:
 
 
 def _came(entered: datetime, counted: datetime | None = None) -> dict[str, Any]:
-    times = replace(RECEIPT, arrival=Arrival(entered, counted or entered))
+    times = replace(RECEIPT, received=Received(entered, counted or entered))
     return {"received": json.loads(times.payload())["received"]}
 
 
@@ -366,7 +371,7 @@ def test_our_own_time_of_arrival_stands() -> None:
     """A20: what was fixed when the letter entered is not moved by what a receipt says."""
     judgement = _judge(LYING, _signed(RECEIPT, **_came(later(25))))
     assert isinstance(judgement, Accepted)
-    assert judgement.moved.delivery.arrival == arrival()
+    assert judgement.moved.delivery.received == received()
 
 
 @pytest.mark.parametrize(
@@ -374,7 +379,7 @@ def test_our_own_time_of_arrival_stands() -> None:
     [
         (NotConsigned(at=later(5), reason=BUSY), Refusal.DELIVERY_FAILED),
         (
-            Rejected(at=later(5), reason=BUSY, arrival=arrival(), digest="d0" * 32),
+            Rejected(at=later(5), reason=BUSY, received=received(), digest="d0" * 32),
             Refusal.DELIVERY_REJECTED,
         ),
         (Recalled(at=later(5)), Refusal.DELIVERY_RECALLED),
