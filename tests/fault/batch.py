@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from typing import Any, get_type_hints
 
 import boto3
 import urllib3
+from botocore.exceptions import ClientError
 
 from chalicelib import bootstrap
 from chalicelib.bootstrap import House
@@ -76,21 +77,27 @@ def work(settings: Settings) -> None:
     sqs: Any = boto3.client("sqs")
     with furnished(House(settings)):
         while True:
-            moved = False
-            for function, url_name, most in QUEUES:
-                url = getattr(settings, url_name)
-                got = sqs.receive_message(
-                    QueueUrl=url, MaxNumberOfMessages=most, AttributeNames=["All"]
-                ).get("Messages", [])
-                if got:
-                    moved = True
-                    report = getattr(queues, function)(_event(function, got), _context(function))
-                    failed = {f["itemIdentifier"] for f in report["batchItemFailures"]}
-                    for message in got:
-                        if message["MessageId"] not in failed:
-                            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            if not moved:
+            if not sum(_poll(settings, sqs, queues, queue) for queue in QUEUES):
                 time.sleep(0.2)  # nothing waits anywhere: as a poller's long poll
+
+
+def _poll(settings: Settings, sqs: Any, handlers: Any, queue: tuple[str, str, int]) -> bool:
+    """One invocation, if anything waits."""
+    function, url_name, most = queue
+    url = getattr(settings, url_name)
+    got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=most, AttributeNames=["All"]).get(
+        "Messages", []
+    )
+    if not got:
+        return False
+    report = getattr(handlers, function)(_event(function, got), _context(function))
+    failed = {f["itemIdentifier"] for f in report["batchItemFailures"]}
+    for message in got:
+        if message["MessageId"] not in failed:
+            # Who was slower than the message is hidden loses it: somebody else has it by now.
+            with suppress(ClientError):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return True
 
 
 def _event(function: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -170,6 +177,12 @@ class Run:
         self.say(f"killed all workers while {when}")
         self.start_workers()
 
+    def demand_workers(self) -> None:
+        """A worker that ends by itself is a fault of this test, or of the functions."""
+        if any(process.poll() is not None for process in self.processes):
+            log = (self.settings_file.parent / "workers.log").read_text(encoding="utf-8")
+            raise RuntimeError(f"a worker ended: {log[-2000:]}")
+
     def end_workers(self) -> None:
         for process in self.processes:
             process.kill()
@@ -208,6 +221,7 @@ class Run:
             if batch.stands != said:
                 said = batch.stands
                 self.say(said)
+            self.demand_workers()
             if marks and marks[0][1](self, batch):
                 self.kill_workers(marks.pop(0)[0])
             self.sweep_now_and_then()
