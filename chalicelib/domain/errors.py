@@ -80,6 +80,13 @@ class TopSecretRefusedError(InvalidRequestError):
     code = "top_secret_refused"
 
 
+class BatchFileError(InvalidRequestError):
+    """A batch file cannot be read at all: wrong encoding, wrong form, or columns that do not
+    fit the mapping."""
+
+    code = "batch_file_unreadable"
+
+
 class IdempotencyKeyReusedError(TraError):
     """The same Idempotency-Key came with another body."""
 

@@ -49,7 +49,7 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
 from chalicelib.services.bundle import bundle
-from chalicelib.services.number import BYTES_PER_BLOCK, why_not
+from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.submit import Submission, repeat, submit, why_not_superseded
 
@@ -212,6 +212,7 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
     kind = call.house.types.get(body.document_type)
     if kind is None:
         raise NotFoundError
+    _demand_prefix(call, kind)
     return Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
@@ -228,6 +229,14 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
         claim=claim,
         supersedes=_superseded(call, kind, body),
     )
+
+
+def _demand_prefix(call: Call, kind: DocumentType) -> None:
+    """Who asks learns at once that its letters cannot be numbered; `number` looks again."""
+    reason = why_no_letter(Book(call.caller.agency_id, kind.book), call.house.directory)
+    if reason is not None:
+        fault = FieldFault("/document_type", reason.code, reason.detail, reason.detail_th)
+        raise InvalidRequestError([fault])
 
 
 def _demand_numberable(submission: Submission) -> None:

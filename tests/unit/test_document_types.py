@@ -29,6 +29,7 @@ CHECKER = JsonSchemaContentChecker()
 JSON_SCHEMA = {"$schema", "$id", "$ref", "$defs", "title", "description", "type", "format", "enum"}
 JSON_SCHEMA |= {"pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"}
 JSON_SCHEMA |= {"required", "properties", "additionalProperties", "items", "if", "then", "else"}
+JSON_SCHEMA |= {"allOf", "dependentRequired"}
 ENVELOPE = {"document_type", "content", "recipients", "valid_from", "valid_until"}
 
 
@@ -55,7 +56,7 @@ def _with_subject(kind: DocumentType, text: str) -> dict[str, Any]:
 def test_pilot_types_ship() -> None:
     """The pilot kinds can be issued out of the box (B4)."""
     pilot = {"licence", "e-certificate", "e-medical-certificate", "e-proxy", "e-card"}
-    assert pilot | {"official-letter"} <= {kind.name for kind in TYPES}
+    assert pilot | {"e-receipt", "official-letter"} <= {kind.name for kind in TYPES}
     assert [kind.name for kind in TYPES] == sorted(kind.name for kind in TYPES)
 
 
@@ -219,3 +220,24 @@ def test_a_visible_seal_lies_on_the_paper(
     else:
         with pytest.raises(ConfigurationError, match=r"e-card.*not on the paper"):
             PackagedDocumentTypes(tmp_path).all()
+
+
+PERSONS = {"holder", "patient", "physician", "given_by", "principal", "attorney", "signatory"}
+PERSONS |= {"payer", "payee"}
+
+
+def _names_of_persons(schema: Any, within: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each `name` and `name_en` of a person, with whose it is."""
+    for name, member in schema.get("properties", {}).items():
+        if within in PERSONS and name in {"name", "name_en"}:
+            yield f"{within}/{name}", member
+        yield from _names_of_persons(member, name)
+    if "items" in schema:
+        yield from _names_of_persons(schema["items"], within)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_names_of_persons_are_spelled_plainly(kind: DocumentType) -> None:
+    """Issue 5: two names that look the same are the same, whoever's they are (`format: name`)."""
+    named = _names_of_persons(kind.content_schema)
+    assert [whose for whose, schema in named if schema.get("format") != "name"] == []
