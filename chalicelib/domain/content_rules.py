@@ -17,6 +17,7 @@ from typing import Any
 
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.letter_numbers import LetterNumber, LetterNumberError
+from chalicelib.domain.pictures import picture_faults
 from chalicelib.domain.thai import (
     VAT_PERCENT,
     has_check_digit,
@@ -213,6 +214,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     "uniqueBy": unique_by,
     "maxTotalLength": max_total_length,
     "vatTotals": vat_totals,
+    "picture": picture_faults,
 }
 
 

@@ -31,6 +31,7 @@ ASKED: Mapping[str, Any] = {
     "uniqueBy": "code",
     "maxTotalLength": 10,
     "vatTotals": TOTALS,
+    "picture": {"aspect": [3, 4], "least": [30, 40], "most": [900, 1200], "most_bytes": 32768},
 }
 
 
