@@ -3,11 +3,13 @@ with the fast one."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
 from chalicelib.adapters.holidays import read_holidays
+from chalicelib.domain.holidays import HolidayYear
 from chalicelib.domain.office_hours import (
     MINUTES_OF_DAY,
     ClosedDay,
@@ -17,6 +19,12 @@ from chalicelib.domain.office_hours import (
 )
 
 THAILAND = read_holidays()
+_PLAIN = HolidayYear(provisional=True, source="made up", days={})
+THAILAND_AND_LATER = replace(
+    THAILAND, years={**dict.fromkeys(range(2025, 2035), _PLAIN), **THAILAND.years}
+)
+"""With years after those that are known: an office that opens a quarter of an hour a week needs
+two years for a day's work."""
 
 MINUTE = timedelta(minutes=1)
 

@@ -9,6 +9,8 @@ from base64 import b64decode
 from pathlib import Path
 from random import Random
 
+import typst
+
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.picture_files import PNG
 
@@ -25,12 +27,19 @@ def portrait() -> bytes:
 
 def drawn_jpeg(folder: Path, *options: str) -> bytes:
     """The example card as another program (pdftoppm) makes a JPEG of it."""
-    import typst  # noqa: PLC0415 - only where pictures are drawn
-
-    page = folder / "page.pdf"
     drawing = b"#set page(width: 60pt, height: 80pt, fill: gradient.linear(red, blue))\n#rect()"
-    page.write_bytes(typst.compile({"main.typ": drawing}, format="pdf"))
-    command = ["pdftoppm", "-jpeg", *options, "-r", "72", "-singlefile", page, folder / "page"]
+    page = folder / "page.pdf"
+    page.write_bytes(typst.compile(drawing))
+    command = [
+        "pdftoppm",
+        "-jpeg",
+        *options,
+        "-r",
+        "72",
+        "-singlefile",
+        str(page),
+        str(folder / "page"),
+    ]
     subprocess.run(command, check=True)
     return (folder / "page.jpg").read_bytes()
 

@@ -20,6 +20,7 @@ from chalicelib.domain.office_hours import (
 from tests.support.calendars import (
     MINUTE,
     THAILAND,
+    THAILAND_AND_LATER,
     at,
     instants,
     offices,
@@ -173,7 +174,7 @@ def test_added_time_is_measured_again(
 ) -> None:
     """For any calendar: adding working time and measuring it gives the same back, and the
     time it leads to is working time."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     over = hours.add_working_time(instant, amount)
     assert hours.working_time_between(instant, over) == amount
     assert hours.is_open(over)
@@ -185,7 +186,7 @@ def test_adding_twice_is_adding_once(
     office: OfficeHours, instant: datetime, one: timedelta, other: timedelta
 ) -> None:
     """For any calendar: stages do not drift; one after another end where their sum ends."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     step = hours.add_working_time(instant, one)
     assert hours.add_working_time(step, other) == hours.add_working_time(instant, one + other)
 
@@ -195,7 +196,7 @@ def test_later_never_ends_earlier(
     office: OfficeHours, one: datetime, other: datetime, less: timedelta, more: timedelta
 ) -> None:
     """For any calendar: who comes later, or has more time, is not due before."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     earlier, later = sorted((one, other))
     short, long = sorted((less, more))
     assert hours.add_working_time(earlier, short) <= hours.add_working_time(later, short)
@@ -209,7 +210,7 @@ def test_later_never_ends_earlier(
 def test_an_arrival_counts_at_the_first_open_moment(office: OfficeHours, entered: datetime) -> None:
     """E2, for any calendar: counted is never before entered, never in closed time, the same in
     open time, and nothing was open in between; asked twice it stays."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     counted = hours.counted_arrival(entered).counted
     assert counted >= entered
     assert hours.is_open(counted)
@@ -223,7 +224,7 @@ def test_a_deadline_is_the_earlier_of_both(
     office: OfficeHours, after: datetime, working: timedelta, within: datetime
 ) -> None:
     """Issue 6, 1, for any calendar: ด่วนภายใน shortens a deadline and never lengthens it."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     both = min(hours.add_working_time(after, working), within)
     assert hours.deadline(after, working=working, within=within) == both
 
@@ -234,7 +235,7 @@ def test_the_same_as_counting_minutes(
     office: OfficeHours, start: datetime, length: int, minutes: int
 ) -> None:
     """For any calendar: measuring, opening and adding agree with a walk minute by minute."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     walk = [start + n * MINUTE for n in range(length)]
     is_open = [open_in_minute(office, minute) for minute in walk]
     assert hours.working_time_between(start, start + length * MINUTE) == sum(is_open) * MINUTE
