@@ -8,7 +8,7 @@ other, so templates only place texts. Pure: same document, same output (P2).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -149,11 +149,18 @@ def present(
     }
 
 
-def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> Attachment:
+def machine_readable(
+    document: Document,
+    agency: Agency,
+    *,
+    verify_url: str,
+    credential_status: Sequence[Mapping[str, str]] = (),
+) -> Attachment:
     """Canonical JSON attached to the PDF as `content.json`: the text of record for
     machines, because text extracted from shaped Thai is imperfect (ขมธอ. 11-2560).
 
-    Times are UTC ISO 8601, dates and years CE, the number an integer.
+    Times are UTC ISO 8601, dates and years CE, the number an integer. `credential_status`
+    says where it can be looked up whether the document still stands.
     """
     numbering = document.numbering
     data = canonical_json(
@@ -177,20 +184,30 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
             "content": document.content,
             "content_digest": document.content_digest,
             "verify_url": verify_url,
+            "supersedes": document.supersedes,
+            "credential_status": list(credential_status),
         }
     )
     return Attachment(name="content.json", media_type="application/json", data=data)
 
 
 def attached_files(
-    document: Document, agency: Agency, document_type: DocumentType, *, verify_url: str
+    document: Document,
+    agency: Agency,
+    document_type: DocumentType,
+    *,
+    verify_url: str,
+    credential_status: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Attachment, ...]:
-    """All that is attached to the PDF: the machine-readable content, which the digest and the
-    register speak of, and what the type adds (ขมธอ. 3-2560 for receipts and tax invoices).
+    """All that is attached to the PDF: the machine-readable content (see `machine_readable`),
+    which the digest and the register speak of, and what the type adds (ขมธอ. 3-2560 for
+    receipts and tax invoices).
 
     Raises RenderError if content that its type let pass cannot be put into that form.
     """
-    record = machine_readable(document, agency, verify_url=verify_url)
+    record = machine_readable(
+        document, agency, verify_url=verify_url, credential_status=credential_status
+    )
     if document_type.attachment is AttachmentKind.ETAX:
         return record, _etax(document, verify_url)
     return (record,)

@@ -93,7 +93,7 @@ class PickyRenderer(PlainRenderer):
 class ReadableSigner(CountingSigner):
     """As CountingSigner, but shaped like a compact JWS, whose claims can be read."""
 
-    def sign(self, payload: bytes) -> str:
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
         claims = base64.urlsafe_b64encode(payload).decode().rstrip("=")
         return f"{super().sign(payload).replace('.', '')}.{claims}.x"
 

@@ -17,8 +17,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
-from chalicelib.domain.registers import Head, Register, Reserve, lay_out_reservation
-from tests.support.samples import NOON, SWEEP_AFTER
+from chalicelib.domain.documents import ArchivedFile, Decision
+from chalicelib.domain.registers import Head, Numbering, Register, Reserve, lay_out_reservation
+from chalicelib.domain.retention import LockMode
+from chalicelib.domain.standing import ReasonCode, RulingKind
+from tests.support.samples import NOON, SWEEP_AFTER, document
 
 _POLICIES = Path(__file__).parent.parent.parent / ".chalice"
 _RESERVE = Reserve(
@@ -45,12 +48,14 @@ class _Wire:
         self.bodies.append(json.loads(params["body"]))
         return AWSResponse("", 200, HTTPHeaders(), None), {}
 
-    def attributes(self) -> set[str]:
+    def attributes(self, table: str | None = None) -> set[str]:
         """All top-level attributes named in items, keys, updates and conditions."""
         named: set[str] = set()
         for body in self.bodies:
             for item in body["TransactItems"]:
                 (request,) = item.values()
+                if table not in {None, request["TableName"]}:
+                    continue
                 named |= {*request.get("Item", {}), *request.get("Key", {})}
                 named |= set(request.get("ExpressionAttributeNames", {}).values())
         return named
@@ -78,6 +83,33 @@ def test_the_api_may_reserve_and_give_back_and_bind_nothing(
     assert len(wire.bodies) == 2
     assert {"reserve", "last_number", "outcome", "ended_at"} <= wire.attributes() <= listed
     assert not listed & _BINDING
+
+
+def test_the_api_may_enter_rulings_and_bind_nothing(store: DynamoRegisterStore) -> None:
+    """Issue 5, item 5: a ruling touches what tells of rulings, and no attribute that binds
+    content or says how an entry ended."""
+    wire = _Wire(store)
+    numbering = Numbering(year=2026, number=7, printed="๗/๒๕๖๙", numbered_at=NOON)
+    file = ArchivedFile(
+        key="k",
+        version_id="v",
+        sha256="ab" * 32,
+        size=1,
+        lock_mode=LockMode.COMPLIANCE,
+        retain_until=NOON,
+    )
+    issued = document().numbered(numbering).issued(file, NOON)
+    decision = Decision(
+        kind=RulingKind.REVOKED,
+        reason_code=ReasonCode.ERROR,
+        reason="สะกดชื่อผิด",
+        by="approver-1",
+        agency_id="diw",
+    )
+    store.rule(issued.ruled(decision, NOON), None)
+    listed = _listed("policy-api.json", "EnterRulings")
+    assert {"marks", "ruled", "outcome", "state"} <= wire.attributes("registers") <= listed
+    assert not listed & (_BINDING | {"ended_at", "ended_by", "file_digest", "last_number"})
 
 
 def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore) -> None:
