@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.preview_function import PreviewFunction
     from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
     from chalicelib.adapters.tsa import TimestampAuthorities
+    from chalicelib.adapters.types import PublishedDocumentTypes
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
     from chalicelib.domain.evidence_records import RecordVerdict
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         Renderer,
         RoundStore,
         Sealer,
+        TypeStore,
         Uploads,
         WorkQueue,
         XmlSealer,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from chalicelib.services.preview import PreviewRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
+    from chalicelib.services.publish_type import PublishingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
@@ -135,9 +138,20 @@ class House:
 
     @cached_property
     def types(self) -> DocumentTypes:
-        from chalicelib.adapters.types import PackagedDocumentTypes
+        return self._published_types
 
-        return PackagedDocumentTypes()
+    @cached_property
+    def _published_types(self) -> PublishedDocumentTypes:
+        from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
+
+        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+
+    @cached_property
+    def type_store(self) -> TypeStore:
+        from chalicelib.adapters.type_store import AwsTypeStore
+
+        settings = self.settings
+        return AwsTypeStore(settings.directory_table, _client("s3"), settings.archive_bucket)
 
     @cached_property
     def content_checker(self) -> ContentChecker:
@@ -221,7 +235,7 @@ class House:
     def renderer(self) -> Renderer:
         from chalicelib.adapters.typst import TypstRenderer
 
-        return TypstRenderer()
+        return TypstRenderer(bundles=self._published_types.bundle)
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -727,6 +741,51 @@ def renewal_planner(stack: str, environment: Mapping[str, str]) -> PlanRoom:
     os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
     settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
     return House(settings).plan_room
+
+
+def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoom:
+    """What publishes types to a deployment, from outside, with the credentials of
+    `environment`: it writes to the directory table and under `types/` of the archive. See
+    `auditor`."""
+    from chalicelib.adapters.functions import settings_of
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.adapters.type_store import AwsTypeStore
+    from chalicelib.domain.retention import LockMode
+    from chalicelib.services.publish_type import PublishingRoom
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    # Not all settings: what is deployed there may be of a release that has not all of ours.
+    deployed = settings_of(f"{stack}-audit", environment)
+    return PublishingRoom(
+        store=AwsTypeStore(
+            deployed["TRA_DIRECTORY_TABLE"], _client("s3"), deployed["TRA_ARCHIVE_BUCKET"]
+        ),
+        clock=utc_now,
+        lock_mode=LockMode(deployed["TRA_LOCK_MODE"]),
+        packaged={bundle.name: bundle.digest for bundle in packaged_bundles()},
+    )
+
+
+def publish_packaged(stack: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Publish what the package brings, so that each version stays when the next one comes.
+    Returns `name version` of all. Raises TypeRefusedError, UnavailableError."""
+    from chalicelib.adapters.functions import caller
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.adapters.types import document_type_of
+    from chalicelib.services.publish_type import publish
+
+    room, by = publishing_room(stack, environment), caller(environment)
+    for bundle in packaged_bundles():
+        publish(bundle, document_type_of(bundle), by=by, room=room)
+    return tuple(f"{bundle.name} {bundle.version}" for bundle in packaged_bundles())
+
+
+def refuse_changed_types(stack: str, environment: Mapping[str, str]) -> None:
+    """Raise TypeRefusedError if `publish_packaged` would, before anything is deployed."""
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.services.publish_type import refuse_changed
+
+    refuse_changed(packaged_bundles(), store=publishing_room(stack, environment).store)
 
 
 _house: House | None = None

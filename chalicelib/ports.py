@@ -19,6 +19,7 @@ from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.presentation import Attachment
+from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
@@ -283,6 +284,26 @@ class DocumentTypes(Protocol):
 
     def all(self) -> tuple[DocumentType, ...]:
         """The newest version of each, by name."""
+
+
+class TypeStore(Protocol):
+    """Published types: their bundles, and the record that says which is which version."""
+
+    def record(self, name: str) -> TypeRecord | None:
+        """Strongly consistent; None if nothing of that name was ever published."""
+
+    def records(self) -> tuple[TypeRecord, ...]:
+        """All of them, by name; eventually consistent."""
+
+    def bundle(self, name: str, digest: str) -> TypeBundle:
+        """Raises UnavailableError, BundleDamagedError if other bytes lie there."""
+
+    def keep(self, bundle: TypeBundle, retain_until: datetime, mode: LockMode) -> None:
+        """Store the bundle under its digest, once and locked. Repeatable."""
+
+    def replace(self, old: TypeRecord | None, new: TypeRecord) -> None:
+        """`new` in place of `old` (None: of nothing). Raises UnavailableError if something
+        else lies there."""
 
 
 class ContentChecker(Protocol):

@@ -1,0 +1,83 @@
+"""The most and the least that a schema accepts: what a template must be able to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Texts that fill lines badly in different ways: wide letters, no spaces, words of just
+# over half a line, strings that are no language, digits, repetition marks, dates.
+FILLS = (
+    "W",
+    "W" * 20 + " ",
+    "@",
+    "ฒ",
+    "ฌ" * 30 + " ",
+    "รร",
+    "ๆ",
+    "๘",
+    "ก ",
+    "ก ๑",
+    "เกี๊ยว",
+    "กรุงเทพมหานคร",
+    "๙ พฤศจิกายน ๒๕๖๙ ",
+    "เครื่องปั่นน้ำผลไม้อุตสาหกรรมชนิดที่ ๒ กำลังการผลิตสูง ",
+)
+
+# The widest text of each format that is not made of digits alone.
+_WIDEST = {
+    "date": "2026-11-28",
+    "date-time": "2026-11-28T08:58:58+07:00",
+    "juristic-id": "0888888888881",
+    "letter-number": "ศธ (ฌฒฌฒ) ๘๘๘๘.๘๘๘๘/ว(ฌฒฌฒ) ๘๘๘๘๘๘๘๘๘๘๘๘/๘๘๘๘๘๘๘๘",
+    "tax-id": "0888888888881",
+    "thai-id": "8888888888886",
+    "thb": "9" * 10 + ".99",
+}
+
+
+def most_of(schema: Mapping[str, Any], fill: str) -> Any:
+    """The longest value a schema (of the house's kind) accepts, made of `fill`."""
+    if "$ref" in schema:
+        return (fill * schema["maxLength"])[: schema["maxLength"]]
+    match schema["type"]:
+        case "object":
+            return {name: most_of(s, fill) for name, s in schema["properties"].items()}
+        case "array":
+            return _longest_list(schema, fill)
+        case "integer":
+            return schema["maximum"]
+        case "boolean":
+            return True
+    return _longest_text(schema)
+
+
+def least_of(content: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """`content` without anything that `schema` does not require."""
+    if isinstance(content, Mapping) and "properties" in schema:
+        required, members = schema.get("required", ()), schema["properties"]
+        return {n: least_of(content[n], members[n], root) for n in content if n in required}
+    if isinstance(content, list) and content:
+        kept = content[: max(schema.get("minItems", 0), 0)]
+        return [least_of(member, schema.get("items", {}), root) for member in kept]
+    return content
+
+
+def _longest_text(schema: Mapping[str, Any]) -> str:
+    if "const" in schema:
+        return str(schema["const"])
+    if "enum" in schema:
+        return str(max(schema["enum"], key=lambda value: len(str(value))))
+    if schema["maxLength"] == 13 and schema.get("format") == "digits":  # noqa: PLR2004 - of a company
+        return _WIDEST["juristic-id"]
+    return _WIDEST.get(schema.get("format", ""), "8" * int(schema["maxLength"]))
+
+
+def _longest_list(schema: Mapping[str, Any], fill: str) -> list[Any]:
+    member, most = most_of(schema["items"], fill), schema["maxItems"]
+    if "maxTotalLength" in schema:
+        whole, rest = divmod(schema["maxTotalLength"], len(member))
+        return [member] * whole + [member[:rest]] * bool(rest)
+    if name := schema.get("uniqueBy"):
+        return [{**member, name: f"p{n:02}" + "-w" * 20} for n in range(most)]
+    return [member] * most
