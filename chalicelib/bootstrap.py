@@ -6,6 +6,7 @@ uses: `api` never loads pyHanko or typst, which only sealing needs.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from chalicelib.adapters.types import PublishedDocumentTypes
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
+    from chalicelib.domain.directory import DocumentType
     from chalicelib.domain.evidence_records import RecordVerdict
     from chalicelib.domain.evidence_rounds import RenewalPolicy
     from chalicelib.domain.notes import VerifierKey
+    from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
         Archive,
         ArchiveInventory,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
@@ -741,6 +745,65 @@ def renewal_planner(stack: str, environment: Mapping[str, str]) -> PlanRoom:
     os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
     settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
     return House(settings).plan_room
+
+
+@contextmanager
+def proof_room() -> Iterator[ProofRoom]:
+    """What checks and previews types at an author's desk; needs no settings. Within, a process
+    of typst's may be running."""
+    from chalicelib.adapters.jsonschema import JsonSchemaContentChecker, schema_fault
+    from chalicelib.adapters.proof_press import TypstProofPress
+    from chalicelib.adapters.type_folders import KIT
+    from chalicelib.adapters.types import document_type_of
+    from chalicelib.services.check_type import ProofRoom
+
+    press = TypstProofPress()
+    try:
+        yield ProofRoom(
+            press=press,
+            checker=JsonSchemaContentChecker,
+            schema_fault=schema_fault,
+            read_type=document_type_of,
+            rules=json.loads((KIT / "type.schema.json").read_bytes()),
+            text_rule=json.loads((KIT / "new" / "schema.json").read_bytes())["$defs"]["text"],
+        )
+    finally:
+        press.close()
+
+
+def type_bundle(folder: Path) -> TypeBundle:
+    """A type's folder as it would be published. Raises ConfigurationError, TypeRefusedError."""
+    from chalicelib.adapters.type_folders import bundle_of
+
+    return bundle_of(folder)
+
+
+def new_type_folder(folder: Path, issuer: str | None) -> tuple[Path, ...]:
+    """See `adapters/type_folders.py`."""
+    from chalicelib.adapters.type_folders import new_folder
+
+    return new_folder(folder, issuer)
+
+
+def wrapped_picture(picture: bytes) -> str:
+    """See `adapters/type_folders.py`."""
+    from chalicelib.adapters.type_folders import wrapped_picture as wrapped
+
+    return wrapped(picture)
+
+
+def aws_caller(environment: Mapping[str, str]) -> str:
+    """Whose credentials those of `environment` are (ARN). Raises UnavailableError."""
+    from chalicelib.adapters.functions import caller
+
+    return caller(environment)
+
+
+def document_type_of(bundle: TypeBundle) -> DocumentType:
+    """Raises ConfigurationError if the bundle is incomplete."""
+    from chalicelib.adapters.types import document_type_of as read
+
+    return read(bundle)
 
 
 def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoom:

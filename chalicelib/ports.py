@@ -23,6 +23,7 @@ from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.type_findings import Faint, TemplateNote
 from chalicelib.domain.verdict import CheckedFile
 
 
@@ -383,6 +384,36 @@ class RegisterSheet:
     created_at: int
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Pages of a type that is not published yet: what `Renderer` would make, how text leaves
+    its place, and what the renderer warns of."""
+
+    pdf: bytes
+    stray: tuple[str, ...]
+    warnings: tuple[TemplateNote, ...]
+
+
+class ProofPress(Protocol):
+    """Rendering for the authors of types, within the same bounds as in the service. Errors say
+    where in the template they are, and may quote it."""
+
+    def proof(
+        self, bundle: TypeBundle, request: RenderRequest, *, accessible: bool = False
+    ) -> Proof:
+        """PDF/A-3a; `accessible`: PDF/UA-1 as well (ISO 14289-1), or refused. Raises
+        TemplateFaultError, TemplateLimitError, RenderError, UnavailableError."""
+
+    def pictures(self, bundle: TypeBundle, request: RenderRequest) -> tuple[bytes, ...]:
+        """A PNG of each page. Raises as `proof`."""
+
+    def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
+        """As Renderer."""
+
+    def faint(self, pdf: bytes) -> tuple[Faint, ...]:
+        """Text whose contrast is below level AA (WCAG 2.2, 1.4.3)."""
 
 
 class RegisterPrinter(Protocol):

@@ -23,7 +23,7 @@ import typst
 
 from chalicelib.adapters.pdf_objects import PdfFile
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
-from chalicelib.adapters.typst_sandbox import Sandbox
+from chalicelib.adapters.typst_sandbox import Job, Printed, Sandbox, TooManyPagesError
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import Attachment, break_anywhere
 from chalicelib.domain.published_types import SHARED, TYPE_NAME, TypeBundle
@@ -42,7 +42,7 @@ _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen spac
 
 # Longest run without a space that is left alone, per attempt: words first as the
 # dictionary breaks them; then, if a line left its place, harder and harder.
-_ATTEMPTS = (None, 60, 30, 10)
+ATTEMPTS = (None, 60, 30, 10)
 
 _KEPT_BUNDLES = 16
 # `render` measures, and `lint` asks again of the same bytes: so many files are remembered,
@@ -113,16 +113,15 @@ class TypstRenderer:
         if bundle is None:
             raise self._missing(request)
         with self._sandbox.job(bundle.digest) as job:
-            for longest in _ATTEMPTS:
-                printed = job.print({**_files(request, longest), **_own_files(bundle)}, request)
-                if not printed.stray:
-                    return printed.pdf
-        raise _overflow()
+            printed = print_bundle(job, bundle, request)
+        if printed.stray:
+            raise _overflow()
+        return printed.pdf
 
     def _print(self, request: RenderRequest) -> bytes:
-        for longest in _ATTEMPTS:
+        for longest in ATTEMPTS:
             with self._turn:
-                pdf = _compile(self._compiler, _files(request, longest), request)
+                pdf = _compile(self._compiler, request_files(request, longest), request)
             if not stray_text(pdf, request.paper):
                 return pdf
         raise _overflow()
@@ -174,7 +173,25 @@ def _no_bundle(_name: str, _version: int) -> None:
     """Nothing but what is packaged."""
 
 
-def _own_files(bundle: TypeBundle) -> dict[str, bytes]:
+def print_bundle(
+    job: Job, bundle: TypeBundle, request: RenderRequest, *, standards: Sequence[str] = ("a-3a",)
+) -> Printed:
+    """The first attempt at which all text keeps its place, or the last. Raises as `Job.make`;
+    what has too many pages may have fewer once its lines can be broken."""
+    for longest in ATTEMPTS:
+        files = {**request_files(request, longest), **own_files(bundle)}
+        try:
+            printed = job.make(files, request, standards=standards)
+        except TooManyPagesError:
+            if longest == ATTEMPTS[-1]:
+                raise
+            continue
+        if not printed.stray:
+            break
+    return printed
+
+
+def own_files(bundle: TypeBundle) -> dict[str, bytes]:
     """The files of a bundle where its template looks for them."""
     return {
         path if path.startswith(SHARED) else f"{bundle.name}/{path}": data
@@ -186,7 +203,7 @@ def _overflow() -> RenderError:
     return RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
 
 
-def _files(request: RenderRequest, longest: int | None) -> dict[str, bytes]:
+def request_files(request: RenderRequest, longest: int | None) -> dict[str, bytes]:
     """What a template reads of one document, and the file that includes the template."""
     data = dict(request.data)
     if longest is not None:

@@ -55,6 +55,11 @@ def main(fonts: str, memory: str) -> None:
             told = _answer(compiler, question)
         except MemoryError:
             told = {"fault": "memory"}
+        except BaseException as error:
+            # A panic of typst's is nothing less than that; the process can go on.
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            told = {"fault": "crash"}
         _tell(answers, {**told, "seconds": _used() - began})
 
 

@@ -29,6 +29,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.errors import RenderError, TemplateLimitError, UnavailableError
+from chalicelib.domain.type_findings import TemplateFaultError, TemplateNote
 
 if TYPE_CHECKING:
     from chalicelib.ports import RenderRequest
@@ -38,7 +39,6 @@ _CHILD = "chalicelib.adapters.typst_child"
 _HEAD = 8
 _KEPT = 2  # processes; a function that renders has room for their memory twice
 _READY_SECONDS = 20.0
-_PDF = ("a-3a",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +128,6 @@ class Job:
     whose: str
     seconds: float
 
-    def print(self, files: Mapping[str, bytes], request: RenderRequest) -> Printed:
-        """PDF/A-3a. Raises RenderError, TemplateLimitError, UnavailableError."""
-        return self.make(files, request, standards=_PDF)
-
     def make(
         self,
         files: Mapping[str, bytes],
@@ -140,7 +136,8 @@ class Job:
         standards: Sequence[str] = (),
         ppi: int | None = None,
     ) -> Printed:
-        """With `ppi` a picture of each page instead of a PDF."""
+        """A PDF that follows `standards`; with `ppi` a picture of each page instead. Raises
+        RenderError, TemplateLimitError, UnavailableError."""
         told = self.sandbox.ask(
             self.whose,
             {
@@ -156,21 +153,26 @@ class Job:
         )
         self.seconds -= told["seconds"]
         notes = [
-            Note(n["message"], n["diagnostic"], tuple(n["hints"])) for n in told.get("notes", ())
+            TemplateNote(note["message"], note["diagnostic"], tuple(note["hints"]))
+            for note in told.get("notes", ())
         ]
         _raise_fault(told, notes, request)
         made = tuple(b64decode(page) for page in told["made"])
         return Printed(made, tuple(told.get("stray", ())), tuple(notes))
 
 
-def _raise_fault(told: Mapping[str, Any], notes: Sequence[Note], request: RenderRequest) -> None:
+def _raise_fault(
+    told: Mapping[str, Any], notes: Sequence[TemplateNote], request: RenderRequest
+) -> None:
     match told.get("fault"):
         case None:
             return
         case "template":
             raise TemplateFaultError(notes)
+        case "crash":
+            raise _broken()
         case "pages":
-            raise _too_many_pages(told["pages"], request.max_pages)
+            raise TooManyPagesError(told["pages"], request.max_pages)
         case _:
             raise UnavailableError("The renderer failed.")
 
@@ -192,10 +194,19 @@ def _too_big(bounds: Bounds) -> TemplateLimitError:
     )
 
 
-def _too_many_pages(pages: int, most: int) -> TemplateLimitError:
-    return TemplateLimitError(
-        f"The document has {pages} pages; its type allows {most}.",
-        f"เอกสารมี {pages} หน้า ประเภทเอกสารนี้ให้ได้ไม่เกิน {most} หน้า",
+class TooManyPagesError(TemplateLimitError):
+    """What is on the pages was not looked at."""
+
+    def __init__(self, pages: int, most: int) -> None:
+        super().__init__(
+            f"The document has {pages} pages; its type allows {most}.",
+            f"เอกสารมี {pages} หน้า ประเภทเอกสารนี้ให้ได้ไม่เกิน {most} หน้า",
+        )
+
+
+def _broken() -> RenderError:
+    return RenderError(
+        "The renderer broke down over this template.", "โปรแกรมจัดหน้าทำงานกับแม่แบบนี้ไม่ได้"
     )
 
 
@@ -288,7 +299,8 @@ class _Child:
             return _EndedError(_too_slow(bounds), final=True)
         if code == -signal.SIGKILL or not self._ready:  # the machine took it, or never gave it
             return _EndedError(UnavailableError("The renderer was ended."), final=False)
-        return _EndedError(_too_big(bounds), final=False)
+        error = _too_big(bounds) if code == -signal.SIGABRT else _broken()
+        return _EndedError(error, final=False)
 
     @property
     def _stdin(self) -> Any:

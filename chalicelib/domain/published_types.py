@@ -60,10 +60,7 @@ class TypeBundle:
 
     def __post_init__(self) -> None:
         if not TYPE_NAME.fullmatch(self.name):
-            raise TypeRefusedError(
-                "A type's name has small letters, digits and hyphens, and begins with a letter.",
-                "ชื่อประเภทเอกสารใช้อักษร a-z ตัวเล็ก ตัวเลข และขีด (-) และต้องขึ้นต้นด้วยตัวอักษร",
-            )
+            raise bad_name()
         for path, data in self.files.items():
             if not _FILE_NAME.fullmatch(path) or not _is_text(data):
                 raise TypeRefusedError(
@@ -220,6 +217,13 @@ def withdrawn(record: TypeRecord, *, at: datetime, by: str) -> TypeRecord:
     if record.withdrawn_at is not None:
         return record
     return replace(record, withdrawn_at=at, withdrawn_by=by)
+
+
+def bad_name() -> TypeRefusedError:
+    return TypeRefusedError(
+        "A type's name has small letters, digits and hyphens, and begins with a letter.",
+        "ชื่อประเภทเอกสารใช้อักษร a-z ตัวเล็ก ตัวเลข และขีด (-) และต้องขึ้นต้นด้วยตัวอักษร",
+    )
 
 
 def _is_text(data: bytes) -> bool:

@@ -16,9 +16,33 @@ from chalicelib.domain.type_findings import Finding
 
 _FILE = "schema.json"
 _WORDS = frozenset(
-    "$schema $id $ref $defs title description type format enum const pattern minLength maxLength "
-    "minimum maximum minItems maxItems uniqueItems required properties additionalProperties "
-    "items if then else".split()
+    [
+        "$schema",
+        "$id",
+        "$ref",
+        "$defs",
+        "title",
+        "description",
+        "type",
+        "format",
+        "enum",
+        "const",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "required",
+        "properties",
+        "additionalProperties",
+        "items",
+        "if",
+        "then",
+        "else",
+    ]
 )
 KNOWN = _WORDS | set(KEYWORDS)
 _TYPES = frozenset({"object", "array", "string", "integer", "boolean"})
@@ -52,9 +76,7 @@ def schema_findings(schema: Any, text_rule: Mapping[str, Any]) -> Iterator[Findi
 
 def _of_schema(schema: Any, at: str, definitions: Mapping[str, Any]) -> Iterator[Finding]:
     if not isinstance(schema, Mapping):
-        yield _finding(
-            "unbounded", at, "Say what is accepted here.", "โปรดระบุว่ารับค่าแบบใด"
-        )
+        yield _finding("unbounded", at, "Say what is accepted here.", "โปรดระบุว่ารับค่าแบบใด")
         return
     yield from _unknown_words(schema, at)
     if "$ref" in schema:
@@ -77,7 +99,7 @@ def _of_schema(schema: Any, at: str, definitions: Mapping[str, Any]) -> Iterator
                 at,
                 f"`type` must be one of {', '.join(sorted(_TYPES))}; numbers with decimals are "
                 'strings ("3000.00").',
-                f"`type` ต้องเป็นค่าหนึ่งใน {', '.join(sorted(_TYPES))} จำนวนทศนิยมให้เป็นข้อความ (\"3000.00\")",
+                f'`type` ต้องเป็นค่าหนึ่งใน {", ".join(sorted(_TYPES))} จำนวนทศนิยมให้เป็นข้อความ ("3000.00")',
             )
 
 

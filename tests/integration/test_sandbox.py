@@ -17,9 +17,10 @@ import pytest
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
-from chalicelib.adapters.typst_sandbox import Bounds, MiB, Sandbox, TemplateFaultError
+from chalicelib.adapters.typst_sandbox import MiB, Bounds, Sandbox
 from chalicelib.domain.errors import RenderError, TemplateLimitError, UnavailableError
 from chalicelib.domain.published_types import TypeBundle
+from chalicelib.domain.type_findings import TemplateFaultError
 from chalicelib.ports import RenderRequest
 from tests.support.rendering import request_of
 
