@@ -810,6 +810,7 @@ def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoo
     """What publishes types to a deployment, from outside, with the credentials of
     `environment`: it writes to the directory table and under `types/` of the archive. See
     `auditor`."""
+    from chalicelib.adapters.dynamodb.directory import DynamoDirectory
     from chalicelib.adapters.functions import settings_of
     from chalicelib.adapters.type_folders import packaged_bundles
     from chalicelib.adapters.type_store import AwsTypeStore
@@ -819,6 +820,7 @@ def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoo
     os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
     # Not all settings: what is deployed there may be of a release that has not all of ours.
     deployed = settings_of(f"{stack}-audit", environment)
+    directory = DynamoDirectory(deployed["TRA_DIRECTORY_TABLE"])
     return PublishingRoom(
         store=AwsTypeStore(
             deployed["TRA_DIRECTORY_TABLE"], _client("s3"), deployed["TRA_ARCHIVE_BUCKET"]
@@ -826,6 +828,7 @@ def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoo
         clock=utc_now,
         lock_mode=LockMode(deployed["TRA_LOCK_MODE"]),
         packaged={bundle.name: bundle.digest for bundle in packaged_bundles()},
+        is_agency=lambda agency_id: directory.agency(agency_id) is not None,
     )
 
 

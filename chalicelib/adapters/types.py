@@ -57,9 +57,9 @@ class PackagedDocumentTypes:
 class PublishedDocumentTypes:
     """Every version that was ever published, and the packaged types.
 
-    A packaged type is found without asking anybody for its newest version; the rest comes
-    from the store: which versions there are is asked again after half a minute, what is in
-    one never, for it cannot change.
+    Which versions there are is asked again after half a minute, and at once for a name never
+    heard of; what is in a version never, for it cannot change. Those that are packaged are
+    not even asked for.
     """
 
     def __init__(
@@ -99,6 +99,8 @@ class PublishedDocumentTypes:
     def _newest(self, name: str) -> DocumentType | None:
         packaged = self._packaged.get(name)
         record = self._fresh_records().get(name)
+        if record is None and packaged is None:
+            record = self._store.record(name)  # published since, perhaps
         if record is None or (packaged and packaged.version > record.newest.version):
             return packaged
         if record.withdrawn_at is not None:
@@ -154,9 +156,14 @@ def _type_of(name: str, read: Callable[[str], Any]) -> DocumentType:
             **rules,
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ConfigurationError(f"Document type {name!r} cannot be read.") from error
+        raise ConfigurationError(
+            f"Document type {name!r} cannot be read.", f"อ่านประเภทเอกสาร {name!r} ไม่ได้"
+        ) from error
     if kind.seal.appearance is not None and not _lies_on(kind.paper, kind.seal.appearance):
-        raise ConfigurationError(f"The seal of document type {name!r} is not on the paper.")
+        raise ConfigurationError(
+            f"The seal of document type {name!r} is not on the paper.",
+            f"ตราประทับของประเภทเอกสาร {name!r} อยู่นอกกระดาษ",
+        )
     return kind
 
 

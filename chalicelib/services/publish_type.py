@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.domain.directory import DocumentType
@@ -24,12 +24,14 @@ YEARS_IN_USE = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishingRoom:
-    """Collaborators of `publish`. `packaged`: digest by name of the types of the package."""
+    """Collaborators of `publish`. `packaged`: digest by name of the types of the package;
+    `is_agency`: whether the directory has an agency of that id."""
 
     store: TypeStore
     clock: Clock
     lock_mode: LockMode
     packaged: Mapping[str, str] = field(default_factory=dict)
+    is_agency: Callable[[str], bool] = lambda _: True
 
 
 def publish(
@@ -37,8 +39,8 @@ def publish(
 ) -> PublishedVersion:
     """Publish `bundle`, which holds `kind`; the same bundle again changes nothing.
 
-    Raises TypeRefusedError where `with_version` does or a type of the package has that name
-    or book; UnavailableError if somebody else published it meanwhile.
+    Raises TypeRefusedError where `with_version` does, for a name of the package's, and for
+    issuers nobody knows; UnavailableError if somebody else published it meanwhile.
 
     Dies before step 3: a bundle lies in the store that nothing names. Dies after it: it is
     published. Running again finishes.
@@ -46,6 +48,7 @@ def publish(
     # 1. What is there, and what it would become.
     old = room.store.record(bundle.name)
     _demand_own_name(bundle, room.packaged)
+    _demand_issuers(kind, room.is_agency)
     others = [record for record in room.store.records() if record.name != bundle.name]
     now = room.clock()
     new = with_version(old, bundle, kind.book, others, at=now, by=by)
@@ -92,6 +95,15 @@ def _demand_own_name(bundle: TypeBundle, packaged: Mapping[str, str]) -> None:
         raise TypeRefusedError(
             f"{bundle.name} is a type of Tra itself; give yours another name.",
             f"{bundle.name} เป็นประเภทเอกสารของระบบเอง โปรดตั้งชื่ออื่น",
+        )
+
+
+def _demand_issuers(kind: DocumentType, is_agency: Callable[[str], bool]) -> None:
+    unknown = ", ".join(name for name in kind.issuers if not is_agency(name))
+    if unknown:
+        raise TypeRefusedError(
+            f"`issuers` in type.json names agencies that are not in the directory: {unknown}.",
+            f"`issuers` ใน type.json มีหน่วยงานที่ไม่อยู่ในทำเนียบ: {unknown}",
         )
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
-from chalicelib.adapters.typst_sandbox import MiB, Bounds, Sandbox
+from chalicelib.adapters.typst_sandbox import Bounds, MiB, Sandbox
 from chalicelib.domain.errors import RenderError, TemplateLimitError, UnavailableError
 from chalicelib.domain.published_types import TypeBundle
 from chalicelib.domain.type_findings import TemplateFaultError
