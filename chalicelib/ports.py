@@ -336,14 +336,15 @@ class Inboxes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequest:
-    """What a template gets. `data` is JSON-able and holds everything printed;
-    `attachment` is the machine-readable content, the one file attached to the PDF."""
+    """What a template gets. `data` is JSON-able and holds everything printed; `attachments`
+    are the files attached to the PDF, each with a name of its own: first the machine-readable
+    content, then the same document in other forms."""
 
     document_type: str
     type_version: int
     max_pages: int
     data: Mapping[str, Any]
-    attachment: Attachment
+    attachments: tuple[Attachment, ...]
     paper: Paper = field(default_factory=Paper)
 
 

@@ -4,8 +4,8 @@ Starts everything on the embedded AWS, submits documents of two agencies over HT
 local stand-in, waits, downloads them, checks their seals with code that did not make
 them, has them verified as anybody can, reads the recipients' queues, re-derives the
 registers from their public endpoints, tries to destroy what is archived, prints one table,
-and stops everything. Leaves `build/demo/summary.json`, the PDFs, and their first pages on
-one picture, `contact-sheet.png`.
+and stops everything. Leaves `build/demo/summary.json`, the PDFs, and one document of every
+type on one picture, `contact-sheet.png`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from botocore.exceptions import ClientError as AwsError
 
+from chalicelib.adapters.types import PackagedDocumentTypes
 from infra import client as api
 from infra import contact_sheet, local, pictures
 from infra.log_check import CheckedRegister, check_register
@@ -50,9 +51,9 @@ ISSUERS = (
     ("dms", "e-medical-certificate"),
     ("diw", "official-letter"),
 )
-"""Which agency issues which example; two of a register show that it counts."""
+"""Which agency issues which example; two of a register show that it counts. A type that is
+not among them is issued once, by the first agency that may or by the first above."""
 
-_SIDES = {"e-card": 2}
 _WAIT_SECONDS = 90
 _EVENT_SECONDS = 20
 
@@ -121,17 +122,31 @@ def _run(phases: Phases) -> list[Shown]:
 # -- issuing -----------------------------------------------------------------------
 
 
+def _issues() -> list[tuple[str, str]]:
+    """What is issued by whom: of every packaged type at least one."""
+    named = {name for _, name in ISSUERS}
+    anybody = ISSUERS[0][0]
+    return [
+        *ISSUERS,
+        *(
+            (kind.issuers[0] if kind.issuers else anybody, kind.name)
+            for kind in PackagedDocumentTypes().all()
+            if kind.name not in named
+        ),
+    ]
+
+
 def _sign_in(deployment: local.Deployment) -> dict[str, api.Client]:
     return {
         agency: api.sign_in(deployment.url, deployment.token_url, agency)
-        for agency in sorted({agency for agency, _ in ISSUERS})
+        for agency in sorted({agency for agency, _ in _issues()})
     }
 
 
 def _submit(clients: Mapping[str, api.Client]) -> list[tuple[api.Client, str]]:
     """Each example some times, each time as a request of its own."""
     submitted = []
-    for place, (agency, kind) in enumerate(ISSUERS):
+    for place, (agency, kind) in enumerate(_issues()):
         example = json.loads((TEMPLATES / kind / "example.json").read_text(encoding="utf-8"))
         accepted = clients[agency].submit(example, key=f"demo-{agency}-{kind}-{place}")
         submitted.append((clients[agency], accepted["document_id"]))
@@ -327,15 +342,19 @@ def _write_summary(
 
 
 def _draw(shown: Sequence[Shown]) -> str:
-    """First pages of one document of each type, on one picture."""
+    """One document of each type on one picture, as a reader sees it, under both its names."""
     by_type = {one.view["document_type"]: one for one in shown}
     cells = [
-        contact_sheet.Shown(one.file, f"{kind} · {one.view['printed_number']}", _SIDES.get(kind, 1))
-        for kind, one in by_type.items()
+        contact_sheet.Shown(
+            by_type[kind.name].file,
+            kind.title_th,
+            (kind.title_en, f"{kind.name} · {by_type[kind.name].view['printed_number']}"),
+        )
+        for kind in PackagedDocumentTypes().all()
     ]
     target = TARGET / "contact-sheet.png"
     contact_sheet.contact_sheet(cells, target)
-    return os.path.relpath(target)
+    return f"{len(cells)} types in {os.path.relpath(target)}"
 
 
 def table(shown: Sequence[Shown]) -> str:

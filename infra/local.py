@@ -37,7 +37,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from chalicelib.bootstrap import publish_packaged
-from infra import deploy, onboard
+from infra import agency_list, deploy, onboard
 from infra import package as packaging
 from infra.client import SCOPES
 from infra.pki import load_pki
@@ -480,14 +480,14 @@ def _onboard(
         pki = load_pki(directory / "pki", stage="local")  # its warning was shown once
         certify = onboard.development_ca(directory / "pki", stage="local")
     agencies = onboard.onboard(
-        onboard.read_agencies(),
+        agency_list.read_agencies(),
         [pki.root_pem],
         stack=stack.name,
         outputs=stack.outputs,
         session=session,
         directory=DynamoDirectory(stack.outputs["DirectoryTable"]),
         certify=certify,
-        keys=onboard.read_keys(),
+        keys=agency_list.read_keys(),
     )
     (directory / "pki" / "root.pem").write_text(pki.root_pem)
     return tuple(agency.agency_id for agency in agencies)

@@ -16,7 +16,8 @@ first, root left out), found by their key, and `root*.pem` for the trust anchors
 development CA in `--development-pki`. A key whose certificate is not there yet seals nothing:
 its public half is written beside, as `<agency>.public.pem`, for the CA.
 
-Repeatable: what exists is found by its name and kept.
+Repeatable: what exists is found by its name and kept. Office hours, closed days and reminders
+(`office_hours`, `reminders`, and `closed_days` for all) are taken from the list each time.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +45,15 @@ from cryptography.x509 import (
     load_pem_x509_certificates,
 )
 
+from chalicelib.adapters.holidays import read_holidays
 from chalicelib.adapters.x509_paths import without_development
 from chalicelib.config import Stage
 from chalicelib.domain.directory import Agency
-from chalicelib.domain.errors import ConfigurationError, TraError
+from chalicelib.domain.errors import ConfigurationError, InvalidRequestError, TraError
+from chalicelib.domain.holidays import Holidays
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential
+from chalicelib.domain.thai import in_bangkok
+from infra.agency_list import AGENCIES, read_agencies, read_keys
 from infra.pki import issue_seal_certificate, load_pki
 
 if TYPE_CHECKING:
@@ -56,31 +62,11 @@ if TYPE_CHECKING:
 
     from chalicelib.ports import Directory
 
-AGENCIES = Path(__file__).resolve().parent / "agencies.json"
+_HOLIDAYS_AHEAD = timedelta(days=120)
+"""Lists of the next year are published in its summer or autumn before; reminders look weeks ahead."""
 
 Certify = Callable[[Agency, bytes], Sequence[str] | None]
 """From an agency and its public key (DER) to its certificate chain (PEM), if there is one."""
-
-
-def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
-    return tuple(Agency(**_without_key(entry)) for entry in _entries(path))
-
-
-def read_keys(path: Path = AGENCIES) -> dict[str, KeyAlgorithm]:
-    """What kind of seal key each agency wants, where it says so."""
-    return {
-        entry["agency_id"]: KeyAlgorithm(entry["seal_key"])
-        for entry in _entries(path)
-        if "seal_key" in entry
-    }
-
-
-def _entries(path: Path) -> list[dict[str, Any]]:
-    return list(json.loads(path.read_text(encoding="utf-8"))["agencies"])
-
-
-def _without_key(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name != "seal_key"}
 
 
 def onboard(
@@ -314,6 +300,8 @@ def main() -> int:
         return _run(_arguments())
     except (LookupError, TraError) as error:
         print(f"onboard: {error}", file=sys.stderr)
+        for fault in error.faults if isinstance(error, InvalidRequestError) else ():
+            print(f"  {fault.pointer}: {fault.detail}", file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"onboard: AWS did not do it: {error}", file=sys.stderr)
     return 1
@@ -323,6 +311,7 @@ def _run(arguments: argparse.Namespace) -> int:
     # Only here, so that importing this module needs no table.
     from chalicelib.adapters.dynamodb.directory import DynamoDirectory  # noqa: PLC0415 - see above
 
+    listed = () if arguments.rotate else read_agencies(arguments.agencies)
     session = boto3.session.Session()
     stacks = session.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"]
     outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0]["Outputs"]}
@@ -342,7 +331,7 @@ def _run(arguments: argparse.Namespace) -> int:
         agencies: Sequence[Agency] = [rotated]
     else:
         agencies = onboard(
-            read_agencies(arguments.agencies),
+            listed,
             roots_in(folder, stage=stage),
             stack=arguments.stack,
             outputs=outputs,
@@ -353,7 +342,24 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     for agency in agencies:
         print(f"  {agency.agency_id:8} {_shown(agency)}")
+    print(f"  {holidays_shown(read_holidays(), in_bangkok(datetime.now(UTC)).date())}")
     return 0
+
+
+def holidays_shown(holidays: Holidays, today: date) -> str:
+    """How far ahead working time can be told, and what to do where that is not far."""
+    until = holidays.known_until(today)
+    if until is None or until - today < _HOLIDAYS_AHEAD:
+        last = "not even for this year" if until is None else f"only to {until}"
+        return (
+            f"public holidays are known {last}: add the next year to {holidays.file}, or what "
+            "arrives then has no counted time and no deadline (docs/guide/office-hours.md)"
+        )
+    unsure = ", ".join(str(year) for year in holidays.provisional() if year >= today.year)
+    provisional = (
+        f"; provisional: {unsure}, check them against the published list" if unsure else ""
+    )
+    return f"public holidays are known to {until}{provisional}"
 
 
 def _shown(agency: Agency) -> str:

@@ -20,6 +20,10 @@ _TEXTS = {
         "This field is not known here; remove it.",
         "ไม่รู้จักรายการนี้ โปรดนำออก",
     ),
+    "falseSchema": (
+        "This field has no place here; remove it.",
+        "ไม่ใช้รายการนี้ในกรณีนี้ โปรดนำออก",
+    ),
     "type": ("Must be of type {0}.", "ต้องเป็นชนิด {0}"),
     "minLength": ("Must have at least {0} character(s).", "ต้องมีอย่างน้อย {0} อักขระ"),
     "maxLength": ("Must have at most {0} characters.", "ต้องมีไม่เกิน {0} อักขระ"),
@@ -37,6 +41,7 @@ _TEXTS = {
 _CODES = {
     "required": "missing",
     "additionalProperties": "unknown_field",
+    "falseSchema": "unknown_field",
     "type": "wrong_type",
     "minLength": "too_short",
     "maxLength": "too_long",

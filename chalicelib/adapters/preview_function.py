@@ -85,7 +85,7 @@ def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
         max_pages=event["max_pages"],
         paper=Paper(**event["paper"]),
         data=event["data"],
-        attachment=_attachment(event["attachment"]),
+        attachments=tuple(map(_attachment, event["attachments"])),
     )
     linted = renderer.lint(renderer.render(request), request)
     return {"pdf": base64.b64encode(linted.pdf).decode(), "pages": linted.pages}
@@ -98,12 +98,15 @@ def _to_wire(request: RenderRequest) -> dict[str, Any]:
         "max_pages": request.max_pages,
         "paper": asdict(request.paper),
         "data": request.data,
-        "attachment": {
-            "name": request.attachment.name,
-            "media_type": request.attachment.media_type,
-            "relationship": request.attachment.relationship,
-            "data": base64.b64encode(request.attachment.data).decode(),
-        },
+        "attachments": [
+            {
+                "name": attachment.name,
+                "media_type": attachment.media_type,
+                "relationship": attachment.relationship,
+                "data": base64.b64encode(attachment.data).decode(),
+            }
+            for attachment in request.attachments
+        ],
     }
 
 

@@ -1,8 +1,9 @@
 """Rendering with typst, and the check of what came out (port Renderer).
 
 PDF/A-3a, tagged, in Thai, only with the fonts of `chalicelib/fonts`, with the
-machine-readable content attached (ขมธอ. 11-2560). Same request, same bytes: the
-file's time is that of the numbering, and nothing else varies.
+machine-readable content attached, and other forms of the document if it has any
+(ขมธอ. 11-2560). Same request, same bytes: the file's time is that of the numbering, and
+nothing else varies.
 """
 
 from __future__ import annotations
@@ -208,18 +209,19 @@ def request_files(request: RenderRequest, longest: int | None) -> dict[str, byte
     data = dict(request.data)
     if longest is not None:
         data = {**data, **break_anywhere(_printed(data), longest)}
-    attached = request.attachment
+    told = [
+        {
+            "name": attached.name,
+            "media_type": attached.media_type,
+            "relationship": attached.relationship.value,
+        }
+        for attached in request.attachments
+    ]
     return {
         "main.typ": b'#include "/%b/template.typ"' % request.document_type.encode(),
         "request/data.json": json.dumps(data, ensure_ascii=False).encode(),
-        "request/attachment": attached.data,
-        "request/attachment.json": json.dumps(
-            {
-                "name": attached.name,
-                "media_type": attached.media_type,
-                "relationship": attached.relationship.value,
-            }
-        ).encode(),
+        "request/attachments.json": json.dumps(told).encode(),
+        **{f"request/attachment-{at}": file.data for at, file in enumerate(request.attachments)},
         "request/paper.json": json.dumps(asdict(request.paper)).encode(),
         "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
@@ -280,7 +282,7 @@ def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
         *_faults_of_catalog(reader),
         *_faults_of_pages(pages, request),
         *_faults_of_conformance(reader),
-        *_faults_of_attachment(reader, request.attachment),
+        *_faults_of_attachments(reader, request.attachments),
         *_faults_of_fonts(pages),
         *stray_text(pdf, request.paper),
     ]
@@ -370,13 +372,21 @@ def _xmp(metadata: bytes, name: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def _faults_of_attachment(reader: PdfFile, expected: Attachment) -> list[str]:
-    """Exactly one file, byte for byte the one that was asked for, and told as what it is."""
+def _faults_of_attachments(reader: PdfFile, expected: Sequence[Attachment]) -> list[str]:
+    """Exactly the files that were asked for, byte for byte, and told as what they are."""
+    # The name tree is in the order of the names (ISO 32000-1 §7.9.6).
     specifications = [spec for _, spec in _embedded_files(reader)]
     associated = _members(entry(reader.root, "/AF", ()))
-    if len(specifications) != 1 or len(associated) != 1:
-        return ["it does not have exactly one attachment"]
-    specification = specifications[0]
+    if not len(specifications) == len(associated) == len(expected):
+        return [f"it does not have exactly {len(expected)} attachment(s)"]
+    if any(specification not in associated for specification in specifications):
+        return ["an attachment is not associated with it"]
+    by_name = sorted(expected, key=lambda attachment: attachment.name)
+    pairs = zip(specifications, by_name, strict=True)
+    return [fault for pair in pairs for fault in _faults_of_attachment(*pair)]
+
+
+def _faults_of_attachment(specification: Any, expected: Attachment) -> list[str]:
     stream = specification["/EF"]["/F"]
     told = (
         specification["/UF"],
@@ -384,7 +394,7 @@ def _faults_of_attachment(reader: PdfFile, expected: Attachment) -> list[str]:
         entry(specification, "/AFRelationship", None),
     )
     faults = []
-    if told != _as_told(expected) or associated != specifications:
+    if told != _as_told(expected):
         faults.append(
             f"the attachment is not {expected.name} of type {expected.media_type}"
             f" with relationship {expected.relationship}"

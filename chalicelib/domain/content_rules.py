@@ -12,24 +12,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
+from chalicelib.domain.amount_rules import (
+    grouped_sums,
+    is_price,
+    is_quantity,
+    is_thb,
+    line_amount,
+    sums,
+    vat_totals,
+)
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.letter_numbers import LetterNumber, LetterNumberError
+from chalicelib.domain.places import COUNTRIES, subdistricts
 from chalicelib.domain.thai import (
-    VAT_PERCENT,
     has_check_digit,
     is_juristic_id,
     is_national_id,
     is_plain_name,
-    vat_on,
 )
 
 EARLIEST, LATEST = 1900, 2400
 """Years that a date can have. A Buddhist year (2569) is none of them, and no typing error."""
 
-_THB = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
@@ -41,11 +47,6 @@ Keyword = Callable[[Any, object], Iterator[FieldFault]]
 
 
 # -- formats -----------------------------------------------------------------
-
-
-def is_thb(text: str) -> bool:
-    """Baht with exactly two decimals: money is exact to the satang, never rounded."""
-    return _THB.fullmatch(text) is not None
 
 
 def is_date(text: str) -> bool:
@@ -78,12 +79,16 @@ def _in_our_time(day: date) -> bool:
 
 
 FORMATS: Mapping[str, Callable[[str], bool]] = {
+    "country": COUNTRIES.__contains__,
     "date": is_date,
     "date-time": is_instant,
     "digits": lambda text: _DIGITS.fullmatch(text) is not None,
     "juristic-id": is_juristic_id,
     "letter-number": is_letter_number,
     "name": is_plain_name,
+    "price": is_price,
+    "quantity": is_quantity,
+    "subdistrict": lambda text: text in subdistricts(),
     "tax-id": has_check_digit,
     "thai-id": is_national_id,
     "thb": is_thb,
@@ -109,6 +114,26 @@ FORMAT_FAULTS: Mapping[str, tuple[str, str, str]] = {
         "wrong_format",
         'Must be baht with two decimals, as a string: "3000.00".',
         'ต้องเป็นจำนวนบาท ทศนิยม 2 ตำแหน่ง เช่น "3000.00"',
+    ),
+    "price": (
+        "wrong_format",
+        'Must be baht with two to five decimals, as a string: "3000.00".',
+        'ต้องเป็นจำนวนบาท ทศนิยม 2 ถึง 5 ตำแหน่ง เช่น "3000.00"',
+    ),
+    "quantity": (
+        "wrong_format",
+        'Must be a number above 0 with at most six decimals, as a string: "1" or "2.5".',
+        'ต้องเป็นจำนวนที่มากกว่า 0 ทศนิยมไม่เกิน 6 ตำแหน่ง เช่น "1" หรือ "2.5"',
+    ),
+    "subdistrict": (
+        "unknown_code",
+        "Must be the six-digit code of a subdistrict (TIS 1099): 110301.",
+        "ต้องเป็นรหัสตำบลหรือแขวง 6 หลักที่มีอยู่ (มอก. 1099) เช่น 110301",
+    ),
+    "country": (
+        "unknown_code",
+        "Must be the two-letter code of a country (ISO 3166-1): TH.",
+        "ต้องเป็นรหัสประเทศ 2 อักษรที่มีอยู่ (ISO 3166-1) เช่น TH",
     ),
     "date": (
         "wrong_format",
@@ -184,35 +209,14 @@ def max_total_length(asked: Any, value: object) -> Iterator[FieldFault]:
         )
 
 
-def vat_totals(asked: Any, value: object) -> Iterator[FieldFault]:
-    """`"vatTotals": {"net": "net_thb", "vat": "vat_thb", "total": "total_thb"}`, with
-    `"percent": "10"` where it is not 7: tax is that of the net, total is net and tax (`vat_on`
-    rounds). Each wrong figure is pointed at; what is no money is left to its format."""
-    if not isinstance(value, Mapping):
-        return
-    net, vat, total = (_money(value.get(asked[role])) for role in ("net", "vat", "total"))
-    percent = Decimal(asked.get("percent", VAT_PERCENT))
-    if net is not None and vat is not None and vat != vat_on(net, percent):
-        yield FieldFault(
-            f"/{asked['vat']}",
-            "wrong_amount",
-            f"Must be {percent}% of {asked['net']}, rounded half up to the satang.",
-            f"ต้องเท่ากับร้อยละ {percent} ของ {asked['net']} โดยปัดเศษตั้งแต่ครึ่งสตางค์ขึ้น",
-        )
-    if net is not None and vat is not None and total is not None and total != net + vat:
-        yield FieldFault(
-            f"/{asked['total']}",
-            "wrong_amount",
-            f"Must be {asked['net']} plus {asked['vat']}.",
-            f"ต้องเท่ากับ {asked['net']} บวก {asked['vat']}",
-        )
-
-
 KEYWORDS: Mapping[str, Keyword] = {
     "ordered": ordered,
     "uniqueBy": unique_by,
     "maxTotalLength": max_total_length,
     "vatTotals": vat_totals,
+    "lineAmount": line_amount,
+    "sums": sums,
+    "groupedSums": grouped_sums,
 }
 
 
@@ -223,7 +227,3 @@ def _moment(text: object) -> date | datetime | None:
     if is_date(text):
         return datetime.fromisoformat(f"{text}T00:00:00+00:00")
     return datetime.fromisoformat(text) if is_instant(text) else None
-
-
-def _money(text: object) -> Decimal | None:
-    return Decimal(text) if isinstance(text, str) and is_thb(text) else None

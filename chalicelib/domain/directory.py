@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.office_hours import OfficeHours
+from chalicelib.domain.reminders import Reminders
 from chalicelib.domain.seals import SealCredential, SealPolicy
 
 
@@ -18,6 +20,7 @@ class Agency:
 
     `seals` are its seals in order of preference: documents are sealed with the first that
     can be used at that moment, so a new one put first takes over from the day it is valid.
+    `office` is when it works (E2), `reminders` when it is told that a letter waits (A14).
     """
 
     agency_id: str
@@ -28,6 +31,8 @@ class Agency:
     inbox_url: str | None = None
     seals: tuple[SealCredential, ...] = ()
     witness_key: str | None = None
+    office: OfficeHours = field(default_factory=OfficeHours)
+    reminders: Reminders = field(default_factory=Reminders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chalicelib.domain.thai import be_year
+
 
 class TraError(Exception):
     """Root of all errors raised on purpose.
@@ -76,6 +78,13 @@ class TopSecretRefusedError(InvalidRequestError):
     """ลับที่สุด may never travel electronically (A24)."""
 
     code = "top_secret_refused"
+
+
+class BatchFileError(InvalidRequestError):
+    """A batch file cannot be read at all: wrong encoding, wrong form, or columns that do not
+    fit the mapping."""
+
+    code = "batch_file_unreadable"
 
 
 class IdempotencyKeyReusedError(TraError):
@@ -305,3 +314,21 @@ class ConfigurationError(TraError):
     """A setting is missing or cannot be used in this stage."""
 
     code = "configuration"
+
+
+class UnknownYearError(ConfigurationError):
+    """No public holidays are known for a year, so nothing about its working time can be said.
+
+    Nothing is lost: whoever waits for the answer can ask again when the year was added.
+    """
+
+    code = "unknown_year"
+
+    def __init__(self, year: int, file: str) -> None:
+        super().__init__(
+            f"No public holidays are known for {year} (B.E. {be_year(year)}). Add the year to {file} as "
+            "docs/guide/office-hours.md says, and deploy.",
+            f"ยังไม่มีข้อมูลวันหยุดราชการของปี พ.ศ. {be_year(year)} โปรดเพิ่มปีนี้ใน {file} "
+            "ตาม docs/guide/office-hours.md แล้วติดตั้งใหม่",
+        )
+        self.year = year

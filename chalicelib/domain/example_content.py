@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,14 +27,19 @@ FILLS = (
 
 # The widest text of each format that is not made of digits alone.
 _WIDEST = {
+    "country": "TH",
     "date": "2026-11-28",
     "date-time": "2026-11-28T08:58:58+07:00",
     "juristic-id": "0888888888881",
     "letter-number": "ศธ (ฌฒฌฒ) ๘๘๘๘.๘๘๘๘/ว(ฌฒฌฒ) ๘๘๘๘๘๘๘๘๘๘๘๘/๘๘๘๘๘๘๘๘",
-    "tax-id": "0888888888881",
+    "price": "8888888888.88888",
+    "quantity": "888888888.888888",
+    "subdistrict": "101406",
+    "tax-id": "8888888888886",
     "thai-id": "8888888888886",
     "thb": "9" * 10 + ".99",
 }
+_WIDE_EMAIL = "W" * 64 + "@" + ".".join(["W" * 63] * 3)
 
 
 def most_of(schema: Mapping[str, Any], fill: str) -> Any:
@@ -67,10 +73,14 @@ def _longest_text(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:
-        return str(max(schema["enum"], key=lambda value: len(str(value))))
-    if schema["maxLength"] == 13 and schema.get("format") == "digits":  # noqa: PLR2004 - of a company
+        return str(schema["enum"][0])
+    most, form = int(schema["maxLength"]), schema.get("format", "")
+    if form == "digits" and most == len(_WIDEST["juristic-id"]):
         return _WIDEST["juristic-id"]
-    return _WIDEST.get(schema.get("format", ""), "8" * int(schema["maxLength"]))
+    if form in _WIDEST:
+        return _WIDEST[form]
+    wide = ("W" * most, _WIDE_EMAIL[:most], "+888-" + "8" * (most - 5))
+    return next((text for text in wide if re.search(schema["pattern"], text)), "8" * most)
 
 
 def _longest_list(schema: Mapping[str, Any], fill: str) -> list[Any]:
@@ -79,5 +89,7 @@ def _longest_list(schema: Mapping[str, Any], fill: str) -> list[Any]:
         whole, rest = divmod(schema["maxTotalLength"], len(member))
         return [member] * whole + [member[:rest]] * bool(rest)
     if name := schema.get("uniqueBy"):
-        return [{**member, name: f"p{n:02}" + "-w" * 20} for n in range(most)]
+        told_apart = schema["items"]["properties"][name].get("enum")
+        keys = told_apart or [f"p{n:02}" + "-w" * 20 for n in range(most)]
+        return [{**member, name: key} for key in keys]
     return [member] * most

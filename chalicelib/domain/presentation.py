@@ -16,7 +16,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.directory import AttachmentKind
 from chalicelib.domain.documents import Classification, Document, Urgency
+from chalicelib.domain.errors import RenderError
+from chalicelib.domain.etax import etax_xml
 from chalicelib.domain.letter_numbers import LetterNumber
 from chalicelib.domain.thai import (
     baht_text,
@@ -177,12 +180,44 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
     return Attachment(name="content.json", media_type="application/json", data=data)
 
 
+def attached_files(
+    document: Document, agency: Agency, document_type: DocumentType, *, verify_url: str
+) -> tuple[Attachment, ...]:
+    """All that is attached to the PDF: the machine-readable content, which the digest and the
+    register speak of, and what the type adds (ขมธอ. 3-2560 for receipts and tax invoices).
+
+    Raises RenderError if content that its type let pass cannot be put into that form.
+    """
+    record = machine_readable(document, agency, verify_url=verify_url)
+    if document_type.attachment is AttachmentKind.ETAX:
+        return record, _etax(document, verify_url)
+    return (record,)
+
+
+def _etax(document: Document, verify_url: str) -> Attachment:
+    try:
+        xml = etax_xml(document, verify_url=verify_url)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        # The cause quotes content, so it stays out.
+        raise RenderError(
+            "The content cannot be written as XML of ขมธอ. 3-2560.",
+            "ไม่สามารถแปลงเนื้อหาเป็น XML ตาม ขมธอ. 3-2560 ได้",
+        ) from None
+    return Attachment(
+        name="ETDA-invoice.xml",
+        media_type="text/xml",
+        relationship=Relationship.ALTERNATIVE,
+        data=xml,
+    )
+
+
 def display_of(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """`content` as a person reads it: the same tree with every value a string.
 
     `format` in the schema decides: `date` → `๒๑ พฤศจิกายน ๒๕๖๙`, `date-time` with the time in
     Asia/Bangkok; `thb` → `๓,๐๐๐.๐๐`, with `<name>_text` beside it in words; `digits`,
-    `juristic-id`, `tax-id` → Thai digits, `thai-id` in groups; `letter-number` → as printed.
+    `juristic-id`, `tax-id` → Thai digits, `thai-id` in groups; `quantity`, `price` → Thai
+    digits and separators, all decimals; `letter-number` → as printed.
     Integers get Thai digits and separators. `content` must have passed the schema.
     """
     return cast("dict[str, Any]", _display(content, schema, schema))
@@ -317,11 +352,18 @@ def _digits(value: str) -> str:
     return _breakable(to_thai_digits(value))
 
 
+def _counted(value: str) -> str:
+    """As many decimals as were given: they say how exactly it was measured."""
+    return to_thai_digits(f"{Decimal(value):,}")
+
+
 _FORMS: Mapping[str, Callable[[str], str]] = {
     "date": lambda value: _tied(long_date(date.fromisoformat(value))),
     "date-time": lambda value: _tied(long_instant(datetime.fromisoformat(value))),
     "digits": _digits,
     "juristic-id": _digits,
+    "price": _counted,
+    "quantity": _counted,
     "letter-number": lambda value: _tied(LetterNumber.parse(value).printed),
     "tax-id": _digits,
     "thai-id": lambda value: _tied(grouped_id(value)),

@@ -18,6 +18,8 @@ _FILE = "schema.json"
 _WORDS = frozenset(
     [
         "$schema",
+        "allOf",
+        "dependentRequired",
         "$id",
         "$ref",
         "$defs",

@@ -183,10 +183,24 @@ VAT_PERCENT = Decimal(7)
 """Revenue Code section 80, as reduced by royal decree (6.3% and the local 0.7%)."""
 
 
+VAT_EXEMPT = "exempt"
+"""What stands for a rate where no tax is due (Revenue Code section 81)."""
+
+
 def vat_on(net: Decimal, percent: Decimal = VAT_PERCENT) -> Decimal:
-    """Tax on a net amount, in satang: a third decimal of 5 and more counts up, less is
+    """Tax on a net amount, in satang (docs/adr/0023)."""
+    return to_satang(net * percent / 100)
+
+
+def vat_percent(rate: str) -> Decimal:
+    """A rate as schemas write it: `7`, `0`, or `exempt`, which is 0 too."""
+    return Decimal(0) if rate == VAT_EXEMPT else Decimal(rate)
+
+
+def to_satang(amount: Decimal) -> Decimal:
+    """Baht rounded to two decimals: a third decimal of 5 and more counts up, less is
     dropped (practice on tax invoices, docs/adr/0023)."""
-    return (net * percent / 100).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
+    return amount.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
 
 
 # -- names -------------------------------------------------------------------

@@ -38,6 +38,7 @@ from chalicelib.domain.errors import (
     UnknownDocumentTypeError,
 )
 from chalicelib.domain.evidence import verify_url
+from chalicelib.domain.office_settings import office_hours_data
 from chalicelib.domain.registers import Numbering
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
@@ -503,11 +504,43 @@ class DocumentPage(_Answer):
     cursor: str | None = Field(description="Pass it on for the next page; null at the end.")
 
 
+class SpanView(_Answer):
+    opens: str = Field(examples=["08:30"])
+    closes: str = Field(description="The first minute that is closed.", examples=["16:30"])
+
+
+class ClosedDayView(_Answer):
+    date: str
+    name_th: str
+    name_en: str
+
+
+class WorkingDayView(_Answer):
+    date: str
+    hours: list[SpanView]
+
+
+class OfficeHoursView(_Answer):
+    week: dict[str, list[SpanView]] = Field(
+        description="Hours of each open weekday, `monday` to `sunday`, Asia/Bangkok."
+    )
+    closed_days: list[ClosedDayView] = Field(
+        description="Days off beside Thai public holidays, which are not listed here."
+    )
+    working_days: list[WorkingDayView] = Field(
+        description="Days with hours of their own, whatever week and holidays say."
+    )
+
+
 class AgencyView(_Answer):
     agency_id: str
     name_th: str
     name_en: str
     receives_events: bool
+    office_hours: OfficeHoursView = Field(
+        description="What enters outside them counts as received at the next working time "
+        "(Electronic Performance of Government Duties Act 2565, section 10)."
+    )
 
     @classmethod
     def of(cls, agency: Agency) -> Self:
@@ -516,6 +549,7 @@ class AgencyView(_Answer):
             name_th=agency.name_th,
             name_en=agency.name_en,
             receives_events=agency.inbox_url is not None,
+            office_hours=OfficeHoursView.model_validate(office_hours_data(agency.office)),
         )
 
 

@@ -6,7 +6,6 @@ is documented, and what the tests about the whole look at.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,11 +19,11 @@ from chalicelib.bootstrap import House, house
 from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
 from chalicelib.domain.errors import (
     ForbiddenError,
-    MalformedRequestError,
     NotFoundError,
     RequestTooLargeError,
     TraError,
 )
+from chalicelib.domain.strict_json import json_object
 from chalicelib.handlers.authorizer import actor_of, authorizer
 from chalicelib.handlers.problems import problem, unexpected
 from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
@@ -80,7 +79,7 @@ class Call:
 
     def json_object(self) -> dict[str, Any]:
         """The body. Raises RequestTooLargeError, MalformedRequestError."""
-        return _json_object(self.body(MAX_BODY_BYTES))
+        return json_object(self.body(MAX_BODY_BYTES))
 
     def authorise(self, resource: Resource) -> None:
         """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
@@ -251,31 +250,6 @@ _IDENTIFIER = re.compile(r"[0-9A-Za-z-]{1,64}")
 def is_identifier(text: str) -> bool:
     """Whether this can be an id or a code; anything else needs no look into the database."""
     return _IDENTIFIER.fullmatch(text) is not None
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw, object_pairs_hook=_without_repeats, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequestError(
-            "The body is not valid JSON (RFC 8259, UTF-8, no repeated names).",
-            "เนื้อหาไม่ใช่ JSON ที่ถูกต้อง (RFC 8259, UTF-8, ชื่อไม่ซ้ำ)",
-        ) from error
-    if not isinstance(value, dict):
-        raise MalformedRequestError("The body must be a JSON object.", "เนื้อหาต้องเป็น JSON object")
-    return value
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two members of one name mean different things to different parsers; refuse them."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("repeated name")
-    return value
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
 
 
 def _prefers_thai(accept_language: str) -> bool:

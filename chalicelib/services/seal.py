@@ -24,7 +24,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.evidence import verify_url
-from chalicelib.domain.presentation import machine_readable, present
+from chalicelib.domain.presentation import attached_files, present
 from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.domain.seals import SealedPdf
 from chalicelib.ports import (
@@ -140,10 +140,11 @@ def _authority(document: Document, room: SealingRoom) -> Agency:
 
 def _render(document: Document, agency: Agency, kind: DocumentType, room: SealingRoom) -> LintedPdf:
     request = render_request(document, agency, kind, public_url=room.public_url)
-    attachment = sealed_attachment(
-        request.attachment, agency.seals, kind.seal, xml_sealer=room.xml_sealer
+    attachments = tuple(
+        sealed_attachment(attachment, agency.seals, kind.seal, xml_sealer=room.xml_sealer)
+        for attachment in request.attachments
     )
-    request = replace(request, attachment=attachment)
+    request = replace(request, attachments=attachments)
     return room.renderer.lint(room.renderer.render(request), request)
 
 
@@ -163,7 +164,7 @@ def render_request(
         max_pages=kind.max_pages,
         paper=kind.paper,
         data=present(document, agency, kind, verify_url=url, watermark=watermark),
-        attachment=machine_readable(document, agency, verify_url=url),
+        attachments=attached_files(document, agency, kind, verify_url=url),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tests.bench.busy import seal_core_busy
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
+from tests.bench.cost import cost_per_document_thb
 from tests.bench.issuing import issue_end_to_end
 from tests.bench.logs import checkpoint_10k_seconds, proof_verify_per_second
 from tests.bench.memory import seal_memory_10k_mb
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
         issue_vs_weasyprint_pyhanko,
         seal_core_busy,
         seal_memory_10k_mb,
+        cost_per_document_thb,
     )
 }
 

@@ -363,6 +363,7 @@ def test_search_stays_within_the_agency(ledger: Ledger) -> None:
     ledger.accept(*mine, document("X1", agency_id="dbd"))
     first = ledger.documents.search(Search(agency_id="diw", limit=3))
     assert [d.document_id for d in first.documents] == ["D4", "D3", "D2"]
+    assert first.documents[0] == ledger.documents.get("D4")
     rest = ledger.documents.search(Search(agency_id="diw", limit=3, cursor=first.cursor))
     assert [d.document_id for d in rest.documents] == ["D1", "D0"]
     assert rest.cursor is None

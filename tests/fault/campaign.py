@@ -85,7 +85,7 @@ class PickyRenderer(PlainRenderer):
     """Cannot make a page of some contents: their numbers end as void (P4)."""
 
     def render(self, request: RenderRequest) -> bytes:
-        if UNPRINTABLE in request.attachment.data:
+        if UNPRINTABLE in request.attachments[0].data:
             raise RenderError("The text does not fit.")
         return super().render(request)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.documents import Document
-from chalicelib.domain.registers import Register
+from chalicelib.adapters.types import PackagedDocumentTypes
+from chalicelib.domain.documents import Document, content_digest
+from chalicelib.domain.registers import Book, Register
 from tests.fault.harness import Danger, Killed, World, audit
 from tests.support.samples import document
 
@@ -76,6 +78,47 @@ def test_a_process_dies_with_all_its_threads(moment: int) -> None:
         world.step("seal", Danger(kill_at=moment))
     world.run_to_rest()
     assert audit(world.fakes, REGISTER) == []
+
+
+def _receipt() -> World:
+    """A numbered receipt: its XML gets a seal of its own before the page is made."""
+    kind = PackagedDocumentTypes().get("e-receipt")
+    assert kind is not None
+    content = kind.example["content"]
+    digest = content_digest(
+        agency_id="diw",
+        document_type=kind.name,
+        type_version=kind.version,
+        content=content,
+        valid_from=None,
+        valid_until=None,
+    )
+    receipt = replace(
+        document("R1", recipients=("dbd",)),
+        document_type=kind.name,
+        book=Book("diw", kind.book),
+        content=content,
+        content_digest=digest,
+    )
+    world = World()
+    world.accept(receipt)
+    assert world.step("number")
+    return world
+
+
+def test_a_receipt_may_be_killed_while_its_xml_is_sealed() -> None:
+    """P2, P8: killed before or after any call, the seal of the XML among them: one number, one
+    file, though the XML was sealed twice."""
+    danger = Danger()
+    _receipt().step("seal", danger)
+    assert "after xml_sealer.seal_xml" in danger.seen
+    for moment in range(danger.moment):
+        world = _receipt()
+        with pytest.raises(Killed):
+            world.step("seal", Danger(kill_at=moment))
+        world.run_to_rest()
+        assert audit(world.fakes, Register("diw", "e-receipt", 2026)) == []
+        assert len(world.fakes.archive.files) == 1
 
 
 def test_sweep_itself_may_be_killed_anywhere() -> None:

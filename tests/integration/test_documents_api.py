@@ -182,9 +182,16 @@ def test_an_unknown_code_has_a_page_too(api: Api) -> None:
 
 
 def test_the_catalogue_is_public(api: Api) -> None:
-    """api.md: agencies and types are public; the example of each type is accepted."""
+    """api.md: agencies and types are public; the example of each type is accepted. Office hours
+    are announced, because they decide when something counts as received (E2)."""
     agencies = api.call("GET", "/v1/agencies", authorizer={}).json["items"]
     assert {"diw", "dbd", "rd", "paper"} == {agency["agency_id"] for agency in agencies}
+    office_day = [{"opens": "08:30", "closes": "16:30"}]
+    assert agencies[0]["office_hours"] == {
+        "week": dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), office_day),
+        "closed_days": [],
+        "working_days": [],
+    }
     for kind in api.call("GET", "/v1/document-types", authorizer={}).json["items"]:
         detail = api.call("GET", "/v1/document-types/{name}", path={"name": kind["name"]}).json
         recipients = [] if detail["recipients_within"] else ["dbd"]

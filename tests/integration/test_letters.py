@@ -6,8 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pypdf
 import pytest
@@ -18,9 +21,10 @@ from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.registers import Numbering
+from chalicelib.domain.thai import long_date, to_thai_digits
 from infra import pictures
 from tests.support import reference
-from tests.support.rendering import NOW, request_of
+from tests.support.rendering import AGENCY, NOW, request_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +35,17 @@ pytestmark = pytest.mark.skipif(
     shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed"
 )
 
-# What is printed beside the letter's own text: heads, page numbers, office, link.
-MOST_BESIDE = 500
-MOST_BESIDE_A_PAGE = 120
+MARKS = "ัิีึืฺุู็่้๊๋์ํ๎"
+"""What stands above or below a Thai consonant (U+0E31, U+0E34–3A, U+0E47–4E)."""
+
+MM = 72 / 25.4  # points
+RESOLUTION = 50  # pixels an inch
+PAGE_NUMBER = re.compile("– [๐-๙]+ –")
+URGENCIES = {
+    Urgency.EXPRESS: "ด่วน",
+    Urgency.VERY_EXPRESS: "ด่วนมาก",
+    Urgency.MOST_EXPRESS: "ด่วนที่สุด",
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,60 +71,154 @@ def _text(pdf: bytes, tmp_path: Path) -> list[str]:
     return said.stdout.decode().split("\f")[:-1]
 
 
-def _skeleton(text: str) -> str:
-    """Consonants, digits and Latin letters: what no text extraction of Thai leaves out, though
-    it doubles some and moves vowels (docs: the attached JSON is the text of record)."""
-    return re.sub("[^ก-ฮ0-9๐-๙A-Za-z]", "", text)
+def _spelled(text: str) -> str:
+    """Every letter, vowel, mark, digit and sign, in order, without spaces. A reader of shaped
+    Thai tells the marks of a consonant in some order and sometimes a cluster twice; so marks
+    are sorted, and what comes twice in a row counts once, here as in the source."""
+    bare = re.sub(r"[\s\u200b\u00ad]", "", text.replace("ำ", "ํา"))
+    ordered = re.sub(f"[{MARKS}]+", lambda marks: "".join(sorted(set(marks[0]))), bare)
+    return re.sub(f"([ก-ฮ][{MARKS}]+)\\1+", r"\1", ordered)
 
 
-def _beside(expected: str, found: str) -> int | None:
-    """How many letters of `found` stand between those of `expected`, which must all come in
-    order; None if one is missing."""
-    at = 0
-    for letter in expected:
-        at = found.find(letter, at) + 1
-        if not at:
-            return None
-    return len(found) - len(expected)
+def _body(pages: list[str]) -> str:
+    """What is written on the pages, without page numbers and the line at their feet."""
+    lines = [line for page in pages for line in page.splitlines()]
+    return _spelled(
+        "".join(
+            line
+            for line in lines
+            if not PAGE_NUMBER.fullmatch(line.strip())
+            and not line.startswith("ประทับตราอิเล็กทรอนิกส์โดย")
+        )
+    )
+
+
+def _expected(letter: reference.ReferenceLetter) -> list[str]:
+    """The whole letter in the regulation's order, as it must stand on the pages."""
+    content = letter.content
+    head = [URGENCIES.get(letter.urgency, ""), "ที่", letter.number, AGENCY.name_th]
+    head += [long_date(letter.dated), "เรื่อง", content["subject"]]
+    head += [content["salutation"], content["addressee"]]
+    if references := content.get("references"):
+        head += ["อ้างถึง", *_numbered([_reference(one) for one in references])]
+    if enclosures := content.get("enclosures"):
+        head += ["สิ่งที่ส่งมาด้วย", *_numbered(enclosures)]
+    return [*head, *content["paragraphs"]]
+
+
+def _numbered(texts: list[str]) -> list[str]:
+    if len(texts) == 1:
+        return texts
+    return [f"{to_thai_digits(str(row))}.{text}" for row, text in enumerate(texts, start=1)]
+
+
+def _reference(one: dict[str, str]) -> str:
+    urgency = URGENCIES[Urgency(one["urgency"])] if "urgency" in one else ""
+    return f"หนังสือ{urgency}ที่{one['number']}ลงวันที่{long_date(date.fromisoformat(one['date']))}"
+
+
+def _dated(letter: reference.ReferenceLetter) -> Numbering:
+    """The number that the letter really had, given on its day."""
+    noon = datetime(letter.dated.year, letter.dated.month, letter.dated.day, 5, tzinfo=UTC)
+    return Numbering(year=noon.year, number=1, printed=letter.number, numbered_at=noon)
 
 
 @pytest.mark.parametrize("name", reference.LETTERS)
 def test_real_letter_loses_no_text(kind: DocumentType, name: str, tmp_path: Path) -> None:
-    """Each of the four real letters renders in full: every paragraph is in the attached JSON
-    word for word, and on the pages in order (issue 5)."""
+    """Each of the four real letters renders in full (issue 5): from urgency and number to the
+    last paragraph every letter, vowel, mark and digit stands on the pages, in order, with
+    nothing between them; then closing, position and office; and the attached JSON has it all."""
     letter = reference.letter(name)
-    pdf = _rendered(kind, letter.content, urgency=letter.urgency, printed=letter.number)
+    content = letter.content
+    pdf = _rendered(kind, content, urgency=letter.urgency, numbering=_dated(letter))
     attached = json.loads(pypdf.PdfReader(BytesIO(pdf)).attachments["content.json"][0])
-    assert attached["content"] == letter.content
-    pages = _text(pdf, tmp_path)
-    found = _skeleton("".join(pages))
-    expected = _skeleton("".join(letter.content["paragraphs"]))
-    beside = _beside(expected, found)
-    assert beside is not None
-    assert beside <= MOST_BESIDE + MOST_BESIDE_A_PAGE * len(pages)
-    for head in (letter.content["subject"], letter.content["addressee"], letter.number):
-        assert _beside(_skeleton(head), _skeleton(pages[0])) is not None
+    assert attached["content"] == content
+    body = _body(_text(pdf, tmp_path))
+    expected = _spelled("".join(_expected(letter)))
+    assert body[: len(expected)] == expected
+    end = body[len(expected) :]
+    for last in (
+        content["closing"],
+        content["signatory"]["position"],
+        content["contact"]["office"],
+    ):
+        assert _spelled(last) in end
+
+
+@pytest.mark.parametrize("name", reference.LETTERS)
+def test_real_letters_are_read_whole(name: str) -> None:
+    """The comparison above is with everything that the reference data holds of a letter."""
+    raw = reference.raw_letter(name)
+    given = _spelled("".join(_expected(reference.letter(name))))
+    for field in ("number_as_printed", "subject", "salutation", "paragraphs", "enclosures"):
+        value = raw[field]
+        for text in [value] if isinstance(value, str) else value:
+            assert _spelled(text) in given
+    assert len(reference.letter(name).content.get("references", [])) == len(raw["references"])
 
 
 def test_lost_text_is_noticed(kind: DocumentType, tmp_path: Path) -> None:
-    """The comparison above fails where a paragraph is missing from the pages."""
+    """The comparison above fails where a paragraph, a tone mark or a digit is missing."""
     example = kind.example["content"]
-    expected = _skeleton("".join(example["paragraphs"]))
-    for place in range(len(example["paragraphs"])):
-        fewer = [text for at, text in enumerate(example["paragraphs"]) if at != place]
+    paragraphs = example["paragraphs"]
+    expected = _spelled("".join(paragraphs))
+    assert expected in _body(_text(_rendered(kind), tmp_path))
+    lossy = [[text for at, text in enumerate(paragraphs) if at != place] for place in range(5)]
+    for lost in "่็๔า":
+        place = next(at for at, text in enumerate(paragraphs) if lost in text)
+        fewer = list(paragraphs)
+        fewer[place] = fewer[place].replace(lost, "", 1)
+        lossy.append(fewer)
+    for fewer in lossy:
         pages = _text(_rendered(kind, {**example, "paragraphs": fewer}), tmp_path)
-        assert _beside(expected, _skeleton("".join(pages))) is None
+        assert expected not in _body(pages)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word on a page; places in points from its upper left corner."""
+
+    text: str
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def _words(pdf: bytes, tmp_path: Path) -> list[list[Word]]:
+    """The words of each page, where a reader other than ours finds them."""
+    file = tmp_path / "letter.pdf"
+    file.write_bytes(pdf)
+    said = subprocess.run(["pdftotext", "-bbox", file, "-"], check=True, capture_output=True)
+    pages = ET.fromstring(said.stdout).iter("{http://www.w3.org/1999/xhtml}page")
+    return [
+        [
+            Word(
+                word.text or "", *(float(word.attrib[f]) for f in ("xMin", "xMax", "yMin", "yMax"))
+            )
+            for word in page
+        ]
+        for page in pages
+    ]
 
 
 def test_pages_are_numbered_above(kind: DocumentType, tmp_path: Path) -> None:
     """Every page but the first has its number in the middle above (Saraban regulation)."""
     example = kind.example["content"]
     long = {**example, "paragraphs": example["paragraphs"] * 8}
-    first, *others = _text(_rendered(kind, long), tmp_path)
+    pdf = _rendered(kind, long)
+    first, *others = _text(pdf, tmp_path)
     assert len(others) >= 2
     assert "– ๑ –" not in first
-    for place, page in enumerate(others, start=2):
-        assert page.startswith(f"– {'๐๑๒๓๔๕๖๗๘๙'[place]} –")
+    for place, (page, words) in enumerate(
+        zip(others, _words(pdf, tmp_path)[1:], strict=True), start=2
+    ):
+        number = "๐๑๒๓๔๕๖๗๘๙"[place]
+        assert page.startswith(f"– {number} –")
+        found = [word for word in words if word.bottom < 26 * MM]
+        assert [word.text for word in found] == ["–", number, "–"]
+        # In the middle of what is between the margins (30 and 20 mm).
+        assert abs(found[1].left + found[1].right - (210 + 10) * MM) / 2 < 2
 
 
 def test_no_signature_stands_alone(kind: DocumentType, tmp_path: Path) -> None:
@@ -121,29 +227,52 @@ def test_no_signature_stands_alone(kind: DocumentType, tmp_path: Path) -> None:
     for more in range(5, 16):
         long = {**example, "paragraphs": [*["เติม " * 15 + "ท้าย"] * more, *example["paragraphs"]]}
         *_, last = _text(_rendered(kind, long), tmp_path)
-        assert _skeleton("จึงเรียนมาเพื่อโปรด") in _skeleton(last)
-        assert _skeleton("ขอแสดงความนับถือ") in _skeleton(last)
+        assert _spelled("จึงเรียนมาเพื่อโปรด") in _spelled(last)
+        assert _spelled("ขอแสดงความนับถือ") in _spelled(last)
 
 
-def test_classification_stands_above_and_below(kind: DocumentType, tmp_path: Path) -> None:
-    """A classified letter says so at the top and at the bottom of every page (A24)."""
+@pytest.mark.parametrize(
+    ("classification", "word"),
+    [(Classification.CONFIDENTIAL, "ลับ"), (Classification.SECRET, "ลับมาก")],
+)
+def test_classification_stands_above_and_below(
+    kind: DocumentType, classification: Classification, word: str, tmp_path: Path
+) -> None:
+    """A classified letter says so at the top and at the bottom of every page, larger than its
+    text and in red (A24); one that is not says nothing."""
     example = kind.example["content"]
     long = {**example, "paragraphs": example["paragraphs"] * 4}
-    pages = _text(_rendered(kind, long, classification=Classification.SECRET), tmp_path)
+    pdf = _rendered(kind, long, classification=classification)
+    pages = _words(pdf, tmp_path)
     assert len(pages) >= 2
     for page in pages:
-        assert page.count("ลับมาก") == 2
-        assert page.startswith("ลับมาก")
+        above, below = (found for found in page if found.text == word)
+        assert above.bottom < 26 * MM  # in the margins, beyond the text
+        assert below.top > (297 - 26) * MM
+        assert min(above.bottom - above.top, below.bottom - below.top) > 18
+    assert _red_pixels(pdf, tmp_path) > 100
+    plain = _rendered(kind, long)
+    assert word not in {found.text for page in _words(plain, tmp_path) for found in page}
+    assert not _red_pixels(plain, tmp_path)
 
 
-def test_urgency_is_red_and_large(kind: DocumentType, tmp_path: Path) -> None:
-    """Urgency is printed in red, in letters of 32 points at least (Saraban regulation)."""
-    plain, urgent = (
-        _rendered(kind, urgency=urgency) for urgency in (Urgency.ROUTINE, Urgency.MOST_EXPRESS)
-    )
+@pytest.mark.parametrize(("urgency", "word"), URGENCIES.items())
+def test_urgency_is_red_and_large(
+    kind: DocumentType, urgency: Urgency, word: str, tmp_path: Path
+) -> None:
+    """Each urgency is printed in red, in letters of 32 points at least, and nothing else is
+    (Saraban regulation): what is red lies where the word stands and is as large."""
+    plain, urgent = (_rendered(kind, urgency=each) for each in (Urgency.ROUTINE, urgency))
     assert _largest(plain) < 32 <= _largest(urgent)
     assert not _red_pixels(plain, tmp_path)
-    assert _red_pixels(urgent, tmp_path) > 100
+    (first,) = _words(urgent, tmp_path)
+    printed = max(first, key=lambda found: found.bottom - found.top)
+    assert _spelled(printed.text) == _spelled(word)
+    left, right, top, bottom = _red_box(urgent, tmp_path)
+    assert printed.left - 2 <= left < right <= printed.right + 2
+    marks = 10  # tone marks rise above what the font says is a line
+    assert printed.top - marks <= top < bottom <= printed.bottom + 2
+    assert right - left > 0.9 * (printed.right - printed.left)
 
 
 def _largest(pdf: bytes) -> float:
@@ -159,11 +288,27 @@ def _pyhanko_page(pdf: bytes) -> Any:
 
 
 def _red_pixels(pdf: bytes, tmp_path: Path) -> int:
+    return len(_red(pdf, tmp_path))
+
+
+def _red_box(pdf: bytes, tmp_path: Path) -> tuple[float, float, float, float]:
+    """Left, right, top and bottom, in points, of all that is red on the first page."""
+    across, down = zip(*_red(pdf, tmp_path), strict=True)
+    point = 72 / RESOLUTION
+    return min(across) * point, max(across) * point, min(down) * point, max(down) * point
+
+
+def _red(pdf: bytes, tmp_path: Path) -> list[tuple[int, int]]:
+    """Column and row of each red pixel of the first page."""
     file = tmp_path / "page.pdf"
     file.write_bytes(pdf)
-    (page,) = pictures.pages(file, resolution=50)
+    page, *_ = pictures.pages(file, resolution=RESOLUTION)
     triples = zip(*(iter(page.pixels),) * 3, strict=True)
-    return sum(red > 150 and green < 60 and blue < 60 for red, green, blue in triples)
+    return [
+        (place % page.width, place // page.width)
+        for place, (red, green, blue) in enumerate(triples)
+        if red > 150 and green < 60 and blue < 60
+    ]
 
 
 def test_letter_of_a_reserved_number_says_when_it_was_issued(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.holidays import HOLIDAYS, read_holidays
 from chalicelib.config import Settings
 from infra import check_package
 from infra import package as packaging
@@ -107,6 +108,13 @@ def test_only_runtime_packages_and_their_licences(package: packaging.Package) ->
         assert all(f"python/{info}/METADATA" in names for info in infos)
     licences = [n for n in _names(package, "layer-base.zip") if "cryptography-" in n]
     assert any("LICENSE" in name for name in licences)
+
+
+def test_public_holidays_are_inside(package: packaging.Package) -> None:
+    """Issue 6, 1: each function has the calendar where it looks for it, complete."""
+    with check_package.unpacked(package) as tree:
+        packaged = tree / "app" / HOLIDAYS.relative_to(packaging.ROOT)
+        assert read_holidays(packaged) == read_holidays()
 
 
 def test_byte_code_is_inside(package: packaging.Package) -> None:

@@ -19,12 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 from chalicelib.adapters.memory import MemoryDirectory
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.seals import KeyAlgorithm
+from infra.agency_list import read_agencies, read_keys
 from infra.onboard import (
     chains_in,
     development_ca,
     onboard,
-    read_agencies,
-    read_keys,
     roots_in,
     rotate,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -50,20 +49,7 @@ class Desk:
 
     def send(self, pdf: bytes, content_type: str = "application/pdf") -> Answer:
         """As the gateway hands bytes on."""
-        event = sample_event("api")
-        event["resource"] = event["path"] = "/v1/verify"
-        event["httpMethod"] = event["requestContext"]["httpMethod"] = "POST"
-        event["requestContext"]["resourcePath"] = "/v1/verify"
-        event["pathParameters"] = None
-        event["requestContext"]["authorizer"] = {}
-        event["body"], event["isBase64Encoded"] = base64.b64encode(pdf).decode(), True
-        event["headers"] = {"accept": "application/json", "content-type": content_type}
-        event["multiValueHeaders"] = {k: [v] for k, v in event["headers"].items()}
-        import app  # noqa: PLC0415 - builds the routes
-        from tests.support.rooms import CONTEXT  # noqa: PLC0415 - beside its only use
-
-        answer = app.app(event, CONTEXT)
-        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+        return self.api.send_file("/v1/verify", pdf, content_type)
 
     def ask(self, body: object, path: str = "/v1/verify") -> Answer:
         headers = {"content-type": "application/json"}

@@ -14,7 +14,7 @@ from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.registers import Numbering
 from chalicelib.domain.seals import KeyAlgorithm, SealAppearance, SealLevel, SealPolicy
-from chalicelib.ports import LintedPdf
+from chalicelib.ports import LintedPdf, RenderRequest
 from chalicelib.services.seal import render_request
 from tests.support import damage
 from tests.support.samples import printable
@@ -121,11 +121,26 @@ DAMAGES = (
 
 
 @cache
-def rendered(kind_name: str) -> LintedPdf:
-    """The example of a document type, as Tra prints it before sealing."""
+def requested(kind_name: str) -> RenderRequest:
+    """What the renderer is asked for the example of a document type."""
     kind = TYPES[kind_name]
     numbering = Numbering(year=2026, number=12, printed="๑๒/๒๕๖๙", numbered_at=_NUMBERED_AT)
     document = printable(kind, kind.example["content"], numbering)
-    request = render_request(document, AGENCY, kind, public_url="https://tra.test")
-    renderer = TypstRenderer()
+    return render_request(document, AGENCY, kind, public_url="https://tra.test")
+
+
+def printed(request: RenderRequest) -> LintedPdf:
+    """As Tra prints it before sealing."""
+    renderer = _renderer()
     return renderer.lint(renderer.render(request), request)
+
+
+@cache
+def rendered(kind_name: str) -> LintedPdf:
+    """The example of a document type with its attachments as they are, unsigned."""
+    return printed(requested(kind_name))
+
+
+@cache
+def _renderer() -> TypstRenderer:
+    return TypstRenderer()

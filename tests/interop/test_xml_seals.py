@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.domain.seals import KeyAlgorithm, SealLevel, SealPolicy
 from infra.devservices import DevServices
+from tests.interop.matrix import requested
 from tests.interop.verdicts import SealAnswer
 from tests.interop.workshop import Workshop
 from tests.support.validators import Job, ask
@@ -23,7 +24,11 @@ _BY_KMS = {
 }
 # The hash of the signed sample of ขมธอ. 3-2560.
 _SHA_512 = {f"xades-{level}-RSA_2048-sha512": level for level in _LEVELS}
-_ALL = {name: level for name, (level, _) in _BY_KMS.items()} | _SHA_512
+_ETAX = {
+    f"e-receipt.{level}.{key.name}": (level, key)
+    for level, key in product(_LEVELS, (KeyAlgorithm.RSA_2048, KeyAlgorithm.P_256))
+}
+_ALL = {name: level for name, (level, _) in (_BY_KMS | _ETAX).items()} | _SHA_512
 _DAMAGED = "changed"
 
 
@@ -35,6 +40,7 @@ def said(results: Path, dev: DevServices, workshop: Workshop) -> Mapping[str, Se
     jobs = []
     for name, xml in _sealed(dev, workshop):
         changed = xml.replace(b"3000.00", b"9000.00")
+        assert changed != xml
         for title, content in ((name, xml), (f"{name}.{_DAMAGED}", changed)):
             path = results / "files" / f"{title}.xml"
             path.write_bytes(content)
@@ -50,6 +56,9 @@ def said(results: Path, dev: DevServices, workshop: Workshop) -> Mapping[str, Se
 def _sealed(dev: DevServices, workshop: Workshop) -> Iterator[tuple[str, bytes]]:
     for name, (level, key) in _BY_KMS.items():
         yield name, workshop.seal_xml(RECEIPT, key, SealPolicy(level=level))
+    (invoice,) = (each.data for each in requested("e-receipt").attachments if each.is_xml)
+    for name, (level, key) in _ETAX.items():
+        yield name, workshop.seal_xml(invoice, key, SealPolicy(level=level))
     for file_name, xml in samples_of(dev.pki, [SoftwareKey(KeyAlgorithm.RSA_2048)]):
         name = file_name.removesuffix(".xml")
         if name in _SHA_512:

@@ -3,6 +3,7 @@ time-stamps of the development PKI over HTTP."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from chalicelib.adapters.seal_credentials import KmsCredentialChecker
 from chalicelib.adapters.tsa import TimestampAuthorities
 from chalicelib.adapters.xades import XadesSealer
 from chalicelib.domain.seals import KeyAlgorithm, SealCredential, SealPolicy
+from chalicelib.services.attach import sealed_attachment
 from infra.pki import issue_seal_certificate
-from tests.interop.matrix import AGENCY, rendered
+from tests.interop.matrix import AGENCY, printed, rendered, requested
 
 if TYPE_CHECKING:
+    from chalicelib.ports import LintedPdf
     from infra.devservices import DevServices
     from tests.interop.matrix import Sealed
 
@@ -45,10 +48,22 @@ class Workshop:
 
     def seal(self, cell: Sealed) -> bytes:
         """The file of one cell of the matrix, past Tra's own check as before an archive."""
-        linted = rendered(cell.kind)
+        linted = self._linted(cell)
         sealed = self._sealer.seal(linted, [self._credentials[cell.key]], cell.policy)
         self._sealer.verify_own(sealed, linted)
         return sealed.pdf
+
+    def _linted(self, cell: Sealed) -> LintedPdf:
+        """XML among the attachments gets its own seal first, as `seal` does it."""
+        request = requested(cell.kind)
+        if not any(attachment.is_xml for attachment in request.attachments):
+            return rendered(cell.kind)
+        credentials = [self._credentials[cell.key]]
+        attachments = tuple(
+            sealed_attachment(each, credentials, cell.policy, xml_sealer=lambda: self._xml_sealer)
+            for each in request.attachments
+        )
+        return printed(replace(request, attachments=attachments))
 
     def seal_xml(self, xml: bytes, key: KeyAlgorithm, policy: SealPolicy) -> bytes:
         """An attachment with a seal of its own."""

@@ -22,7 +22,7 @@ from chalicelib.domain.thai import check_digit
 _HOUSE = Path(__file__).parents[3]  # where the project lies
 _PLACES = (_HOUSE / "shared", _HOUSE.parent / "shared")  # a checkout, or one kept a level deeper
 
-DOCUMENTS = ("licence", "e-certificate", "e-medical-certificate", "e-proxy", "e-card")
+DOCUMENTS = ("licence", "e-certificate", "e-medical-certificate", "e-proxy", "e-card", "e-receipt")
 LETTERS = ("dga-186", "mot-154", "opdc-55", "slc-17121")
 
 _ENVELOPE = ("recipients", "valid_from", "valid_until")
@@ -49,8 +49,14 @@ def document(document_type: str) -> dict[str, Any]:
     return {"document_type": document_type, "content": convert(content), **envelope}
 
 
+def raw_letter(name: str) -> dict[str, Any]:
+    """A letter with the field names of the reference data."""
+    raw: dict[str, Any] = _read(f"letters/{name}.json")
+    return raw
+
+
 def letter(name: str) -> ReferenceLetter:
-    raw = _read(f"letters/{name}.json")
+    raw = raw_letter(name)
     salutation, _, addressee = raw["salutation"].partition(" ")
     content = {
         "subject": raw["subject"],
@@ -112,6 +118,40 @@ def _card(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "holder": holder, "particulars": [languages]}
 
 
+def _receipt(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The reference has no figures but the total, and of addresses only the buyer's text."""
+    lines = [{**line, "amount_thb": raw["total_thb"]} for line in raw["lines"]]
+    total = raw["total_thb"]
+    seller = {
+        "text": "ถนนพระรามที่ ๖ แขวงพญาไท เขตพญาไท กรุงเทพมหานคร ๑๐๔๐๐",
+        "building_number": "1",
+        "subdistrict_code": "101406",
+        "postcode": "10400",
+    }
+    content = {
+        name: value for name, value in raw.items() if name not in {"title_th", "xml_standard"}
+    }
+    return {
+        **content,
+        "kind": {"ใบเสร็จรับเงิน": "receipt"}[raw["title_th"]],
+        "payee": {**_taxpayer(raw["payee"]), "address": seller},
+        "payer": {
+            **_taxpayer(raw["payer"]),
+            "address": {"text": raw["payer"]["address"], "postcode": "10540"},
+        },
+        "lines": lines,
+        "lines_total_thb": total,
+        "net_thb": total,
+        "taxes": [{"vat_rate": lines[0]["vat_rate"], "basis_thb": total, "vat_thb": "0.00"}],
+        "vat_thb": "0.00",
+    }
+
+
+def _taxpayer(raw: Mapping[str, Any]) -> dict[str, Any]:
+    number = raw["tax_id"]
+    return {**raw, "tax_id": f"{number[:-1]}{check_digit(number[:-1])}"}
+
+
 def _person(raw: Mapping[str, Any]) -> dict[str, Any]:
     person = {**raw, "kind": {"person": "natural_person"}.get(raw["kind"], raw["kind"])}
     if number := raw.get("registration_no"):
@@ -123,4 +163,5 @@ _CONVERTERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "e-medical-certificate": _medical,
     "e-proxy": _proxy,
     "e-card": _card,
+    "e-receipt": _receipt,
 }

@@ -26,11 +26,25 @@ JSON = st.recursive(
     max_leaves=12,
 )
 TOTALS = {"net": "net_thb", "vat": "vat_thb", "total": "total_thb"}
+LINE = {
+    "amount": "amount_thb",
+    "quantity": "quantity",
+    "price": "unit_price_thb",
+    "less": "discount_thb",
+}
 ASKED: Mapping[str, Any] = {
     "ordered": [["from", "until"]],
     "uniqueBy": "code",
     "maxTotalLength": 10,
     "vatTotals": TOTALS,
+    "lineAmount": LINE,
+    "sums": [{"total": "total_thb", "add": ["net_thb", "vat_thb"], "less": ["rows/less_thb"]}],
+    "groupedSums": {
+        "rows": "rows",
+        "by": "vat_rate",
+        "total": "net_thb",
+        "add": ["lines/amount_thb"],
+    },
 }
 
 
@@ -59,6 +73,13 @@ def _format_faults(form: str, text: str) -> list[tuple[str, str]]:
         ("digits", "007"),
         ("letter-number", "นร ๐๕๐๖/ว(ล) ๑๑๕๖๑"),
         ("name", "นายคมสัน ท่าเรือ"),
+        ("price", "3000.00"),
+        ("price", "0.12345"),
+        ("quantity", "1"),
+        ("quantity", "0.000001"),
+        ("quantity", "999999999.999999"),
+        ("subdistrict", "110301"),
+        ("country", "TH"),
     ],
 )
 def test_right_values_pass(form: str, text: str) -> None:
@@ -91,6 +112,19 @@ def test_right_values_pass(form: str, text: str) -> None:
         ("letter-number", "ไม่มีทับ", "wrong_format"),
         ("letter-number", "ก" * 1000, "wrong_format"),
         ("name", "เเสนดี", "not_plain"),
+        ("price", "3000", "wrong_format"),
+        ("price", "0.123456", "wrong_format"),
+        ("price", "-1.00", "wrong_format"),
+        ("quantity", "0", "wrong_format"),
+        ("quantity", "0.0", "wrong_format"),
+        ("quantity", "-1", "wrong_format"),
+        ("quantity", "1.0000001", "wrong_format"),
+        ("quantity", "1e9", "wrong_format"),
+        ("quantity", "007", "wrong_format"),
+        ("quantity", "๑", "wrong_format"),
+        ("subdistrict", "119999", "unknown_code"),
+        ("subdistrict", "105002", "unknown_code"),
+        ("country", "XX", "unknown_code"),
     ],
 )
 def test_wrong_values_are_pointed_at(form: str, text: str, code: str) -> None:
@@ -123,15 +157,18 @@ def test_every_fault_is_told_in_both_languages_without_the_value() -> None:
     assert set(FORMAT_FAULTS) == set(FORMATS)
     told = [texts for _, *texts in FORMAT_FAULTS.values()]
     secret = {"from": "2027-02-02", "until": "2027-01-01", "net_thb": "100.00", "vat_thb": "9.99"}
+    secret |= {"quantity": "2", "unit_price_thb": "9.99", "amount_thb": "1.11"}
+    rows = {"lines": [{"vat_rate": "secret"}], "rows": [{"vat_rate": "1", "net_thb": "1.11"}]}
     lists = [[{"code": "secret"}, {"code": "secret"}], ["secret" * 3]]
     for name, keyword in KEYWORDS.items():
-        for value in ({**secret, "total_thb": "1.11"}, *lists):
+        faults_before = len(told)
+        for value in ({**secret, **rows, "total_thb": "2.22"}, *lists):
             told += [[f.detail, f.detail_th] for f in keyword(ASKED[name], value)]
-    assert len(told) >= len(FORMATS) + len(KEYWORDS)
+        assert len(told) > faults_before, name
     for english, thai in told:
         assert re.search("[A-Za-z]", english)
         assert re.search("[ก-ฮ]", thai)
-        assert not re.search("secret|2027|9.99|1.11", english + thai)
+        assert not re.search("secret|2027|9.99|1.11|2.22", english + thai)
 
 
 # -- keywords ----------------------------------------------------------------

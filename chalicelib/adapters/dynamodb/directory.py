@@ -14,6 +14,12 @@ from chalicelib.adapters.dynamodb.faults import translated
 from chalicelib.adapters.dynamodb.items import DirectoryItem, bind
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.office_settings import (
+    office_hours_data,
+    office_hours_of,
+    reminders_data,
+    reminders_of,
+)
 from chalicelib.domain.seals import SealCredential
 
 _T = TypeVar("_T")
@@ -42,7 +48,12 @@ class DynamoDirectory:
 
     def put_agency(self, agency: Agency) -> None:
         """Idempotency key of this write: the agency id; the last one stands."""
-        self._put(_AGENCY, agency.agency_id, asdict(agency))
+        body = {
+            **asdict(agency),
+            "office": office_hours_data(agency.office),
+            "reminders": reminders_data(agency.reminders),
+        }
+        self._put(_AGENCY, agency.agency_id, body)
 
     def trust_anchors(self) -> tuple[str, ...]:
         return self._cached(_TRUST, self._read_anchors)
@@ -89,8 +100,12 @@ class DynamoDirectory:
 def _agency(body: str) -> Agency:
     data = json.loads(body)
     seals = data.pop("seals", ())
+    # Entries written before there were office hours have the default ones.
+    office, reminders = data.pop("office", {}), data.pop("reminders", {})
     return Agency(
         **data,
+        office=office_hours_of(office),
+        reminders=reminders_of(reminders),
         seals=tuple(
             SealCredential(key_id=seal["key_id"], chain_pem=tuple(seal["chain_pem"]))
             for seal in seals

@@ -29,7 +29,6 @@ from chalicelib.adapters.dynamodb.items import (
     ReasonMap,
     bind,
     shards,
-    submitted_key,
     to_instant,
     to_text,
 )
@@ -131,7 +130,8 @@ class DynamoDocumentStore:
 
     def search(self, search: Search) -> Page:
         """Newest first. Reads the agency's own index partition only, so no filter and no
-        cursor can reach another agency's documents (P6)."""
+        cursor can reach another agency's documents (P6). The index holds what is searched
+        and no more (docs/adr/0033); what was found is then read as it is now."""
         with translated():
             pages = self.items.by_agency.query(
                 search.agency_id,
@@ -141,14 +141,20 @@ class DynamoDocumentStore:
                 page_size=_SEARCH_PAGE_SIZE,
                 last_evaluated_key=_cursor_key(search),
             ).page_iter
-            found: list[Document] = []
+            found: list[str] = []
             for page in _at_most(pages, _SEARCH_PAGES):
                 for raw in page["Items"]:
-                    found.append(self.items.from_raw_data(raw).to_domain())
+                    found.append(raw["submitted_key"]["S"])
                     if len(found) == search.limit:
-                        return Page(tuple(found), _cursor(found[-1]))
+                        return Page(self._at(found), _encode(found[-1]))
             last = pages.last_evaluated_key
-        return Page(tuple(found), _encode(last["submitted_key"]["S"]) if last else None)
+        return Page(self._at(found), _encode(last["submitted_key"]["S"]) if last else None)
+
+    def _at(self, keys: Sequence[str]) -> tuple[Document, ...]:
+        """The documents of these keys of the index, in their order."""
+        ids = [document_id for _, _, document_id in (key.partition("#") for key in keys)]
+        known = self.get_many(ids)
+        return tuple(known[document_id] for document_id in ids)
 
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         item = self.items(DocumentItem.key(document.document_id))
@@ -319,10 +325,6 @@ def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
 def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
     for _, page in zip(range(count), pages, strict=False):
         yield page
-
-
-def _cursor(last: Document) -> str:
-    return _encode(submitted_key(last.submitted_at, last.document_id))
 
 
 def _encode(key: str) -> str:

@@ -25,4 +25,4 @@ def leave(room: Path, requests: list[RenderRequest], plan: dict[str, Any]) -> No
 
 def _plain(request: RenderRequest) -> dict[str, Any]:
     data = {name: value for name, value in request.data.items() if name != "created_at"}
-    return {"data": data, "attachment": request.attachment.data.decode()}
+    return {"data": data, "attachment": request.attachments[0].data.decode()}

@@ -1,0 +1,114 @@
+"""The list of agencies that is onboarded: hours, days off and reminders in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.holidays import read_holidays
+from chalicelib.domain.documents import Urgency
+from chalicelib.domain.errors import InvalidRequestError
+from chalicelib.domain.office_hours import ClosedDay, OfficeHours, Span
+from chalicelib.domain.reminders import Reminders, Stage, StageKind
+from infra import onboard
+from infra.agency_list import read_agencies
+
+DAY_OFF = {"date": "2026-12-11", "name_th": "วันหยุดเพิ่มเป็นกรณีพิเศษ", "name_en": "Special holiday"}
+CLOSED = ClosedDay(date(2026, 12, 11), DAY_OFF["name_th"], DAY_OFF["name_en"])
+
+
+def _agency(agency_id: str, **more: Any) -> dict[str, Any]:
+    return {"agency_id": agency_id, "name_th": "ก", "name_en": "A", **more}
+
+
+def _list(folder: Path, *agencies: dict[str, Any], **more: Any) -> Path:
+    path = folder / "agencies.json"
+    path.write_text(json.dumps({"agencies": agencies, **more}))
+    return path
+
+
+def test_hours_and_reminders_are_read(tmp_path: Path) -> None:
+    """A14: each agency has what its head set, and the defaults where nothing was set."""
+    hours = {"week": {"monday": [{"opens": "09:00", "closes": "12:00"}]}}
+    reminders = {"routine": [{"after_minutes": 60, "kind": "remind"}]}
+    path = _list(tmp_path, _agency("a", office_hours=hours, reminders=reminders), _agency("b"))
+    own, other = read_agencies(path)
+    assert own.office.week == ((Span(540, 720),), (), (), (), (), (), ())
+    assert own.reminders.stages[Urgency.ROUTINE] == (Stage(timedelta(hours=1), StageKind.REMIND),)
+    assert (other.office, other.reminders) == (OfficeHours(), Reminders())
+
+
+def test_a_day_off_of_all_is_one_of_each(tmp_path: Path) -> None:
+    """Issue 6, 1: a holiday the cabinet has just added is entered once; a head who keeps the
+    agency open that day, or calls the day otherwise, keeps the last word."""
+    open_then = {"date": "2026-12-11", "hours": [{"opens": "08:30", "closes": "12:00"}]}
+    named = {**DAY_OFF, "name_en": "Founding day"}
+    path = _list(
+        tmp_path,
+        _agency("a"),
+        _agency("b", office_hours={"working_days": [open_then]}),
+        _agency("c", office_hours={"closed_days": [named]}),
+        closed_days=[DAY_OFF],
+    )
+    closed, working, own = (agency.office for agency in read_agencies(path))
+    assert closed.closed_days == (CLOSED,)
+    assert working.closed_days == ()
+    assert [day.name_en for day in own.closed_days] == ["Founding day"]
+
+
+def test_every_fault_of_the_list_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """E2: wrong hours are refused before AWS is asked anything; who wrote the list sees where
+    each fault stands."""
+    path = _list(
+        tmp_path,
+        _agency("a", office_hours={"week": {"monday": [{"opens": "9", "closes": "12:00"}]}}),
+        _agency("b", reminders={"urgent": []}),
+        closed_days=[DAY_OFF, DAY_OFF],
+    )
+    with pytest.raises(InvalidRequestError) as raised:
+        read_agencies(path)
+    pointers = [fault.pointer for fault in raised.value.faults]
+    assert pointers == [
+        "/closed_days/1/date",
+        "/agencies/0/office_hours/week/monday/0/opens",
+        "/agencies/1/reminders/urgent",
+    ]
+    command = ["onboard", "--stack", "x", "--chains", ".", "--agencies", str(path)]
+    monkeypatch.setattr(sys, "argv", command)
+    assert onboard.main() == 1
+    told = capsys.readouterr().err
+    assert all(pointer in told for pointer in pointers)
+
+
+def test_days_off_together_are_not_more_than_can_be_stored(tmp_path: Path) -> None:
+    """P4: what the directory could not read back is refused before it is written."""
+    days = [
+        {**DAY_OFF, "date": (date(2026, 1, 1) + timedelta(days=n)).isoformat()} for n in range(400)
+    ]
+    path = _list(
+        tmp_path, _agency("a", office_hours={"closed_days": days[:300]}), closed_days=days[300:]
+    )
+    with pytest.raises(InvalidRequestError) as raised:
+        read_agencies(path)
+    assert [(f.pointer, f.code) for f in raised.value.faults] == [
+        ("/agencies/0/office_hours/closed_days", "too_many")
+    ]
+
+
+def test_onboarding_says_how_far_holidays_are_known() -> None:
+    """Issue 6, 1: whoever runs the platform is told in time, with the file to extend."""
+    known = read_holidays()
+    assert "known to 2027-12-31; provisional: 2027" in onboard.holidays_shown(
+        known, date(2026, 11, 22)
+    )
+    for today, said in ((date(2027, 10, 1), "only to 2027-12-31"), (date(2028, 1, 1), "not even")):
+        shown = onboard.holidays_shown(known, today)
+        assert said in shown
+        assert "chalicelib/data/holidays-th.json" in shown
