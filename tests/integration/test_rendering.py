@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from base64 import b64encode
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +31,7 @@ from chalicelib.domain.directory import DocumentType, Paper
 from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.presentation import PREVIEW_MARK
+from tests.support.pictures import portrait
 from tests.support.rendering import request_of
 
 if TYPE_CHECKING:
@@ -115,6 +117,8 @@ def _worst(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> Any
 def _worst_text(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return str(schema["enum"][0])
+    if "picture" in schema:
+        return b64encode(portrait()).decode()
     if schema["maxLength"] == 13 and schema["format"] == "digits":
         return "0888888888881"  # a registration number
     if schema.get("format") in WORST:
