@@ -221,6 +221,7 @@ def known_to(call: Submitter, version: int | None = None) -> Known:
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
         today=in_bangkok(call.house.clock()).date(),
+        issuer=call.caller.agency_id,
     )
 
 

@@ -68,7 +68,13 @@ def _who_may(
 
 @pytest.mark.parametrize(
     ("place", "writer"),
-    [("documents", "seal"), ("statements", "close"), ("evidence-records", "renew"), ("batches", "batch")],
+    [
+        ("documents", "seal"),
+        ("rulings", "deliver"),
+        ("statements", "close"),
+        ("evidence-records", "renew"),
+        ("batches", "batch"),
+    ],
 )
 def test_one_function_writes_each_part_of_the_archive(
     as_function: Callable[[str], boto3.session.Session],
@@ -76,8 +82,9 @@ def test_one_function_writes_each_part_of_the_archive(
     place: str,
     writer: str,
 ) -> None:
-    """P2: sealed files come from `seal` alone, closing statements from `close` alone, evidence
-    records from `renew` alone, manifests of batches from `batch` alone."""
+    """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, closing
+    statements from `close` alone, evidence records from `renew` alone, manifests of batches
+    from `batch` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -141,6 +148,36 @@ def test_what_was_checked_is_written_by_who_checks(
     ) == {"batch", "number"}
 
 
+def test_published_types_are_read_by_who_needs_them_and_written_by_nobody(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """Issue 5 item 2: only an operator publishes; a function that is taken over cannot put a
+    template of its own under a type."""
+    bucket = deployment.outputs["ArchiveBucket"]
+    s3 = deployment.session().client("s3")
+    s3.put_object(Bucket=bucket, Key="types/permission-test.json", Body=b"x")
+    readers = _who_may(
+        as_function,
+        lambda session: session.client("s3").get_object(
+            Bucket=bucket, Key="types/permission-test.json"
+        ),
+    )
+    assert readers == {"api", "number", "seal", "batch", "preview"}
+    assert not _who_may(
+        as_function,
+        lambda session: session.client("s3").put_object(
+            Bucket=bucket, Key="types/permission-test.json", Body=b"y"
+        ),
+    )
+    table = deployment.outputs["DirectoryTable"]
+    assert not _who_may(
+        as_function,
+        lambda session: session.client("dynamodb").put_item(
+            TableName=table, Item={"pk": {"S": "TYPE"}, "sk": {"S": "x"}, "body": {"S": "{}"}}
+        ),
+    )
+
+
 def test_nobody_deletes_or_unlocks(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
@@ -177,6 +214,7 @@ def test_each_key_is_used_by_its_functions_alone(
     assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
         "deliver",
         "close",
+        "status",
     }
 
 
