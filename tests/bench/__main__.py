@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from tests.bench.batches import batch_documents_per_core_second, batch_peak_mb
 from tests.bench.busy import seal_core_busy
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
 from tests.bench.cost import cost_per_document_thb
@@ -48,6 +49,8 @@ BENCHES: dict[str, Callable[[], Result]] = {
         seal_core_busy,
         seal_memory_10k_mb,
         cost_per_document_thb,
+        batch_documents_per_core_second,
+        batch_peak_mb,
     )
 }
 
