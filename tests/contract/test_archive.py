@@ -55,6 +55,21 @@ def test_the_first_bytes_win(archive: Archive) -> None:
     assert (first.size, first.retain_until) == (5, UNTIL)
 
 
+def test_a_file_in_pieces_is_archived_once(archive: Archive) -> None:
+    """P2, issue 5 item 4: a manifest larger than memory is one file, under the same promises."""
+    pieces = [bytes([n]) * 300_000 for n in range(10)]
+    media_type = "application/jsonl"
+    first = archive.put_pieces_once(
+        "m.jsonl", iter(pieces), UNTIL, LockMode.COMPLIANCE, media_type=media_type
+    )
+    assert (first.size, first.sha256) == (3_000_000, hashlib.sha256(b"".join(pieces)).hexdigest())
+    assert archive.find("m.jsonl") == first
+    later = archive.put_pieces_once(
+        "m.jsonl", [b"other"], UNTIL, LockMode.COMPLIANCE, media_type=media_type
+    )
+    assert later == first
+
+
 def test_the_seal_that_won_is_told(archive: Archive) -> None:
     """Issue 4, 5: until when a file proves itself lies with its bytes, so that a repeat goes on
     with the proof of the file that won, not of the one it made itself."""
