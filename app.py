@@ -13,6 +13,7 @@ from chalicelib.handlers import (
     queues,
     registers,
     renewals,
+    rulings,
     schedules,
     service,
     verification,
@@ -25,6 +26,7 @@ app.api.binary_types.append(registers.PDF)  # the gateway hands it on as bytes
 for room in (
     authorizer,
     documents,
+    rulings,
     catalogue,
     verification,
     registers,

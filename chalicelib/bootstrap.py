@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Renderer,
         RoundStore,
         Sealer,
+        StatusLists,
         TypeStore,
         Uploads,
         WorkQueue,
@@ -81,7 +82,9 @@ if TYPE_CHECKING:
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
     from chalicelib.services.reserve import ReservationDesk
+    from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
+    from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_bundle import BundleTrust
@@ -338,6 +341,20 @@ class House:
         return VerifyFunction(_client("lambda"), self.settings.verify_function)
 
     @cached_property
+    def status_lists(self) -> StatusLists:
+        from chalicelib.adapters.status_function import StatusFunction
+
+        function = self.settings.status_function
+        return StatusFunction(_client("lambda"), function, clock=self.clock)
+
+    def answer_status(self, event: dict[str, Any]) -> dict[str, Any]:
+        """What the `status` function answers; see `adapters/status_function.py`."""
+        from chalicelib.adapters.status_function import answer
+        from chalicelib.services.status_list import make_list
+
+        return answer(event, partial(make_list, room=self.status_room))
+
+    @cached_property
     def uploads(self) -> Uploads:
         from chalicelib.adapters.uploads import S3Uploads
 
@@ -403,7 +420,33 @@ class House:
             documents=self.documents,
             directory=self.directory,
             signer=self.evidence_signer,
+            archive=self.archive,
             inboxes=self.inboxes,
+            clock=self.clock,
+            public_url=self.settings.public_url,
+            lock_mode=self.settings.lock_mode,
+        )
+
+    @cached_property
+    def bench(self) -> Bench:
+        from chalicelib.services.revoke import Bench
+
+        return Bench(
+            documents=self.documents,
+            registers=self.registers,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def status_room(self) -> StatusRoom:
+        from chalicelib.services.status_list import StatusRoom
+
+        return StatusRoom(
+            registers=self.registers,
+            signer=self.evidence_signer,
+            clock=self.clock,
             public_url=self.settings.public_url,
         )
 

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_renewals, cli_types, cli_verify
+from chalicelib import cli_audit, cli_renewals, cli_rulings, cli_types, cli_verify
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -148,9 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tra {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    identity = argparse.ArgumentParser(add_help=False)
-    identity.add_argument("--agency", default=os.environ.get("TRA_AGENCY"), help="act for it")
-    identity.add_argument("--role", default=os.environ.get("TRA_ROLE"), help="default: clerk")
+    identity = _identity("clerk")
 
     token = commands.add_parser("token", parents=[identity], help="print a bearer token")
     token.set_defaults(run=_token)
@@ -180,15 +178,25 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("-o", "--output", help="default: ID.pdf; - for stdout")
     file.set_defaults(run=_file)
 
+    cli_rulings.add_to(commands, _identity("approver"))
     cli_verify.add_to(commands)
-    _add_log_commands(commands, identity)
+    _add_log_commands(commands)
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
     cli_types.add_to(commands)
     return parser
 
 
-def _add_log_commands(commands: Any, identity: argparse.ArgumentParser) -> None:
+def _identity(role: str) -> argparse.ArgumentParser:
+    """Who acts. A parser of its own for each default: argparse shares what parents bring."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--agency", default=os.environ.get("TRA_AGENCY"), help="act for it")
+    chosen = os.environ.get("TRA_ROLE", role)
+    parser.add_argument("--role", default=chosen, help=f"default: {role}")
+    return parser
+
+
+def _add_log_commands(commands: Any) -> None:
     a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
 
     log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
@@ -199,7 +207,7 @@ def _add_log_commands(commands: Any, identity: argparse.ArgumentParser) -> None:
 
     witness = commands.add_parser(
         "witness",
-        parents=[identity],
+        parents=[_identity("application")],
         help="co-sign a log's checkpoint, if it continues the last one seen",
     )
     witness.add_argument("log", nargs="?", **a_log)
@@ -209,8 +217,7 @@ def _add_log_commands(commands: Any, identity: argparse.ArgumentParser) -> None:
     witness.add_argument("--no-submit", action="store_true", help="only print the co-signature")
     witness.add_argument("--new-key", metavar="FILE", type=Path, help="make a key, print its vkey")
     witness.add_argument("--name", help="of the new key: a URL without scheme")
-    role = os.environ.get("TRA_ROLE", "application")
-    witness.set_defaults(run=_witness, role=role)
+    witness.set_defaults(run=_witness)
 
     checkpoint = commands.add_parser(
         "checkpoint", help="extend all public logs now (needs AWS credentials)"

@@ -139,7 +139,9 @@ def _verify_all(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     proven: dict[str, datetime | None] = {}
     for path, bundle in bundles.items():
         pdf = _companion(bundle, pdfs, alone=len(bundles) == 1)
-        verdict = verify_bundle(bundle, trust=trust, pdf=pdfs[pdf] if pdf else None)
+        verdict = verify_bundle(
+            bundle, trust=trust, now=datetime.now(UTC), pdf=pdfs[pdf] if pdf else None
+        )
         verdicts[path] = verdict
         if pdf and verdict.passed:
             proven[pdf] = verdict.proven_at

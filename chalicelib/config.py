@@ -43,6 +43,7 @@ class Settings:
     log_key_id: str
     preview_function: str
     verify_function: str
+    status_function: str
     uploads_bucket: str
     public_url: str
     oidc_issuer: str
@@ -81,6 +82,7 @@ class Settings:
             log_key_id=reader.text("TRA_LOG_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
             verify_function=reader.text("TRA_VERIFY_FUNCTION"),
+            status_function=reader.text("TRA_STATUS_FUNCTION"),
             uploads_bucket=reader.text("TRA_UPLOADS_BUCKET"),
             public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),

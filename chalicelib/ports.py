@@ -13,7 +13,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from chalicelib.domain.directory import Agency, DocumentType, Paper
-from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
+from chalicelib.domain.documents import (
+    ISSUED,
+    ArchivedFile,
+    Document,
+    DocumentState,
+    Reason,
+    Waiting,
+)
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
@@ -23,6 +30,9 @@ from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.standing import Ruling
+from chalicelib.domain.status_list import Marked, Purpose
+from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.type_findings import Faint, TemplateNote
 from chalicelib.domain.verdict import CheckedFile
 
@@ -121,15 +131,30 @@ class DocumentStore(Protocol):
         """Note what a numbered document waits for; since when stays as first noted. Does
         nothing to a document in another state."""
 
-    def keep_evidence(self, document_id: str, evidence: str) -> str:
-        """Keep the first evidence ever given and return it: repeats send the same bytes (P5)."""
+    def ruled_by(self, claim: IdempotencyClaim) -> tuple[Document, Ruling] | None:
+        """The ruling that this claim made before, and its document as it is now. Raises
+        IdempotencyKeyReusedError if the key came with another body."""
 
-    def mark_notified(self, document_id: str, agency_id: str) -> Document:
-        """Note that a recipient of an issued document was told. Repeatable.
+    def keep_evidence(self, document_id: str, evidence: str, *, notice: str = ISSUED) -> str:
+        """Keep the first evidence ever given for a notice and return it: repeats send the same
+        bytes (P5)."""
+
+    def mark_notified(self, document_id: str, mark: str) -> Document:
+        """Note that a recipient of an issued document was told something, or that its evidence
+        is archived (`told_mark`, `archived_mark`). Repeatable.
         Raises DocumentMovedError if the document is not issued."""
 
     def settle(self, document: Document) -> None:
-        """Nothing is left to do: `sweep` need not look any more. Repeatable."""
+        """Nothing is left to do: `sweep` need not look any more, or not before the document
+        `wakes_at`. Does nothing if the document was ruled on meanwhile. Repeatable."""
+
+    def sleepers(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        """Settled documents that had to be looked at again by then, because they expired;
+        the one that waits longest first. Eventually consistent."""
+
+    def wake(self, seen: Unsettled, due_at: datetime) -> bool:
+        """From now on the document is unsettled, due at that time; False if somebody else
+        woke it."""
 
     def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
         """Documents with work left whose due time has passed, most overdue first.
@@ -175,9 +200,29 @@ class RegisterStore(Protocol):
         """Reserved → void with reason, actor and time, outcome `void`. Repeatable.
         Raises EntryMovedError if the number was used meanwhile."""
 
-    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
+    def finalise(
+        self,
+        document: Document,
+        file: ArchivedFile,
+        at: datetime,
+        *,
+        replaced: Document | None = None,
+    ) -> Document:
         """Entry open → issued with the file's digest, document numbered → issued, in one
-        transaction. Repeating it returns the document as first finalised."""
+        transaction. `replaced` is the document it takes the place of, as it will be: that
+        ruling is written in the same transaction, as by `rule`. Repeating it returns the
+        document as first finalised. Raises RegisterConflictError if `replaced` was ruled on
+        meanwhile."""
+
+    def rule(self, document: Document, claim: IdempotencyClaim | None) -> None:
+        """Write the last ruling of `document` (given as it will be): document, entry, status
+        list, outcome and claim in one transaction; the document is unsettled again. A closed
+        year is no hindrance: only numbers are closed. Raises RegisterConflictError if it was
+        ruled on meanwhile or the claim was used. Dies half-way: nothing or everything was
+        written."""
+
+    def marked(self, register: Register, page: StatusPage) -> tuple[Marked, ...]:
+        """The entries of a page of the status list that were ever ruled on, in order."""
 
     def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
         """Entry open → void, document numbered → void, in one transaction. Repeatable."""
@@ -445,11 +490,26 @@ class XmlSealer(Protocol):
 
 
 class EvidenceSigner(Protocol):
-    def sign(self, payload: bytes) -> str:
-        """Compact JWS (RFC 7515), ES256, with `kid`."""
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
+        """Compact JWS (RFC 7515), ES256, with `kid`; `typ` if a media type is given."""
 
     def jwks(self) -> Mapping[str, Any]:
         """The public keys as a JWK Set (RFC 7517)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedList:
+    """A status list as signed (`application/vc+jwt`); `etag` is the same while its bits are."""
+
+    jwt: str
+    etag: str
+
+
+class StatusLists(Protocol):
+    """Signed status lists for who must not sign: the API asks another function."""
+
+    def get(self, register: Register, purpose: Purpose, page: StatusPage) -> SignedList:
+        """At most some seconds old. Raises UnavailableError."""
 
 
 class FileChecker(Protocol):

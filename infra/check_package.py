@@ -60,12 +60,14 @@ _FIRST_USE = {
         "chalicelib.adapters.xades",
     ),
     "Preview": ("chalicelib.adapters.typst", "chalicelib.adapters.typst_register"),
+    "Status": ("chalicelib.adapters.dynamodb.registers", "chalicelib.adapters.kms"),
     "Verify": ("chalicelib.adapters.pades_validation", "chalicelib.adapters.uploads"),
     API: (
         "chalicelib.adapters.dynamodb.documents",
         "chalicelib.adapters.s3",
         "chalicelib.services.verify_document",
         "chalicelib.adapters.verify_function",
+        "chalicelib.adapters.status_function",
         "chalicelib.adapters.jws",
     ),
 }

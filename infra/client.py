@@ -10,7 +10,8 @@ from typing import Any
 import urllib3
 
 SCOPES = (
-    "documents:submit documents:read documents:search files:read registers:read registers:reserve"
+    "documents:submit documents:supersede documents:read documents:search files:read "
+    "registers:read registers:reserve"
 )
 ENDED = frozenset({"issued", "rejected", "void"})
 _POLL_SECONDS = 0.2

@@ -126,10 +126,12 @@ class KmsEvidenceSigner:
         self._key = KmsSigningKey(client, key_id)
         self._kid = kid
 
-    def sign(self, payload: bytes) -> str:
-        """Compact JWS with the header members `alg` and `kid`.
-        Raises UnavailableError or SealError."""
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
+        """Compact JWS with the header members `alg`, `kid` and, without `application/`, `typ`
+        (RFC 7515 §4.1.9). Raises UnavailableError or SealError."""
         header = {"alg": "ES256", "kid": self._jwk["kid"]}
+        if media_type is not None:
+            header["typ"] = media_type.removeprefix("application/")
         protected = base64url(json.dumps(header, separators=(",", ":")).encode())
         signing_input = f"{protected}.{base64url(payload)}"
         der = self._key.sign_digest(hashlib.sha256(signing_input.encode()).digest())

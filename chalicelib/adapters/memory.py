@@ -15,7 +15,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.directory import Agency
-from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason, Waiting
+from chalicelib.domain.documents import (
+    ISSUED,
+    ArchivedFile,
+    Document,
+    DocumentState,
+    Reason,
+    Waiting,
+)
 from chalicelib.domain.errors import (
     DocumentMovedError,
     EntryMovedError,
@@ -42,6 +49,9 @@ from chalicelib.domain.registers import (
 )
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.standing import Ruling, marks_of
+from chalicelib.domain.status_list import Marked
+from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
     IdempotencyClaim,
@@ -73,7 +83,10 @@ class MemoryLedger:
         self._documents: dict[str, Document] = {}
         self._codes: dict[str, str] = {}
         self._claims: dict[tuple[str, str], tuple[str, str]] = {}
+        self._ruling_claims: dict[tuple[str, str], int] = {}
         self._watched: dict[str, _Watch] = {}
+        self._asleep: dict[str, datetime] = {}
+        self._marked: dict[tuple[Register, int, int], Marked] = {}
         self._heads: dict[Register, Head] = {}
         self._entries: dict[tuple[Register, int, int], Entry] = {}
         self._pending: dict[Register, list[PendingOutcome]] = {}
@@ -142,18 +155,31 @@ class MemoryLedger:
             waiting = replace(waiting, since=since)
             self._documents[document_id] = replace(kept, waiting=waiting)
 
-    def keep_evidence(self, document_id: str, evidence: str) -> str:
+    def ruled_by(self, claim: IdempotencyClaim) -> tuple[Document, Ruling] | None:
+        with self._lock:
+            key = (claim.agency_id, claim.key)
+            made = self._claims.get(key)
+            if made is None:
+                return None
+            document = self._made_before(made, claim)
+            return document, document.rulings[self._ruling_claims[key] - 1]
+
+    def keep_evidence(self, document_id: str, evidence: str, *, notice: str = ISSUED) -> str:
         with self._lock:
             kept = self._documents[document_id]
-            if kept.evidence is None:
-                self._documents[document_id] = replace(kept, evidence=evidence)
-                return evidence
-            return kept.evidence
+            if notice == ISSUED:
+                first = kept.evidence or evidence
+                self._documents[document_id] = replace(kept, evidence=first)
+                return first
+            first = kept.evidences.get(notice, evidence)
+            evidences = {**kept.evidences, notice: first}
+            self._documents[document_id] = replace(kept, evidences=evidences)
+            return first
 
-    def mark_notified(self, document_id: str, agency_id: str) -> Document:
+    def mark_notified(self, document_id: str, mark: str) -> Document:
         with self._lock:
             kept = self._in_state(document_id, DocumentState.ISSUED)
-            kept = replace(kept, notified=kept.notified | {agency_id})
+            kept = replace(kept, notified=kept.notified | {mark})
             self._documents[document_id] = kept
             return kept
 
@@ -161,7 +187,25 @@ class MemoryLedger:
         if not document.settled:
             raise ValueError("work is left on this document")
         with self._lock:
+            if len(self._documents[document.document_id].rulings) != len(document.rulings):
+                return
             self._watched.pop(document.document_id, None)
+            if document.wakes_at is not None:
+                self._asleep[document.document_id] = document.wakes_at
+
+    def sleepers(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        with self._lock:
+            due = sorted((at, i) for i, at in self._asleep.items() if at <= due_before)
+            kept = [(self._documents[i], at) for at, i in due[:limit]]
+            return tuple(Unsettled(d.document_id, d.state, d.book.group, at, 0) for d, at in kept)
+
+    def wake(self, seen: Unsettled, due_at: datetime) -> bool:
+        with self._lock:
+            if self._asleep.get(seen.document_id) != seen.due_at:
+                return False
+            del self._asleep[seen.document_id]
+            self._watched[seen.document_id] = _Watch(due_at)
+            return True
 
     def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
         with self._lock:
@@ -250,9 +294,41 @@ class MemoryLedger:
             )
             self._await_place(entry.register, kept.ended_as(Outcome.VOID, at, reason_code=reason))
 
-    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
+    def finalise(
+        self,
+        document: Document,
+        file: ArchivedFile,
+        at: datetime,
+        *,
+        replaced: Document | None = None,
+    ) -> Document:
         ended = document.issued(file, at)
-        return self._end_entry(ended, EntryState.ISSUED, at, file_digest=file.sha256)
+        with self._lock:
+            kept = self._documents[document.document_id]
+            if replaced is not None and kept.state is DocumentState.NUMBERED:
+                self._demand_unruled(replaced)
+            issued = self._end_entry(ended, EntryState.ISSUED, at, file_digest=file.sha256)
+            if replaced is not None and kept.state is DocumentState.NUMBERED:
+                self._rule(replaced)
+            return issued
+
+    def rule(self, document: Document, claim: IdempotencyClaim | None) -> None:
+        with self._lock:
+            if claim is not None and (claim.agency_id, claim.key) in self._claims:
+                raise RegisterConflictError("The Idempotency-Key was used.")
+            self._demand_unruled(document)
+            if claim is not None:
+                key = (claim.agency_id, claim.key)
+                self._claims[key] = (document.document_id, claim.request_digest)
+                self._ruling_claims[key] = len(document.rulings)
+            self._rule(document)
+
+    def marked(self, register: Register, page: StatusPage) -> tuple[Marked, ...]:
+        first, last = page.span
+        with self._lock:
+            mine = [m for (r, *at), m in self._marked.items() if r == register]
+        found = [m for m in mine if first <= (m.number, m.child) <= last]
+        return tuple(sorted(found, key=lambda m: (m.number, m.child)))
 
     def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
         ended = document.voided(reason, at)
@@ -304,7 +380,7 @@ class MemoryLedger:
     def sequence(self, register: Register) -> int:
         with self._lock:
             placed = self._leaves.setdefault(register, [])
-            for outcome in sorted(self._pending.pop(register, ()), key=lambda o: (o.at, o.key)):
+            for outcome in sorted(self._pending.pop(register, ()), key=lambda o: (o.order, o.key)):
                 placed.append(outcome.leaf(register, len(placed)).to_bytes())
             return len(placed)
 
@@ -359,6 +435,25 @@ class MemoryLedger:
         kept = self._entries.get((entry.register, *entry.position))
         if kept is None or kept.state is not state:
             raise EntryMovedError("The entry is in another state by now.")
+
+    def _demand_unruled(self, document: Document) -> None:
+        """`document` as it will be: with one more ruling."""
+        kept = self._documents[document.document_id]
+        if kept.state is not DocumentState.ISSUED or kept.rulings != document.rulings[:-1]:
+            raise RegisterConflictError("The document was ruled on meanwhile.")
+
+    def _rule(self, document: Document) -> None:
+        kept = self._documents[document.document_id]
+        self._documents[document.document_id] = replace(kept, rulings=document.rulings)
+        register, position = document.register, _position(document)
+        marks = marks_of(document.rulings)
+        entry = replace(self._entries[register, *position], marks=marks)
+        self._entries[register, *position] = entry
+        number, child = position
+        self._marked[register, number, child] = Marked(number=number, child=child, marks=marks)
+        self._await_place(register, entry.ruled_as(marks[-1]))
+        self._asleep.pop(document.document_id, None)
+        self._watch(document.document_id, document.rulings[-1].decided_at)
 
     def _keep(self, document: Document) -> None:
         self._documents[document.document_id] = document
@@ -601,9 +696,10 @@ class CountingSigner:
     def __init__(self) -> None:
         self._count = 0
 
-    def sign(self, payload: bytes) -> str:
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
         self._count += 1
-        return f"{hashlib.sha256(payload).hexdigest()}.{self._count}"
+        kind = f".{media_type}" if media_type else ""
+        return f"{hashlib.sha256(payload).hexdigest()}.{self._count}{kind}"
 
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}

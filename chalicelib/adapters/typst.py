@@ -26,6 +26,7 @@ from chalicelib.adapters.pdf_objects import PdfFile
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
 from chalicelib.adapters.typst_sandbox import Job, Printed, Sandbox, TooManyPagesError
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
+from chalicelib.domain.pictures import decode_picture
 from chalicelib.domain.presentation import Attachment, break_anywhere
 from chalicelib.domain.published_types import SHARED, TYPE_NAME, TypeBundle
 from chalicelib.ports import LintedPdf, RenderRequest
@@ -220,6 +221,7 @@ def request_files(request: RenderRequest, longest: int | None) -> dict[str, byte
     return {
         "main.typ": b'#include "/%b/template.typ"' % request.document_type.encode(),
         "request/data.json": json.dumps(data, ensure_ascii=False).encode(),
+        "request/pictures.json": _numbers(data["pictures"]).encode(),
         "request/attachments.json": json.dumps(told).encode(),
         **{f"request/attachment-{at}": file.data for at, file in enumerate(request.attachments)},
         "request/paper.json": json.dumps(asdict(request.paper)).encode(),
@@ -247,6 +249,11 @@ def _compile(compiler: typst.Compiler, files: Mapping[str, bytes], request: Rend
 def _printed(data: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of `data` that come from outside and are printed."""
     return {name: data[name] for name in ("display", "signatory", "agency", "verify_url_display")}
+
+
+def _numbers(pictures: Sequence[str]) -> str:
+    """Pictures as lists of numbers: typst is handed texts only."""
+    return json.dumps([list(decode_picture(picture)) for picture in pictures])
 
 
 class _Quiet(Exception):  # noqa: N818 - not raised: it stands in for a cause that quotes content

@@ -17,6 +17,8 @@ class Action(StrEnum):
     """What a route or a message asks for; also the name of the OAuth scope it needs."""
 
     SUBMIT_DOCUMENT = "documents:submit"
+    SUPERSEDE_DOCUMENT = "documents:supersede"
+    REVOKE_DOCUMENT = "documents:revoke"
     READ_DOCUMENT = "documents:read"
     SEARCH_DOCUMENTS = "documents:search"
     READ_FILE = "files:read"
@@ -39,6 +41,9 @@ class Role(StrEnum):
 _READERS = frozenset(Role)
 _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.SUBMIT_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    # A submission that ends another document needs a scope of its own.
+    Action.SUPERSEDE_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    Action.REVOKE_DOCUMENT: frozenset({Role.APPROVER}),
     Action.READ_DOCUMENT: _READERS,
     Action.SEARCH_DOCUMENTS: _READERS,
     Action.READ_FILE: _READERS,

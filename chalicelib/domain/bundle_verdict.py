@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.verdict import Aspect, Finding, Indication, worse
 
-FORMAT, HASH, SIGNATURE, REVOKED, MISSING = (
+FORMAT, HASH, SIGNATURE, REVOKED, MISSING, SUSPENDED = (
     "FORMAT_FAILURE",
     "HASH_FAILURE",
     "SIG_CRYPTO_FAILURE",
     "REVOKED",
     "NO_POE",
+    "TRY_LATER",
 )
 """The sub-indications of EN 319 102-1 that fit proofs which are no signatures of documents."""
 
@@ -60,6 +62,11 @@ class BundleVerdict:
     @property
     def passed(self) -> bool:
         return self.indication is Indication.TOTAL_PASSED
+
+    @property
+    def genuine(self) -> bool:
+        """It proves what it says, though the document may not stand any more."""
+        return self.passed or all(finding in FINDINGS.values() for finding in self.findings)
 
 
 def _finding(code: str, detail: str, detail_th: str, aspect: Aspect = Aspect.BUNDLE) -> Finding:
@@ -145,11 +152,56 @@ DOCUMENT_REPLACED = _finding(
     "เอกสารถูกแทนที่ด้วยเอกสารอื่น",
     Aspect.DOCUMENT,
 )
+DOCUMENT_SUSPENDED = _finding(
+    "document_suspended",
+    "The document is suspended by its issuer: it is not in force now.",
+    "เอกสารถูกพักใช้โดยหน่วยงานที่ออก ขณะนี้ใช้ไม่ได้",
+    Aspect.DOCUMENT,
+)
+DOCUMENT_EXPIRED = _finding(
+    "document_expired",
+    "The document is genuine, but its period is over.",
+    "เอกสารออกจริง แต่หมดอายุแล้ว",
+    Aspect.DOCUMENT,
+)
+DOCUMENT_NOT_YET_VALID = _finding(
+    "document_not_yet_valid",
+    "The document is genuine, but its period has not begun.",
+    "เอกสารออกจริง แต่ยังไม่ถึงวันเริ่มมีผล",
+    Aspect.DOCUMENT,
+)
+RULING_SIGNATURE_WRONG = _finding(
+    "ruling_signature_wrong",
+    "The signature of a ruling is wrong, or by a key that is not the service's.",
+    "ลายมือชื่อของคำสั่งไม่ถูกต้อง หรือไม่ได้ลงนามด้วยกุญแจของระบบ",
+)
+RULING_DIFFERS = _finding(
+    "ruling_differs",
+    "A signed ruling is about another document, or says something else than bundle or log.",
+    "คำสั่งที่ลงนามไว้เป็นของเอกสารอื่น หรือไม่ตรงกับชุดหลักฐานหรือทะเบียนผล",
+)
 RECORD_MALFORMED = _finding(
     "record_unreadable",
     "The evidence record cannot be read.",
     "ไม่สามารถอ่านระเบียนหลักฐานได้",
 )
+
+
+FINDINGS = {
+    Standing.REVOKED: DOCUMENT_REVOKED,
+    Standing.SUPERSEDED: DOCUMENT_REPLACED,
+    Standing.SUSPENDED: DOCUMENT_SUSPENDED,
+}
+"""What is said of a document that does not stand."""
+
+
+def problem_of(standing: Standing) -> Problem | None:
+    """What speaks against a document by its rulings. Of a suspended one nobody can say how it
+    will end, as of a certificate on hold (EN 319 102-1 §5.2.6.4)."""
+    finding = FINDINGS.get(standing)
+    if finding is None:
+        return None
+    return Problem(SUSPENDED if standing is Standing.SUSPENDED else REVOKED, finding)
 
 
 def _missing(code: str, what: str, what_th: str) -> Finding:
@@ -174,6 +226,13 @@ NO_OUTCOME_PROOF = _missing(
 )
 NO_EVIDENCE = _missing(
     "evidence_missing", "the bundle has no signed evidence", "ชุดหลักฐานไม่มีหลักฐานที่ลงนาม"
+)
+
+
+NO_RULING_EVIDENCE = _missing(
+    "ruling_evidence_missing",
+    "a decision on the document is not signed yet; fetch the bundle again",
+    "คำสั่งเกี่ยวกับเอกสารยังไม่ได้ลงนาม โปรดขอชุดหลักฐานใหม่",
 )
 
 

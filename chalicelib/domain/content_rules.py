@@ -25,6 +25,7 @@ from chalicelib.domain.amount_rules import (
 )
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.letter_numbers import LetterNumber, LetterNumberError
+from chalicelib.domain.pictures import picture_faults
 from chalicelib.domain.places import COUNTRIES, subdistricts
 from chalicelib.domain.thai import (
     has_check_digit,
@@ -214,6 +215,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     "uniqueBy": unique_by,
     "maxTotalLength": max_total_length,
     "vatTotals": vat_totals,
+    "picture": picture_faults,
     "lineAmount": line_amount,
     "sums": sums,
     "groupedSums": grouped_sums,

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
-from chalicelib.domain.errors import TraError
+from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
 from chalicelib.domain.registers import Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.standing import (
+    ReasonCode,
+    Replacement,
+    Ruling,
+    RulingKind,
+    Standing,
+    demand_possible,
+    in_force,
+    standing_by,
+)
+from chalicelib.domain.thai import in_bangkok, start_of_day
 from chalicelib.domain.tlog import commit
 
 
@@ -60,6 +71,11 @@ class Urgency(StrEnum):
 
 _WEIGHT_OF_THE_REST = 4_096
 
+ISSUED, EXPIRED = "issued", "expired"
+"""Notices that every issued, and every expired, document gives; each ruling gives its own."""
+_ARCHIVED = "#archive"  # no agency is called so
+_INSTANT = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -91,6 +107,29 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What an officer decides about an issued document, before it becomes a ruling. Without
+    `effective_at` it holds at once."""
+
+    kind: RulingKind
+    reason_code: ReasonCode
+    reason: str
+    by: str
+    agency_id: str
+    effective_at: datetime | None = None
+    replaced_by: Replacement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StandingNow:
+    """What a document is worth at the time of asking, since when, and the ruling that says so."""
+
+    standing: Standing
+    since: datetime | None
+    ruling: Ruling | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
 
@@ -117,6 +156,11 @@ class Document:
     and bound to the number in the numbering transaction (P2). `salt` (hex, 32 random
     bytes) hides it in the public log: the log holds only a commitment to both (P7).
     `run` names all documents, in order, that get consecutive numbers with this one.
+    `supersedes` names the document that this one replaces in the moment it is issued.
+
+    `notified` holds who was told what: an agency's id for the issue, and for other notices
+    `<notice>/<agency>`, or `<notice>/#archive` once the evidence lies in the archive.
+    `evidences` are the signed statements of those other notices.
     """
 
     document_id: str
@@ -146,6 +190,9 @@ class Document:
     waiting: Waiting | None = None
     evidence: str | None = None
     notified: frozenset[str] = field(default_factory=frozenset)
+    supersedes: str | None = None
+    rulings: tuple[Ruling, ...] = ()
+    evidences: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def register(self) -> Register:
@@ -171,16 +218,111 @@ class Document:
 
     @property
     def settled(self) -> bool:
-        """Nothing is left to do: ended, and of an issued one the evidence is signed and every
-        recipient was told."""
+        """Nothing is left to do now: ended, and of an issued one the evidence of its issue and
+        of each ruling is signed and kept, and every recipient was told. (That it expires is
+        told when it does: `wakes_at`.)"""
         if self.state is DocumentState.ISSUED:
-            return self.evidence is not None and not self.unnotified
+            issue_told = self.evidence is not None and not self.unnotified
+            return issue_told and all(self.has_told(r.notice) for r in self.rulings)
         return self.state.ended
 
     @property
     def unnotified(self) -> tuple[str, ...]:
         """Recipients that have not been told yet, in the order they were named."""
         return tuple(r for r in self.recipients if r not in self.notified)
+
+    # -- notices other than that of the issue --------------------------------
+
+    def due_notices(self, now: datetime) -> tuple[str, ...]:
+        """Notices that have come due and are not given in full."""
+        expired = (EXPIRED,) if self.wakes_at is not None and self.wakes_at <= now else ()
+        return (*(r.notice for r in self.rulings if not self.has_told(r.notice)), *expired)
+
+    def has_told(self, notice: str) -> bool:
+        """The evidence of this notice is signed and archived, and every recipient was told."""
+        return (
+            notice in self.evidences
+            and (notice == EXPIRED or self.is_archived(notice))
+            and not self.untold(notice)
+        )
+
+    def untold(self, notice: str) -> tuple[str, ...]:
+        """Recipients that have not been told this yet, in the order they were named."""
+        return tuple(r for r in self.recipients if told_mark(notice, r) not in self.notified)
+
+    def is_archived(self, notice: str) -> bool:
+        return archived_mark(notice) in self.notified
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """The first instant after its period: midnight in Asia/Bangkok."""
+        if self.valid_until is None:
+            return None
+        return start_of_day(self.valid_until + timedelta(days=1))
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When its recipients have to be told that it expired; None if nobody has to be: there
+        are none, they were told, or by then it is revoked or replaced anyway."""
+        at = self.expires_at
+        if at is None or not self.recipients or self.has_told(EXPIRED):
+            return None
+        return None if standing_by(self.rulings, at).final else at
+
+    # -- standing --------------------------------------------------------------
+
+    def standing_at(self, now: datetime) -> StandingNow:
+        """What it is worth: revoked or replaced before all, then expired, suspended, not yet
+        valid, valid."""
+        ruling = in_force(self.rulings, now)
+        ruled = ruling.kind.standing if ruling else Standing.VALID
+        validity = self.validity_on(in_bangkok(now).date())
+        if ruling is not None and ruled.final:
+            return StandingNow(ruled, ruling.effective_at, ruling)
+        if validity is Validity.EXPIRED:
+            return StandingNow(Standing.EXPIRED, self.expires_at)
+        if ruling is not None and ruled is Standing.SUSPENDED:
+            return StandingNow(ruled, ruling.effective_at, ruling)
+        if validity is Validity.NOT_YET_VALID:
+            return StandingNow(Standing.NOT_YET_VALID, None)
+        return StandingNow(Standing.VALID, self._valid_since(ruling), ruling)
+
+    def _valid_since(self, lifted: Ruling | None) -> datetime:
+        starts = [self.issued_at]
+        if self.valid_from is not None:
+            starts.append(start_of_day(self.valid_from))
+        if lifted is not None:
+            starts.append(lifted.effective_at)
+        return max(starts)
+
+    def ruled(self, decision: Decision, now: datetime) -> Document:
+        """The document with one more ruling. Raises NotReadyError if it is not issued yet,
+        StandingConflictError if the decision does not go with earlier ones."""
+        if not self.state.ended:
+            raise NotReadyError(
+                f"The document is {self.state}; this can be decided once it is issued.",
+                f"เอกสารอยู่ในสถานะ {self.state} ดำเนินการได้เมื่อออกเอกสารแล้ว",
+            )
+        if self.state is not DocumentState.ISSUED:
+            raise StandingConflictError(
+                f"The document was never issued: it is {self.state}.",
+                f"เอกสารนี้ไม่ได้ออกจริง (สถานะ {self.state})",
+            )
+        # Decisions on one document have an order, whatever the clocks of two functions say.
+        decided_at = max(now, self.issued_at, *(r.decided_at + _INSTANT for r in self.rulings))
+        ruling = Ruling(
+            number=len(self.rulings) + 1,
+            kind=decision.kind,
+            reason_code=decision.reason_code,
+            reason=decision.reason,
+            by=decision.by,
+            agency_id=decision.agency_id,
+            decided_at=decided_at,
+            effective_at=max(decision.effective_at or decided_at, decided_at),
+            replaced_by=decision.replaced_by,
+        )
+        demand_possible(self.rulings, ruling)
+        return replace(self, rulings=(*self.rulings, ruling))
 
     def validity_on(self, day: date) -> Validity:
         """Both ends of the period belong to it. `day` is a day in Asia/Bangkok."""
@@ -205,6 +347,16 @@ class Document:
     def _enter(self, state: DocumentState, at: datetime, **changes: Any) -> Document:
         history = (*self.history, Change(state, at))
         return replace(self, state=state, history=history, waiting=None, **changes)
+
+
+def told_mark(notice: str, agency_id: str) -> str:
+    """What `Document.notified` holds once this agency was told this."""
+    return agency_id if notice == ISSUED else f"{notice}/{agency_id}"
+
+
+def archived_mark(notice: str) -> str:
+    """What `Document.notified` holds once the evidence of this notice lies in the archive."""
+    return f"{notice}/{_ARCHIVED}"
 
 
 def content_digest(
@@ -233,3 +385,13 @@ def archive_key(document: Document) -> str:
     who was first (P2). Holds no personal data (keys appear in access logs)."""
     register = document.register
     return f"documents/{register.register_id}/{document.document_id}.pdf"
+
+
+def rulings_prefix(register: Register) -> str:
+    """Below it lie the signed rulings on documents of a register."""
+    return f"rulings/{register.register_id}/"
+
+
+def ruling_key(document: Document, ruling: Ruling) -> str:
+    """Object key of a ruling's evidence: fixed, so the first that was signed stays (P5)."""
+    return f"{rulings_prefix(document.register)}{document.document_id}/{ruling.number}.jws"

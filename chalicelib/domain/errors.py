@@ -187,6 +187,12 @@ class RegisterNotOverError(TraError):
     code = "register_not_over"
 
 
+class StandingConflictError(TraError):
+    """What is asked does not go with what was decided of this document before."""
+
+    code = "standing_conflict"
+
+
 class LogForkError(TraError):
     """A log file would change what was published. Nothing is written; somebody must look."""
 

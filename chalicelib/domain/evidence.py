@@ -9,8 +9,11 @@ from typing import Any
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.documents import ArchivedFile, Document
 from chalicelib.domain.registers import Numbering
+from chalicelib.domain.standing import Ruling
+from chalicelib.domain.status_list import status_entries
 
 ISSUED = "tra.document.issued.v1"
+EXPIRED = "tra.document.expired.v1"
 
 
 def issued_evidence(document: Document, *, public_url: str) -> bytes:
@@ -65,6 +68,9 @@ def issued_event(
             "content_digest": f"sha-256:{document.content_digest}",
             "file_digest": f"sha-256:{file.sha256}",
             "retain_until": _utc(file.retain_until),
+            "credential_status": status_entries(
+                document.register, numbering.number, numbering.child, public_url=public_url
+            ),
             "links": {
                 "file": f"{public_url}/v1/documents/{document.document_id}/file",
                 "verify": verify_url,
@@ -73,6 +79,137 @@ def issued_event(
         },
     }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def ruling_type(ruling: Ruling) -> str:
+    """`tra.document.revoked.v1` and so on."""
+    return f"tra.document.{ruling.kind}.v1"
+
+
+def ruling_evidence(document: Document, ruling: Ruling, *, public_url: str) -> bytes:
+    """Payload of the signed evidence of a ruling: which document, what holds from when, and a
+    code of why. Neither the words of the reason nor who decided: it crosses agencies, and lies
+    in the archive for years."""
+    facts = {**_facts(document), **_of_ruling(ruling)}
+    return canonical_json({"iss": public_url, "type": ruling_type(ruling), **facts})
+
+
+def ruling_event(
+    document: Document, ruling: Ruling, recipient: str, evidence: str, *, public_url: str
+) -> bytes:
+    """One CloudEvent for one recipient, sent when the ruling was decided: `effective_at` may
+    be later. Same bytes each time (P5)."""
+    return _event(
+        document,
+        f"{ruling.kind}.{ruling.number}",
+        ruling_type(ruling),
+        recipient,
+        {**_of_ruling(ruling), "evidence": evidence},
+        at=ruling.decided_at,
+        public_url=public_url,
+    )
+
+
+def expired_evidence(document: Document, *, public_url: str) -> bytes:
+    """Payload of the signed evidence that a document's period is over."""
+    facts = {**_facts(document), **_of_expiry(document)}
+    return canonical_json({"iss": public_url, "type": EXPIRED, **facts})
+
+
+def expired_event(document: Document, recipient: str, evidence: str, *, public_url: str) -> bytes:
+    """One CloudEvent for one recipient: same bytes each time (P5)."""
+    return _event(
+        document,
+        "expired",
+        EXPIRED,
+        recipient,
+        {**_of_expiry(document), "evidence": evidence},
+        at=_end(document),
+        public_url=public_url,
+    )
+
+
+def _event(
+    document: Document,
+    what: str,
+    event_type: str,
+    recipient: str,
+    data: dict[str, Any],
+    *,
+    at: datetime,
+    public_url: str,
+) -> bytes:
+    numbering, _ = _issued(document)
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"{document.document_id}.{what}.{recipient}",
+        "source": f"/agencies/{document.agency_id}",
+        "type": event_type,
+        "subject": document.document_id,
+        "time": _utc(at),
+        "datacontenttype": "application/json",
+        "data": {
+            **_facts(document),
+            "recipient": recipient,
+            **data,
+            "credential_status": status_entries(
+                document.register, numbering.number, numbering.child, public_url=public_url
+            ),
+            "links": {
+                "verify": verify_url(document, public_url),
+                "status": f"{public_url}/v1/status/{document.verification_code}",
+            },
+        },
+    }
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _facts(document: Document) -> dict[str, Any]:
+    """Which document it is, for who has its file or its number."""
+    numbering, file = _issued(document)
+    return {
+        "document_id": document.document_id,
+        "document_type": document.document_type,
+        "agency_id": document.agency_id,
+        "register": document.register.register_id,
+        "number": numbering.number,
+        "child": numbering.child,
+        "printed_number": numbering.printed,
+        "file_digest": f"sha-256:{file.sha256}",
+    }
+
+
+def _of_ruling(ruling: Ruling) -> dict[str, Any]:
+    replaced_by = ruling.replaced_by
+    return {
+        "ruling": ruling.number,
+        "kind": ruling.kind.value,
+        "reason_code": ruling.reason_code.value,
+        "decided_at": exact(ruling.decided_at),
+        "effective_at": exact(ruling.effective_at),
+        "replaced_by": {
+            "document_id": replaced_by.document_id,
+            "printed_number": replaced_by.printed_number,
+        }
+        if replaced_by
+        else None,
+    }
+
+
+def _of_expiry(document: Document) -> dict[str, Any]:
+    day = document.valid_until.isoformat() if document.valid_until else None
+    return {"valid_until": day, "expired_at": _utc(_end(document))}
+
+
+def _end(document: Document) -> datetime:
+    if document.expires_at is None:
+        raise ValueError("a document without end never expires")
+    return document.expires_at
+
+
+def exact(instant: datetime) -> str:
+    """With the fraction, as the outcome log has it: rulings may follow each other quickly."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def verify_url(document: Document, public_url: str) -> str:

@@ -38,6 +38,9 @@ class Fault(StrEnum):
     CHECKPOINT_HISTORY = "checkpoint_history"
     FORKED_LOG = "forked_log"
     CLOSED_YEAR_WRITTEN = "closed_year_written"
+    STANDING_MISMATCH = "standing_mismatch"
+    RULING_MISSING = "ruling_missing"
+    RULING_DIFFERS = "ruling_differs"
     RECORD_MISSING = "record_missing"
     RECORD_WRONG = "record_wrong"
     RECORD_BEHIND = "record_behind"
@@ -121,6 +124,18 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.CLOSED_YEAR_WRITTEN: (
         "The register was written after its year, or contradicts its closing statement.",
         "ทะเบียนถูกเขียนหลังสิ้นปี หรือขัดแย้งกับคำรับรองปิดปี",
+    ),
+    Fault.STANDING_MISMATCH: (
+        "Document, entry and status list do not tell the same decisions on the document.",
+        "คำสั่งเกี่ยวกับเอกสารในเอกสาร รายการทะเบียน และบัญชีสถานะไม่ตรงกัน",
+    ),
+    Fault.RULING_MISSING: (
+        "The signed decision on a document is not in the archive.",
+        "ไม่มีคำสั่งที่ลงนามของเอกสารในคลังเอกสาร",
+    ),
+    Fault.RULING_DIFFERS: (
+        "The archive holds another decision than the one that was signed and told.",
+        "คำสั่งในคลังเอกสารไม่ใช่คำสั่งที่ลงนามและแจ้งไว้",
     ),
     Fault.RECORD_MISSING: (
         "A file that evidence records are made of is not in the archive.",

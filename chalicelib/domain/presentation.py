@@ -8,7 +8,7 @@ other, so templates only place texts. Pure: same document, same output (P2).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -118,13 +118,14 @@ def present(
     """The JSON-able `data` of a template.
 
     `content` is what was submitted; `display` is the same tree as strings for
-    people (see `display_of`). `created_at` is the creation time of the file, Unix
+    people, `pictures` those within (see `display_of`). `created_at` is the creation time of the file, Unix
     seconds: fixed by the numbering, so that rendering again gives the same bytes.
     Only a preview (`watermark`) may lack a number; raises ValueError otherwise.
     """
     if document.numbering is None and watermark is None:
         raise ValueError("only a preview is printed without a number")
-    schema = document_type.content_schema
+    pictures: list[str] = []
+    display = display_of(document.content, document_type.content_schema, pictures)
     return {
         "document_type": document_type.name,
         "type_version": document.type_version,
@@ -143,15 +144,23 @@ def present(
         "verify_url_display": _breakable(verify_url.removeprefix("https://")),
         "watermark": watermark,
         "content": document.content,
-        "display": display_of(document.content, schema),
+        "display": display,
+        "pictures": pictures,
     }
 
 
-def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> Attachment:
+def machine_readable(
+    document: Document,
+    agency: Agency,
+    *,
+    verify_url: str,
+    credential_status: Sequence[Mapping[str, str]] = (),
+) -> Attachment:
     """Canonical JSON attached to the PDF as `content.json`: the text of record for
     machines, because text extracted from shaped Thai is imperfect (ขมธอ. 11-2560).
 
-    Times are UTC ISO 8601, dates and years CE, the number an integer.
+    Times are UTC ISO 8601, dates and years CE, the number an integer. `credential_status`
+    says where it can be looked up whether the document still stands.
     """
     numbering = document.numbering
     data = canonical_json(
@@ -175,20 +184,30 @@ def machine_readable(document: Document, agency: Agency, *, verify_url: str) -> 
             "content": document.content,
             "content_digest": document.content_digest,
             "verify_url": verify_url,
+            "supersedes": document.supersedes,
+            "credential_status": list(credential_status),
         }
     )
     return Attachment(name="content.json", media_type="application/json", data=data)
 
 
 def attached_files(
-    document: Document, agency: Agency, document_type: DocumentType, *, verify_url: str
+    document: Document,
+    agency: Agency,
+    document_type: DocumentType,
+    *,
+    verify_url: str,
+    credential_status: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Attachment, ...]:
-    """All that is attached to the PDF: the machine-readable content, which the digest and the
-    register speak of, and what the type adds (ขมธอ. 3-2560 for receipts and tax invoices).
+    """All that is attached to the PDF: the machine-readable content (see `machine_readable`),
+    which the digest and the register speak of, and what the type adds (ขมธอ. 3-2560 for
+    receipts and tax invoices).
 
     Raises RenderError if content that its type let pass cannot be put into that form.
     """
-    record = machine_readable(document, agency, verify_url=verify_url)
+    record = machine_readable(
+        document, agency, verify_url=verify_url, credential_status=credential_status
+    )
     if document_type.attachment is AttachmentKind.ETAX:
         return record, _etax(document, verify_url)
     return (record,)
@@ -211,16 +230,21 @@ def _etax(document: Document, verify_url: str) -> Attachment:
     )
 
 
-def display_of(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`content` as a person reads it: the same tree with every value a string.
+def display_of(
+    content: Mapping[str, Any], schema: Mapping[str, Any], pictures: list[str] | None = None
+) -> dict[str, Any]:
+    """`content` as a person reads it: the same tree with every value a string. `pictures`
+    gets those within, in Base64.
 
     `format` in the schema decides: `date` → `๒๑ พฤศจิกายน ๒๕๖๙`, `date-time` with the time in
     Asia/Bangkok; `thb` → `๓,๐๐๐.๐๐`, with `<name>_text` beside it in words; `digits`,
     `juristic-id`, `tax-id` → Thai digits, `thai-id` in groups; `quantity`, `price` → Thai
     digits and separators, all decimals; `letter-number` → as printed.
-    Integers get Thai digits and separators. `content` must have passed the schema.
+    Integers get Thai digits and separators. What the schema calls a `picture` is
+    `{"picture": n}`, its place in the list. `content` must have passed the schema.
     """
-    return cast("dict[str, Any]", _display(content, schema, schema))
+    found = [] if pictures is None else pictures
+    return cast("dict[str, Any]", _display(content, schema, schema, found))
 
 
 def break_anywhere(display: Any, longest: int) -> Any:
@@ -283,27 +307,36 @@ def _signatory(content: Mapping[str, Any], agency: Agency) -> dict[str, str | No
 # -- the tree ----------------------------------------------------------------
 
 
-def _display(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+def _display(
+    value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], pictures: list[str]
+) -> Any:
     schema = _resolved(schema, root)
     match value:
         case Mapping():
-            return _display_object(value, schema, root)
+            return _display_object(value, schema, root, pictures)
         case list() | tuple():
-            return [_display(member, schema.get("items", {}), root) for member in value]
+            inner = schema.get("items", {})
+            return [_display(member, inner, root, pictures) for member in value]
         case bool() | None:
             return value
         case int():
             return to_thai_digits(f"{value:,}")
+        case str() if "picture" in schema:
+            pictures.append(value)
+            return {"picture": len(pictures) - 1}
     return _display_string(str(value), schema.get("format"))
 
 
 def _display_object(
-    value: Mapping[str, Any], schema: Mapping[str, Any], root: Mapping[str, Any]
+    value: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    root: Mapping[str, Any],
+    pictures: list[str],
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name, member in value.items():
         member_schema = _resolved(schema.get("properties", {}).get(name, {}), root)
-        shown[name] = _display(member, member_schema, root)
+        shown[name] = _display(member, member_schema, root, pictures)
         if member_schema.get("format") == "thb":
             shown[f"{name}_text"] = baht_text(Decimal(member))
     return shown

@@ -20,6 +20,7 @@ from chalicelib.domain.registers import (
     Register,
     print_number,
 )
+from chalicelib.domain.standing import Mark, RulingKind
 from chalicelib.domain.thai import be_year, in_bangkok, long_date, long_instant, to_thai_digits
 
 HEADS = (
@@ -52,6 +53,14 @@ _VOID_REASONS = {
     "reservation_replaced": "คืนเลขที่จอง เพราะใช้เลขอื่นแทน",
     "render_failed": "จัดหน้าเอกสารไม่ได้",
     "lint_failed": "เอกสารที่จัดหน้าแล้วไม่ผ่านการตรวจ",
+}
+
+
+_RULINGS = {
+    RulingKind.SUSPENDED: "พักใช้ตั้งแต่",
+    RulingKind.REINSTATED: "คืนสถานะตั้งแต่",
+    RulingKind.REVOKED: "เพิกถอนตั้งแต่",
+    RulingKind.SUPERSEDED: "ถูกแทนที่เมื่อ",
 }
 
 
@@ -136,6 +145,8 @@ def _remarks(entry: Entry) -> Iterable[str]:
         yield from _remarks_of_reservation(entry)
     if entry.state is EntryState.VOID:
         yield _void_reason(entry)
+    for mark in entry.marks:
+        yield _told_of(mark)
 
 
 def _remarks_of_reservation(entry: Entry) -> Iterable[str]:
@@ -150,6 +161,14 @@ def _remarks_of_reservation(entry: Entry) -> Iterable[str]:
         yield "ใช้เลขที่จองไว้"
         if entry.state is EntryState.ISSUED and entry.ended_at is not None:
             yield f"ออกจริงเมื่อ {long_instant(entry.ended_at)}"
+
+
+def _told_of(mark: Mark) -> str:
+    """`เพิกถอนตั้งแต่ … (ออกโดยผิดพลาด)`; of a replacement the number in its place."""
+    when = f"{_RULINGS[mark.kind]} {long_instant(mark.effective_at)}"
+    if mark.replaced_by:
+        return f"{when} ด้วยเลขที่ {mark.replaced_by}"
+    return f"{when} ({mark.reason_code.thai})"
 
 
 def _void_reason(entry: Entry) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.letter_numbers import LetterNumber, LetterPrefix
+from chalicelib.domain.standing import Mark
 from chalicelib.domain.thai import be_year, register_year, to_thai_digits
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind, commit
 
@@ -99,7 +100,8 @@ class Entry:
     or the place of an inserted number (12/1) under its parent. `document_id` and
     `content_digest` are there from numbering on, or, for a reservation, from its use
     on; they never change after that (P2). `subject` and `counterpart` are for people
-    and stay in the table.
+    and stay in the table. `marks` are the rulings on an issued document, in the order they
+    were decided; its state stays `issued`.
     """
 
     register: Register
@@ -120,13 +122,16 @@ class Entry:
     ended_at: datetime | None = None
     ended_by: str | None = None
     reason: str | None = None
+    marks: tuple[Mark, ...] = ()
 
     @property
     def position(self) -> tuple[int, int]:
         """Where it stands: its number, then its place under it."""
         return self.number, self.child
 
-    def ended_as(self, outcome: Outcome, at: datetime, **facts: str | None) -> PendingOutcome:
+    def ended_as(
+        self, outcome: Outcome, at: datetime, *, ruling: Mark | None = None, **facts: str | None
+    ) -> PendingOutcome:
         """What the outcome log will say of this entry."""
         return PendingOutcome(
             number=self.number,
@@ -134,7 +139,17 @@ class Entry:
             subject_id=self.document_id or self.subject_id,
             outcome=outcome,
             at=at,
+            ruling=ruling,
             **facts,
+        )
+
+    def ruled_as(self, mark: Mark) -> PendingOutcome:
+        """What the outcome log will say of a ruling on this entry's document."""
+        return self.ended_as(
+            mark.kind.outcome,
+            mark.effective_at,
+            ruling=mark,
+            reason_code=mark.reason_code.value,
         )
 
     def number_leaf(self) -> NumberLeaf:
@@ -154,7 +169,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingOutcome:
-    """What became of an entry, written with it, waiting for its place in the outcome log."""
+    """What became of an entry, written with it, waiting for its place in the outcome log.
+
+    Outcomes wait in the order of time. A ruling waits by when it was decided, though its leaf
+    tells when it holds from: the order of a document's rulings is part of what they say.
+    """
 
     number: int
     child: int
@@ -164,11 +183,18 @@ class PendingOutcome:
     commitment: str | None = None
     file_digest: str | None = None
     reason_code: str | None = None
+    ruling: Mark | None = None
+
+    @property
+    def order(self) -> datetime:
+        """When it came to be."""
+        return self.ruling.decided_at if self.ruling else self.at
 
     @property
     def key(self) -> str:
-        """Unique within a register: an entry has each outcome once."""
-        return f"{self.number:010d}/{self.child:04d}#{self.outcome}"
+        """Unique within a register: an entry has each outcome once, and each ruling."""
+        nth = f"#{self.ruling.number:04d}" if self.ruling else ""
+        return f"{self.number:010d}/{self.child:04d}#{self.outcome}{nth}"
 
     def leaf(self, register: Register, seq: int) -> OutcomeLeaf:
         return OutcomeLeaf(

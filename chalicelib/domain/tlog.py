@@ -324,10 +324,21 @@ class Outcome(StrEnum):
     VOID = "void"
     REVOKED = "revoked"
     REPLACED = "replaced"
+    SUSPENDED = "suspended"
+    REINSTATED = "reinstated"
     INSERTED = "inserted"
 
 
 _BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
+_GIVING_REASONS = frozenset(
+    {
+        Outcome.VOID,
+        Outcome.REVOKED,
+        Outcome.REPLACED,
+        Outcome.SUSPENDED,
+        Outcome.REINSTATED,
+    }
+)
 
 _REGISTER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}/[1-9][0-9]{3}")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -402,8 +413,11 @@ class OutcomeLeaf(_Leaf):
 
     `child` is 0, or the place of an inserted number under its parent. `file_digest` is
     the hex SHA-256 of the sealed file and always there when one was issued (P3); void
-    and revoked always carry a reason (P4). `commitment` is there where content comes to
-    a number after the number log spoke: a reservation used, a number inserted (P2).
+    and every ruling on an issued document carry a reason (P4). `commitment` is there where
+    content comes to a number after the number log spoke: a reservation used, a number
+    inserted (P2). `at` is when it holds from: of a ruling perhaps later than its place
+    tells. Rulings on one document stand in the order they were decided, and of those that
+    hold by a time the last one counts.
     """
 
     register_id: str
@@ -427,7 +441,7 @@ class OutcomeLeaf(_Leaf):
             _demand_match(_DIGEST, commitment=self.commitment)
         if self.file_digest is not None or self.outcome is Outcome.ISSUED:
             _demand_match(_DIGEST, file_digest=self.file_digest)
-        if self.reason_code is not None or self.outcome in {Outcome.VOID, Outcome.REVOKED}:
+        if self.reason_code is not None or self.outcome in _GIVING_REASONS:
             _demand_match(_WORD, reason_code=self.reason_code)
         if self.outcome is Outcome.VOID and self.file_digest is not None:
             raise _bad_leaf("file_digest")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from chalice.app import Blueprint, Response
 
@@ -35,6 +32,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.registers import Book, NumberWish, WishKind
 from chalicelib.domain.thai import in_bangkok, start_of_day
+from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
     DocumentPage,
@@ -51,14 +49,13 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search
 from chalicelib.services.bundle import bundle
-from chalicelib.services.number import BYTES_PER_BLOCK, why_not
+from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
-from chalicelib.services.submit import Submission, repeat, submit
+from chalicelib.services.submit import Submission, repeat, submit, why_not_superseded
 
 blueprint = Blueprint(__name__)
 
 LINK_SECONDS = 60
-_MAX_KEY_LENGTH = 255
 
 
 @operation(
@@ -67,6 +64,7 @@ _MAX_KEY_LENGTH = 255
     "/v1/documents",
     summary="Submit a document; with dry_run, check it and preview it.",
     action=Action.SUBMIT_DOCUMENT,
+    also_action=Action.SUPERSEDE_DOCUMENT,
     body=SubmitDocument,
     headers={"Idempotency-Key": "Same key and body: same answer. Same key, other body: 422."},
     answers={202: AcceptedDocument, 200: Preview},
@@ -84,7 +82,7 @@ _MAX_KEY_LENGTH = 255
 )
 def submit_document(call: Call) -> Response:
     raw = call.json_object()
-    claim = _claim(call, raw)
+    claim = claim_of(call, raw)
     # A repeat is answered before anything else is looked at: the world may have moved on.
     made = claim and repeat(
         claim, documents=call.house.documents, number_queue=call.house.number_queue
@@ -126,7 +124,8 @@ def _accepted(call: Call, document: Document) -> Response:
 def search_documents(call: Call) -> Response:
     found = call.house.documents.search(_search(call, parse(SearchDocuments, call.query)))
     public_url = call.house.settings.public_url
-    items = [DocumentView.of(document, public_url) for document in found.documents]
+    now = call.house.clock()
+    items = [DocumentView.of(document, public_url, now) for document in found.documents]
     return as_json(DocumentPage(items=items, cursor=found.cursor))
 
 
@@ -140,8 +139,9 @@ def search_documents(call: Call) -> Response:
     errors=(NotFoundError, UnavailableError),
 )
 def show_document(call: Call) -> Response:
-    document = _authorised(call)
-    return as_json(DocumentView.of(document, call.house.settings.public_url))
+    document = authorised(call)
+    view = DocumentView.of(document, call.house.settings.public_url, call.house.clock())
+    return as_json(view)
 
 
 @operation(
@@ -154,7 +154,7 @@ def show_document(call: Call) -> Response:
     errors=(NotFoundError, NotReadyError, EndedWithoutFileError, UnavailableError),
 )
 def download_file(call: Call) -> Response:
-    document = _authorised(call)
+    document = authorised(call)
     if document.file is None:
         raise _no_file(document)
     link = call.house.archive.link(
@@ -174,10 +174,11 @@ def download_file(call: Call) -> Response:
     errors=(NotFoundError, NotReadyError, UnavailableError),
 )
 def show_evidence(call: Call) -> Response:
-    return as_json(EvidenceBundle(**bundle(_authorised(call), room=call.house.bundle_room).content))
+    return as_json(EvidenceBundle(**bundle(authorised(call), room=call.house.bundle_room).content))
 
 
-def _authorised(call: Call) -> Document:
+def authorised(call: Call) -> Document:
+    """The document that the path names. Raises NotFoundError, ForbiddenError (P6)."""
     document_id = call.path["document_id"]
     document = call.house.documents.get(document_id) if is_identifier(document_id) else None
     if document is None:
@@ -212,6 +213,7 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
     kind = call.house.types.get(body.document_type)
     if kind is None:
         raise NotFoundError
+    _demand_prefix(call, kind)
     return Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
@@ -226,7 +228,16 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
         wish=_wish(call, kind, body),
         per_recipient=body.numbers == "per_recipient",
         claim=claim,
+        supersedes=_superseded(call, kind, body),
     )
+
+
+def _demand_prefix(call: Call, kind: DocumentType) -> None:
+    """Who asks learns at once that its letters cannot be numbered; `number` looks again."""
+    reason = why_no_letter(Book(call.caller.agency_id, kind.book), call.house.directory)
+    if reason is not None:
+        fault = FieldFault("/document_type", reason.code, reason.detail, reason.detail_th)
+        raise InvalidRequestError([fault])
 
 
 def _demand_numberable(submission: Submission) -> None:
@@ -266,26 +277,21 @@ def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | 
     return None
 
 
-def _claim(call: Call, raw: dict[str, Any]) -> IdempotencyClaim | None:
-    key = call.request.headers.get("idempotency-key")
-    if key is None:
+def _superseded(call: Call, kind: DocumentType, body: SubmitDocument) -> str | None:
+    """The document to be replaced is looked up at once, so that who asks learns at once."""
+    if body.supersedes is None:
         return None
-    if not key.strip() or len(key) > _MAX_KEY_LENGTH:
-        raise InvalidRequestError(
-            [
-                FieldFault(
-                    "/headers/Idempotency-Key",
-                    "too_long" if key.strip() else "missing",
-                    f"Must have 1 to {_MAX_KEY_LENGTH} characters.",
-                    f"ต้องมี 1 ถึง {_MAX_KEY_LENGTH} อักขระ",
-                )
-            ]
-        )
-    # The digest of the parsed body: spacing and order of names do not make another request.
-    # Nothing was validated yet, so this spells anything JSON can hold.
-    spelled = json.dumps(raw, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(spelled.encode()).hexdigest()
-    return IdempotencyClaim(call.caller.agency_id, key, digest)
+    call.demand(Action.SUPERSEDE_DOCUMENT)
+    reason = why_not_superseded(
+        call.house.documents.get(body.supersedes),
+        agency_id=call.caller.agency_id,
+        document_type=kind.name,
+        now=call.house.clock(),
+    )
+    if reason is not None:
+        fault = FieldFault("/supersedes", reason.code, reason.detail, reason.detail_th)
+        raise InvalidRequestError([fault])
+    return body.supersedes
 
 
 def _search(call: Call, query: SearchDocuments) -> Search:

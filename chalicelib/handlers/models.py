@@ -28,7 +28,6 @@ from chalicelib.domain.documents import (
     Document,
     DocumentState,
     Urgency,
-    Validity,
     Waiting,
 )
 from chalicelib.domain.errors import (
@@ -42,8 +41,10 @@ from chalicelib.domain.office_settings import office_hours_data
 from chalicelib.domain.registers import Numbering
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.standing import RulingKind, Standing
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.type_rules import submission_faults
+from chalicelib.handlers.ruling_models import StandingView
 from chalicelib.services.preview import Previewed
 
 MAX_RECIPIENTS = 100
@@ -117,6 +118,11 @@ class SubmitDocument(_Strict):
     )
     insert_after: NumberOfBook | None = Field(
         default=None, description="Insert a number (เลขแทรก) under this one: 12/1."
+    )
+    supersedes: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")] | None = Field(
+        default=None,
+        description="Id of an issued document of your agency and of this type that the new one "
+        "replaces in the moment it is issued. Needs the scope `documents:supersede`.",
     )
     retention_years: int | None = Field(
         default=None,
@@ -219,6 +225,17 @@ class SubmitDocument(_Strict):
                 f"การออกเลขเรียงตามผู้รับ ต้องมีผู้รับ 1 ถึง {MAX_RUN} ราย",
             )
         return numbers
+
+    @field_validator("supersedes")
+    @classmethod
+    def _by_one(cls, supersedes: str | None, info: ValidationInfo) -> str | None:
+        if supersedes is not None and info.data.get("numbers") == "per_recipient":
+            raise _custom(
+                "several_would_replace",
+                "One document replaces one; a run makes several.",
+                "เอกสารหนึ่งฉบับแทนที่ได้หนึ่งฉบับ การออกเลขเรียงตามผู้รับทำให้มีหลายฉบับ",
+            )
+        return supersedes
 
     @field_validator("use_reserved", "insert_after")
     @classmethod
@@ -409,9 +426,11 @@ class DocumentView(AcceptedDocument):
     waiting: WaitingView | None = Field(
         description="What sealing last waited for; it is tried again by itself."
     )
+    standing: StandingView | None = Field(description="Of an issued document: what it is worth.")
+    supersedes: str | None = Field(description="Id of the document that this one replaces.")
 
     @classmethod
-    def of(cls, document: Document, public_url: str) -> Self:
+    def of(cls, document: Document, public_url: str, now: datetime) -> Self:  # type: ignore[override]  # what it is worth depends on the time
         numbering, file, reason = document.numbering, document.file, document.reason
         return cls(
             document_id=document.document_id,
@@ -449,6 +468,8 @@ class DocumentView(AcceptedDocument):
             if reason
             else None,
             waiting=WaitingView.of(document.waiting) if document.waiting else None,
+            standing=StandingView.of(document, now),
+            supersedes=document.supersedes,
         )
 
 
@@ -467,6 +488,15 @@ class BundledFile(_Answer):
     archive_version: str
     lock_mode: str
     retain_until: str
+
+
+class BundledRuling(_Answer):
+    number: int
+    kind: RulingKind
+    reason_code: str
+    decided_at: str
+    effective_at: str
+    evidence: str | None = Field(description="Compact JWS (ES256); null until it is signed.")
 
 
 class EvidenceBundle(_Answer):
@@ -492,6 +522,10 @@ class EvidenceBundle(_Answer):
     number_log: LogProof | None
     outcome_log: list[LogProof]
     evidence: str | None = Field(description="Compact JWS (ES256), key in the JWKS.")
+    rulings: list[BundledRuling] = Field(
+        description="What was decided of the issued document: suspended, reinstated, revoked, "
+        "superseded. The last one decided that holds at a time counts."
+    )
     evidence_records: list[str] = Field(
         description="Evidence record of the file as it stands (RFC 4998), DER in base64; empty "
         "until its first time-stamp."
@@ -616,7 +650,9 @@ class PublicVerification(_Answer):
     """What anyone who holds the QR code may know."""
 
     document_id: str
-    status: Validity
+    status: Standing
+    since: datetime | None = Field(description="From when `status` holds; null if not yet.")
+    replaced_by: str | None = Field(description="Printed number of the document in its place.")
     title_th: str
     title_en: str
     agency_id: str

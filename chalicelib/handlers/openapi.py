@@ -74,7 +74,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "security": [{_SECURITY: [operation.action.value]}] if operation.action else [],
+        "security": _security_of(operation),
         "parameters": _parameters(operation),
         "responses": _responses(operation),
     }
@@ -84,6 +84,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
             _add_form(content, media_type)
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+def _security_of(operation: Operation) -> list[dict[str, list[str]]]:
+    """The scopes that do, and those that do for every request of the route."""
+    if operation.action is None:
+        return []
+    scopes = [operation.action.value]
+    more = [operation.also_action.value] if operation.also_action else []
+    return [{_SECURITY: scopes}, *([{_SECURITY: scopes + more}] if more else [])]
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:

@@ -81,6 +81,10 @@ class Call:
         """The body. Raises RequestTooLargeError, MalformedRequestError."""
         return json_object(self.body(MAX_BODY_BYTES))
 
+    def demand(self, action: Action) -> None:
+        """What this request wants besides its route's action. Raises ForbiddenError."""
+        _enforce(self.caller, action, None)
+
     def authorise(self, resource: Resource) -> None:
         """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
         it may know of but not do (P6)."""
@@ -98,6 +102,7 @@ class Operation:
     name: str
     summary: str
     action: Action | None
+    also_action: Action | None
     answers: Mapping[int, type[BaseModel] | str]
     also: tuple[type[BaseModel] | str, ...] = ()
     body: type[BaseModel] | None = None
@@ -121,13 +126,15 @@ def operation(
     answers: Mapping[int, type[BaseModel] | str],
     also: tuple[type[BaseModel] | str, ...] = (),
     action: Action | None = None,
+    also_action: Action | None = None,
     body: type[BaseModel] | None = None,
     accepts: tuple[str, ...] = (),
     query: type[BaseModel] | None = None,
     headers: Mapping[str, str] | None = None,
     errors: tuple[type[TraError], ...] = (),
 ) -> Callable[[View], View]:
-    """Declare a route. Without `action` it is public. `also` are other forms of the 200
+    """Declare a route. Without `action` it is public; `also_action` is what some of its
+    requests need besides. `also` are other forms of the 200
     answer: models, or media types of files; `accepts` are other media types of the body."""
 
     def declare(view: View) -> View:
@@ -138,6 +145,7 @@ def operation(
                 name=view.__name__,
                 summary=summary,
                 action=action,
+                also_action=also_action,
                 answers=answers,
                 also=also,
                 body=body,

@@ -10,12 +10,12 @@ from string import Template
 
 from chalice.app import Response
 
-from chalicelib.domain.documents import Validity
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.thai import long_date, long_instant
 from chalicelib.handlers.models import PublicVerification
 
 _WEB = Path(__file__).parent.parent / "web"
-_CACHE_SECONDS = 60
+_CACHE_SECONDS = 30
 
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -29,18 +29,36 @@ _HEADERS = {
 
 # What a person should take away, first.
 _STATUS = {
-    Validity.VALID: ("valid", "เอกสารนี้ออกจริงและอยู่ในอายุ", "This document is genuine and in force"),
-    Validity.NOT_YET_VALID: (
+    Standing.VALID: ("valid", "เอกสารนี้ออกจริงและอยู่ในอายุ", "This document is genuine and in force"),
+    Standing.NOT_YET_VALID: (
         "waiting",
         "เอกสารนี้ออกจริง แต่ยังไม่ถึงวันเริ่มมีผล",
         "This document is genuine but not in force yet",
     ),
-    Validity.EXPIRED: (
+    Standing.EXPIRED: (
         "expired",
         "เอกสารนี้ออกจริง แต่หมดอายุแล้ว",
         "This document is genuine but has expired",
     ),
+    Standing.SUSPENDED: (
+        "suspended",
+        "เอกสารนี้ถูกพักใช้ ขณะนี้ใช้ไม่ได้",
+        "This document is suspended: it is not in force now",
+    ),
+    Standing.REVOKED: (
+        "revoked",
+        "เอกสารนี้ถูกเพิกถอนแล้ว ใช้ไม่ได้",
+        "This document has been revoked: it is not valid",
+    ),
+    Standing.SUPERSEDED: (
+        "revoked",
+        "เอกสารนี้ถูกแทนที่แล้ว ใช้ไม่ได้",
+        "This document has been replaced: it is not valid",
+    ),
 }
+
+
+_RULED = frozenset({Standing.SUSPENDED, Standing.REVOKED, Standing.SUPERSEDED})
 
 
 def verification_page(view: PublicVerification) -> Response:
@@ -50,6 +68,7 @@ def verification_page(view: PublicVerification) -> Response:
         "tone": tone,
         "status_th": status_th,
         "status_en": status_en,
+        **_note(view),
         "title_th": view.title_th,
         "title_en": view.title_en,
         "agency_th": view.agency_th,
@@ -65,6 +84,18 @@ def verification_page(view: PublicVerification) -> Response:
         "checked_en": view.checked_at.strftime("%Y-%m-%d %H:%M UTC"),
     }
     return _page("verification.html", texts, status=200, cache_seconds=_CACHE_SECONDS)
+
+
+def _note(view: PublicVerification) -> dict[str, str]:
+    """Since when it is not in force, and what took its place."""
+    if view.status not in _RULED or view.since is None:
+        return {"note_th": "", "note_en": ""}
+    by_th = f" โดยเอกสารเลขที่ {view.replaced_by}" if view.replaced_by else ""
+    by_en = f" by number {view.replaced_by}" if view.replaced_by else ""
+    return {
+        "note_th": f"ตั้งแต่ {long_instant(view.since)}{by_th}",
+        "note_en": f"Since {view.since:%Y-%m-%d %H:%M} UTC{by_en}",
+    }
 
 
 def not_found_page() -> Response:

@@ -37,6 +37,9 @@ KINDS: dict[type[TraError], Kind] = {
     errors.EntryMovedError: Kind(
         409, "The entry is in another state by now", "รายการเปลี่ยนสถานะแล้ว"
     ),
+    errors.StandingConflictError: Kind(
+        409, "This does not go with earlier decisions", "ขัดกับคำสั่งก่อนหน้า"
+    ),
     errors.RegisterClosedError: Kind(409, "The year of the register is closed", "ทะเบียนปีนี้ปิดแล้ว"),
     errors.EndedWithoutFileError: Kind(410, "There will be no file", "จะไม่มีไฟล์"),
     errors.RequestTooLargeError: Kind(413, "The body is too large", "เนื้อหาใหญ่เกินกำหนด"),

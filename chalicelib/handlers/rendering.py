@@ -5,6 +5,8 @@ from __future__ import annotations
 from chalice.app import Response
 from pydantic import BaseModel
 
+from chalicelib.handlers.operations import Call
+
 
 def as_json(
     view: BaseModel,
@@ -24,3 +26,20 @@ def as_json(
             **(headers or {}),
         },
     )
+
+
+def revalidated(
+    call: Call, body: str, *, etag: str, media_type: str, cache_seconds: int
+) -> Response:
+    """A public answer that may be kept for so long and then be asked for anew: 304 without
+    body if the caller has what `etag` names (RFC 9110, 13.1.2). The tag is weak: signatures
+    differ from time to time though they say the same."""
+    tag = f'W/"{etag}"'
+    headers: dict[str, str | list[str]] = {
+        "ETag": tag,
+        "Cache-Control": f"public, max-age={cache_seconds}",
+    }
+    named = [each.strip() for each in call.request.headers.get("if-none-match", "").split(",")]
+    if tag in named or named == ["*"]:
+        return Response("", status_code=304, headers=headers)
+    return Response(body, headers={**headers, "Content-Type": media_type})

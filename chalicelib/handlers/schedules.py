@@ -24,6 +24,7 @@ def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     count("DocumentStubborn", swept.stubborn)
     logger.info(LogEvent.SWEPT, extra=asdict(swept))
     count("ReservationExpired", swept.expired)
+    count("DocumentExpired", swept.woken)
     measure("OldestUnsealedSeconds", swept.oldest_unsealed_seconds, MetricUnit.Seconds)
     return asdict(swept)
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.domain.bundle_verdict import BundleVerdict
-from chalicelib.domain.documents import Document, Validity
+from chalicelib.domain.documents import Document, StandingNow
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.verdict import Aspect, Finding, Indication, SealVerdict
 from chalicelib.ports import UploadForm
 from chalicelib.services.verify_document import RegisterAnswer, Verification
@@ -93,13 +94,16 @@ class VerifiedDocument(_Answer):
     number: int
     child: int
     printed_number: str
-    status: Validity
+    status: Standing
+    since: datetime | None = Field(description="From when `status` holds; null if not yet.")
+    replaced_by: str | None = Field(description="Printed number of the document in its place.")
 
     @classmethod
-    def of(cls, document: Document, validity: Validity) -> Self | None:
+    def of(cls, document: Document, worth: StandingNow) -> Self | None:
         numbering = document.numbering
         if numbering is None:
             return None
+        by = worth.ruling.replaced_by if worth.ruling else None
         return cls(
             document_id=document.document_id,
             agency_id=document.agency_id,
@@ -108,7 +112,9 @@ class VerifiedDocument(_Answer):
             number=numbering.number,
             child=numbering.child,
             printed_number=numbering.printed,
-            status=validity,
+            status=worth.standing,
+            since=worth.since,
+            replaced_by=by.printed_number if by else None,
         )
 
 
@@ -141,8 +147,8 @@ class VerificationView(_Answer):
 
     @classmethod
     def of(cls, done: Verification, checked_at: datetime) -> Self:
-        document, validity = done.document, done.validity
-        known = VerifiedDocument.of(document, validity) if document and validity else None
+        document, worth = done.document, done.standing
+        known = VerifiedDocument.of(document, worth) if document and worth else None
         return cls(
             indication=done.indication,
             sub_indication=done.sub_indication,

@@ -14,6 +14,7 @@ from typing import Any
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState
 from chalicelib.domain.errors import NotFoundError, NotReadyError
 from chalicelib.domain.registers import LogName, Numbering
+from chalicelib.domain.standing import Ruling
 from chalicelib.ports import Clock
 from chalicelib.services.prove import Inclusion, ProvingRoom, prove_inclusion, prove_outcomes
 from chalicelib.services.records import RecordRoom, record_of
@@ -56,6 +57,9 @@ def bundle(document: Document, *, room: BundleRoom) -> Bundle:
     parts = {"number_log": number_log, "outcome_log": outcomes, "evidence": document.evidence}
     record = record_of(document, room=room.records)
     missing = tuple(name for name, part in parts.items() if not part)
+    rulings = [_ruling(document, ruling) for ruling in document.rulings]
+    if not all(ruling["evidence"] for ruling in rulings):
+        missing = (*missing, "rulings")
     if record is None and _is_due(document, room):
         missing = (*missing, "evidence_records")
     content = {
@@ -63,6 +67,7 @@ def bundle(document: Document, *, room: BundleRoom) -> Bundle:
         **_facts(document, document.numbering),
         "file": _file(document.file) if document.file else None,
         **parts,
+        "rulings": rulings,
         "evidence_records": [base64.b64encode(record).decode()] if record else [],
         "missing": list(missing),
     }
@@ -101,6 +106,17 @@ def _file(file: ArchivedFile) -> dict[str, Any]:
         "archive_version": file.version_id,
         "lock_mode": file.lock_mode.value,
         "retain_until": _utc(file.retain_until),
+    }
+
+
+def _ruling(document: Document, ruling: Ruling) -> dict[str, Any]:
+    return {
+        "number": ruling.number,
+        "kind": ruling.kind.value,
+        "reason_code": ruling.reason_code.value,
+        "decided_at": _utc(ruling.decided_at),
+        "effective_at": _utc(ruling.effective_at),
+        "evidence": document.evidences.get(ruling.notice),
     }
 
 

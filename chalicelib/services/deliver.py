@@ -1,13 +1,38 @@
-"""Deliver: every recipient of an issued document is told, by the same bytes each time."""
+"""Deliver: every recipient of an issued document is told what became of it, by the same bytes
+each time: that it was issued, each ruling on it, and that it expired."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chalicelib.domain.documents import Document, DocumentState
-from chalicelib.domain.errors import NotFoundError, UnavailableError
-from chalicelib.domain.evidence import issued_event, issued_evidence, verify_url
-from chalicelib.ports import Directory, DocumentStore, EvidenceSigner, Inboxes
+from chalicelib.domain.documents import (
+    EXPIRED,
+    ISSUED,
+    Document,
+    DocumentState,
+    archived_mark,
+    ruling_key,
+    told_mark,
+)
+from chalicelib.domain.errors import ArchiveError, NotFoundError, UnavailableError
+from chalicelib.domain.evidence import (
+    expired_event,
+    expired_evidence,
+    issued_event,
+    issued_evidence,
+    ruling_event,
+    ruling_evidence,
+    verify_url,
+)
+from chalicelib.domain.retention import LockMode
+from chalicelib.domain.standing import Ruling
+from chalicelib.ports import Archive, Clock, Directory, DocumentStore, EvidenceSigner, Inboxes
+
+_MEDIA_TYPE = "application/jose"
+
+_EventOf = Callable[[Document, str], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +42,15 @@ class Courier:
     documents: DocumentStore
     directory: Directory
     signer: EvidenceSigner
+    archive: Archive
     inboxes: Inboxes
+    clock: Clock
     public_url: str
+    lock_mode: LockMode
 
 
 def deliver(document_id: str, *, courier: Courier) -> Document:
-    """Send each recipient agency its event.
+    """Send each recipient agency its events.
 
     Raises UnavailableError if somebody could not be told yet; the others were, and are
     not told again. Dies after a send and before its note: that recipient gets the same
@@ -35,41 +63,129 @@ def deliver(document_id: str, *, courier: Courier) -> Document:
     if document.state is not DocumentState.ISSUED:
         return document
 
-    # 2. The evidence is signed once and kept: repeats carry the original (P5).
-    evidence = document.evidence or _keep_evidence(document, courier)
+    # 2. That it was issued. The evidence is signed once and kept: repeats carry the
+    #    original (P5).
+    evidence = document.evidence or _sign_issue(document, courier)
     document = replace(document, evidence=evidence)
+    untold: list[str] = []
+    document = _tell(
+        document, ISSUED, document.unnotified, _issue_of(courier), courier=courier, untold=untold
+    )
 
-    # 3. Tell who has not been told, and note it.
-    untold = []
-    for recipient in document.unnotified:
-        try:
-            _tell(document, recipient, evidence, courier)
-        except UnavailableError as error:
-            untold.append(f"{recipient}: {error.detail}")
-        else:
-            document = courier.documents.mark_notified(document.document_id, recipient)
+    # 3. Rulings, those of this moment too, and that it expired, if it did.
+    tried: set[str] = set()
+    while notice := _next_notice(document, tried, courier):
+        tried.add(notice)
+        document = _give(document, notice, courier, untold)
     if untold:
         raise UnavailableError("Not told yet: " + " ".join(untold))
 
-    # 4. Nothing is left to do.
+    # 4. Nothing is left to do, perhaps until it expires.
     courier.documents.settle(document)
     return document
 
 
-def _keep_evidence(document: Document, courier: Courier) -> str:
+def _next_notice(document: Document, tried: set[str], courier: Courier) -> str | None:
+    return next((n for n in document.due_notices(courier.clock()) if n not in tried), None)
+
+
+def _give(document: Document, notice: str, courier: Courier, untold: list[str]) -> Document:
+    """Sign, keep, archive, tell: each once, in this order, whatever died in between."""
+    ruling = next((r for r in document.rulings if r.notice == notice), None)
+    evidence = document.evidences.get(notice) or _sign(document, notice, ruling, courier)
+    document = replace(document, evidences={**document.evidences, notice: evidence})
+    if ruling is not None and not document.is_archived(notice):
+        _archive(document, ruling, evidence, courier)
+        document = courier.documents.mark_notified(document.document_id, archived_mark(notice))
+    event = _event_of(notice, ruling, evidence, courier)
+    recipients = document.untold(notice)
+    return _tell(document, notice, recipients, event, courier=courier, untold=untold)
+
+
+def _tell(
+    document: Document,
+    notice: str,
+    recipients: tuple[str, ...],
+    event: _EventOf,
+    *,
+    courier: Courier,
+    untold: list[str],
+) -> Document:
+    """Tell who has not been told, and note it; who could not be goes on the list."""
+    for recipient in recipients:
+        try:
+            _send(event(document, recipient), recipient, courier)
+        except UnavailableError as error:
+            untold.append(f"{recipient}: {error.detail}")
+        else:
+            mark = told_mark(notice, recipient)
+            document = courier.documents.mark_notified(document.document_id, mark)
+    return document
+
+
+def _send(event: bytes, recipient: str, courier: Courier) -> None:
+    agency = courier.directory.agency(recipient)
+    if agency is None:
+        raise UnavailableError(f"Agency {recipient} is not in the directory.")
+    courier.inboxes.send(agency, event)
+
+
+# -- the issue -------------------------------------------------------------------
+
+
+def _sign_issue(document: Document, courier: Courier) -> str:
     payload = issued_evidence(document, public_url=courier.public_url)
     return courier.documents.keep_evidence(document.document_id, courier.signer.sign(payload))
 
 
-def _tell(document: Document, recipient: str, evidence: str, courier: Courier) -> None:
-    agency = courier.directory.agency(recipient)
-    if agency is None:
-        raise UnavailableError(f"Agency {recipient} is not in the directory.")
-    event = issued_event(
-        document,
-        recipient,
-        evidence,
-        public_url=courier.public_url,
-        verify_url=verify_url(document, courier.public_url),
+def _issue_of(courier: Courier) -> _EventOf:
+    def event(document: Document, recipient: str) -> bytes:
+        return issued_event(
+            document,
+            recipient,
+            document.evidence or "",
+            public_url=courier.public_url,
+            verify_url=verify_url(document, courier.public_url),
+        )
+
+    return event
+
+
+# -- rulings and the end ---------------------------------------------------------
+
+
+def _sign(document: Document, notice: str, ruling: Ruling | None, courier: Courier) -> str:
+    payload = (
+        ruling_evidence(document, ruling, public_url=courier.public_url)
+        if ruling is not None
+        else expired_evidence(document, public_url=courier.public_url)
     )
-    courier.inboxes.send(agency, event)
+    signed = courier.signer.sign(payload)
+    return courier.documents.keep_evidence(document.document_id, signed, notice=notice)
+
+
+def _archive(document: Document, ruling: Ruling, evidence: str, courier: Courier) -> None:
+    """Beside the document, locked as long: who finds the one must find the other."""
+    if document.file is None:
+        raise ValueError("an issued document has a file")
+    file = courier.archive.put_once(
+        ruling_key(document, ruling),
+        evidence.encode(),
+        document.file.retain_until,
+        courier.lock_mode,
+        media_type=_MEDIA_TYPE,
+    )
+    if file.sha256 != hashlib.sha256(evidence.encode()).hexdigest():
+        raise ArchiveError("The archive holds another ruling under this document's key.")
+
+
+def _event_of(notice: str, ruling: Ruling | None, evidence: str, courier: Courier) -> _EventOf:
+    def event(document: Document, recipient: str) -> bytes:
+        url = courier.public_url
+        if ruling is not None:
+            return ruling_event(document, ruling, recipient, evidence, public_url=url)
+        return expired_event(document, recipient, evidence, public_url=url)
+
+    if ruling is None and notice != EXPIRED:
+        raise ValueError("a notice is of a ruling or of the end")
+    return event

@@ -160,11 +160,19 @@ def _impossible(document: Document, to: Numberer) -> Reason | None:
             message = "The document's type is newer than this function; the deployment goes on."
             raise UnavailableError(message)
         return _TYPE_WITHDRAWN
-    if document.book.name in {SEND, CIRCULAR} and _letter_prefix(document, to) is None:
-        return _NO_LETTER_PREFIX
+    if reason := why_no_letter(document.book, to.directory):
+        return reason
     if document.wish is not None:
         return why_not(document.wish, document.book, to=to.registers, clock=to.clock)
     return None
+
+
+def why_no_letter(book: Book, directory: Directory) -> Reason | None:
+    """Why an agency's letters cannot be numbered, or None if they can, or are none."""
+    if book.name not in {SEND, CIRCULAR}:
+        return None
+    agency = directory.agency(book.agency_id)
+    return None if agency and agency.letter_prefix else _NO_LETTER_PREFIX
 
 
 def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) -> Reason | None:

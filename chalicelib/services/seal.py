@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
+    Decision,
     Document,
     DocumentState,
     Reason,
@@ -18,8 +19,10 @@ from chalicelib.domain.documents import (
 from chalicelib.domain.errors import (
     LintError,
     NotFoundError,
+    RegisterConflictError,
     RenderError,
     SealError,
+    StandingConflictError,
     TraError,
     UnavailableError,
 )
@@ -27,6 +30,8 @@ from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.presentation import attached_files, present
 from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.domain.seals import SealedPdf
+from chalicelib.domain.standing import ReasonCode, Replacement, RulingKind
+from chalicelib.domain.status_list import status_entries
 from chalicelib.ports import (
     Archive,
     Clock,
@@ -45,6 +50,9 @@ from chalicelib.services.attach import sealed_attachment
 
 # Who voids what no page can be made of: the function itself (P4: reason, actor, time).
 _ACTOR = "function:seal"
+
+# A conflict means that somebody ruled, at this moment, on the document that is replaced.
+_TRIES = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +91,10 @@ def seal(document_id: str, *, room: SealingRoom) -> Document:
     if document.state is DocumentState.NUMBERED:
         document = _make(document, room)
 
-    # 7. Tell the delivery, by this run or a repeat.
+    # 7. Tell the delivery, by this run or a repeat; of the document it replaced, too.
     if document.state is DocumentState.ISSUED and not document.settled:
-        room.deliver_queue.send([document.document_id])
+        replaced = [document.supersedes] if document.supersedes else []
+        room.deliver_queue.send([document.document_id, *replaced])
     return document
 
 
@@ -117,8 +126,41 @@ def _seal_and_archive(document: Document, room: SealingRoom) -> Document:
     # 5. Archive, write-once and locked; a file that lies there already wins.
     file = _archive(document, sealed, room)
 
-    # 6. Entry and document become final together.
-    return room.registers.finalise(document, file, room.clock())
+    # 6. Entry and document become final together, and with them the document they replace.
+    return _finalise(document, file, room)
+
+
+def _finalise(document: Document, file: ArchivedFile, room: SealingRoom) -> Document:
+    """Raises UnavailableError if the document to be replaced is ruled on again and again."""
+    for _ in range(_TRIES):
+        now = room.clock()
+        replaced = _replaced(document, room)
+        try:
+            return room.registers.finalise(document, file, now, replaced=replaced)
+        except RegisterConflictError:
+            continue
+    message = "The document to be replaced is busy; this one waits."
+    raise UnavailableError(message)
+
+
+def _replaced(document: Document, room: SealingRoom) -> Document | None:
+    """The document that this one replaces, as it will be; None if it replaces none, or not
+    any more: what was revoked or replaced meanwhile stays so."""
+    old = room.documents.get(document.supersedes) if document.supersedes else None
+    if old is None or document.numbering is None:
+        return None
+    decision = Decision(
+        kind=RulingKind.SUPERSEDED,
+        reason_code=ReasonCode.SUPERSEDED,
+        reason="",
+        by=document.submitted_by,
+        agency_id=document.agency_id,
+        replaced_by=Replacement(document.document_id, document.numbering.printed),
+    )
+    try:
+        return old.ruled(decision, room.clock())
+    except StandingConflictError:
+        return None
 
 
 def _end_unmade(document: Document, reason: Reason, room: SealingRoom) -> Document:
@@ -126,7 +168,7 @@ def _end_unmade(document: Document, reason: Reason, room: SealingRoom) -> Docume
     that file is the document, and the number is its own (P2)."""
     file = room.archive.find(archive_key(document))
     if file is not None:
-        return room.registers.finalise(document, file, room.clock())
+        return _finalise(document, file, room)
     return room.registers.void(document, reason, by=_ACTOR, at=room.clock())
 
 
@@ -164,7 +206,23 @@ def render_request(
         max_pages=kind.max_pages,
         paper=kind.paper,
         data=present(document, agency, kind, verify_url=url, watermark=watermark),
-        attachments=attached_files(document, agency, kind, verify_url=url),
+        attachments=attached_files(
+            document,
+            agency,
+            kind,
+            verify_url=url,
+            credential_status=_status_of(document, public_url),
+        ),
+    )
+
+
+def _status_of(document: Document, public_url: str) -> list[dict[str, str]]:
+    """Where it will be told whether the document still stands; a preview stands nowhere."""
+    numbering = document.numbering
+    if numbering is None:
+        return []
+    return status_entries(
+        document.register, numbering.number, numbering.child, public_url=public_url
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from chalicelib.domain.directory import DocumentType
@@ -13,6 +13,7 @@ from chalicelib.domain.documents import (
     Classification,
     Document,
     DocumentState,
+    Reason,
     Urgency,
     content_digest,
 )
@@ -37,6 +38,7 @@ class Submission:
     wish: NumberWish | None
     per_recipient: bool
     claim: IdempotencyClaim | None
+    supersedes: str | None = None
 
 
 def submit(
@@ -125,6 +127,39 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         verification_code=ids.verification_code(),
         submitted_at=now,
         submitted_by=submission.submitted_by,
+        supersedes=submission.supersedes,
         state=DocumentState.ACCEPTED,
         history=(Change(DocumentState.ACCEPTED, now),),
     )
+
+
+def why_not_superseded(
+    old: Document | None, *, agency_id: str, document_type: str, now: datetime
+) -> Reason | None:
+    """Why a new document of this type cannot replace `old`; None if it can. What another agency
+    issued looks non-existent (P6). `seal` looks again, because until then much may happen."""
+    if old is None or old.agency_id != agency_id:
+        return Reason(
+            "unknown_document",
+            "There is no such document of your agency.",
+            "ไม่มีเอกสารนี้ของหน่วยงานท่าน",
+        )
+    if old.state is not DocumentState.ISSUED:
+        return Reason(
+            "not_issued",
+            "Only an issued document can be replaced.",
+            "แทนที่ได้เฉพาะเอกสารที่ออกแล้ว",
+        )
+    if old.document_type != document_type:
+        return Reason(
+            "other_type",
+            "A document is replaced by one of its own type.",
+            "ต้องแทนที่ด้วยเอกสารประเภทเดียวกัน",
+        )
+    if old.standing_at(now).standing.final:
+        return Reason(
+            "already_ended",
+            "That document is revoked or replaced already.",
+            "เอกสารนั้นถูกเพิกถอนหรือถูกแทนที่แล้ว",
+        )
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ from chalicelib.services.reserve import expire
 
 # A document that stays stuck is looked at less and less often, but for ever (P4).
 _LONGEST_WAIT = timedelta(hours=6)
+
+_WOKEN_AT_ONCE = 100
+_MOST_WOKEN = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +35,15 @@ class Broom:
 class Swept:
     """What one run did: messages sent anew, how many of them not for the first time, reservations
     that expired, and documents that could not be sent on just now. And what it saw: how long
-    ago the oldest document was submitted that has a number and no seal yet; 0 if none waits."""
+    ago the oldest document was submitted that has a number and no seal yet; 0 if none waits.
+    `woken` are documents that expired, whose recipients are told now."""
 
     resent: int
     stubborn: int
     expired: int
     failed: int
     oldest_unsealed_seconds: int
+    woken: int = 0
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
@@ -59,7 +65,25 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
         resent += 1
         stubborn += unsettled.sweeps > 0
     expired = expire(registers=broom.registers, clock=broom.clock)
-    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom))
+    woken = _wake(broom)
+    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom), woken)
+
+
+def _wake(broom: Broom) -> int:
+    """Have the recipients of documents that expired told. What this run does not reach, the
+    next one finds: on the last day of a year very many may expire at once."""
+    now = broom.clock()
+    woken = 0
+    while woken < _MOST_WOKEN:
+        found = broom.documents.sleepers(now, _WOKEN_AT_ONCE)
+        # Unsettled first, so that what follows may die anywhere.
+        awake = [s.document_id for s in found if broom.documents.wake(s, now + broom.sweep_after)]
+        if not awake:
+            break
+        with suppress(UnavailableError):
+            broom.deliver_queue.send(awake)
+        woken += len(awake)
+    return woken
 
 
 def _oldest_unsealed(broom: Broom) -> int:

@@ -25,6 +25,7 @@ from chalicelib.domain.bundle_verdict import (
     DocumentFacts,
     Problem,
     judge_bundle,
+    problem_of,
 )
 from chalicelib.domain.errors import EvidenceSignatureError
 from chalicelib.domain.merkle import ProofError, leaf_hash, verify_inclusion
@@ -37,6 +38,7 @@ from chalicelib.domain.notes import (
     open_checkpoint,
 )
 from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.standing import KIND_OF_OUTCOME, RulingKind, standing_by
 from chalicelib.domain.tlog import (
     CommitmentError,
     LeafError,
@@ -51,11 +53,6 @@ from chalicelib.services.bundle import TYPE
 from chalicelib.services.checkpoint import log_key
 
 _BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
-_ENDINGS = {
-    Outcome.VOID: told.DOCUMENT_VOID,
-    Outcome.REVOKED: told.DOCUMENT_REVOKED,
-    Outcome.REPLACED: told.DOCUMENT_REPLACED,
-}
 _HASH_PREFIX = "sha-256:"
 
 
@@ -110,9 +107,14 @@ class _Look:
 
 
 def verify_bundle(
-    bundle: Mapping[str, Any], *, trust: BundleTrust, pdf: bytes | None = None
+    bundle: Mapping[str, Any],
+    *,
+    trust: BundleTrust,
+    now: datetime,
+    pdf: bytes | None = None,
 ) -> BundleVerdict:
-    """The verdict on any JSON object at all. `pdf` is the file that is said to belong to it."""
+    """The verdict on any JSON object at all, as of `now`. `pdf` is the file that is said to
+    belong to it."""
     # 1. Is it a bundle?
     try:
         facts = _facts(bundle)
@@ -123,10 +125,12 @@ def verify_bundle(
     # 2. Is the content the one that got the number?
     _check_commitment(bundle, facts, look)
     # 3. What do the public logs say?
-    _check_logs(bundle, facts, trust, look)
+    outcomes = _check_logs(bundle, facts, trust, look)
     # 4. What did the service sign?
     _check_evidence(bundle, facts, trust, look)
-    # 5. Is the file the one that was archived, and since when is it proven?
+    # 5. Does the document still stand?
+    _check_rulings(bundle, facts, outcomes, trust=trust, now=now, look=look)
+    # 6. Is the file the one that was archived, and since when is it proven?
     _check_file(facts, pdf, look)
     proven_at = _check_record(bundle, pdf, trust, look)
     return judge_bundle(
@@ -191,16 +195,17 @@ def _check_commitment(bundle: Mapping[str, Any], facts: DocumentFacts, look: _Lo
 
 def _check_logs(
     bundle: Mapping[str, Any], facts: DocumentFacts, trust: BundleTrust, look: _Look
-) -> None:
+) -> list[OutcomeLeaf]:
+    """What the outcome log is proven to say of the document, in its order."""
     if not trust.log_keys:
         look.lacks("log_key", told.NO_LOG_KEY)
-        return
+        return []
     try:
         numbers, outcomes = bundle["number_log"], list(bundle["outcome_log"] or ())
         commitment = _text(bundle["commitment"])
     except (KeyError, TypeError):
         look.wrong(FORMAT, told.MALFORMED)
-        return
+        return []
     found = _outcomes(outcomes, facts, commitment, trust, look)
     brought = any(leaf.outcome in _BRINGING_CONTENT for leaf in found)
     if numbers is None:
@@ -209,13 +214,13 @@ def _check_logs(
     else:
         _check_number(numbers, facts, commitment, trust, look, brought=brought)
     endings = [leaf.outcome for leaf in found]
-    for outcome, finding in _ENDINGS.items():
-        if outcome in endings:
-            look.wrong(REVOKED, finding)
+    if Outcome.VOID in endings:
+        look.wrong(REVOKED, told.DOCUMENT_VOID)
     ended = Outcome.ISSUED in endings or Outcome.VOID in endings
     _unless(ended or bool(outcomes and not found), "outcome_log", told.NO_OUTCOME_PROOF, look)
     if ended and bundle.get("state") not in endings:
         look.wrong(HASH, told.OUTCOME_ENTRY_DIFFERS)
+    return sorted(found, key=lambda leaf: leaf.seq)
 
 
 def _unless(there: bool, part: str, finding: Finding, look: _Look) -> None:  # noqa: FBT001 - a condition
@@ -377,6 +382,96 @@ def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]
 def _whole_seconds(instant: Any) -> str:
     """Evidence tells times without the fraction that a bundle has."""
     return _text(instant).partition(".")[0].removesuffix("Z") + "Z"
+
+
+# -- rulings -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A ruling as the log or a signed statement tells it."""
+
+    kind: RulingKind
+    reason_code: str
+    effective_at: datetime
+
+
+def _check_rulings(
+    bundle: Mapping[str, Any],
+    facts: DocumentFacts,
+    outcomes: Sequence[OutcomeLeaf],
+    *,
+    trust: BundleTrust,
+    now: datetime,
+    look: _Look,
+) -> None:
+    """What log and signed rulings say, as far as each goes: the log may not have been
+    published since, or somebody may have left the signed ones out."""
+    logged = [
+        _Told(KIND_OF_OUTCOME[leaf.outcome], leaf.reason_code or "", leaf.at)
+        for leaf in outcomes
+        if leaf.outcome in KIND_OF_OUTCOME
+    ]
+    try:
+        signed = _signed_rulings(bundle.get("rulings", []), facts, trust, look)
+    except EvidenceSignatureError:
+        look.wrong(SIGNATURE, told.RULING_SIGNATURE_WRONG)
+        signed = []
+    except (KeyError, TypeError, ValueError, RecursionError):
+        look.wrong(FORMAT, told.RULING_DIFFERS)
+        signed = []
+    if any(a != b for a, b in zip(logged, signed, strict=False)):
+        look.wrong(HASH, told.RULING_DIFFERS)
+    problem = problem_of(standing_by(max(logged, signed, key=len), now))
+    if problem is not None:
+        look.problems.append(problem)
+
+
+def _signed_rulings(
+    said: Any, facts: DocumentFacts, trust: BundleTrust, look: _Look
+) -> list[_Told]:
+    """Raises EvidenceSignatureError, KeyError, TypeError, ValueError for any that is not as it
+    must be: of this document, and the one of its number."""
+    if not isinstance(said, list):
+        raise TypeError("rulings come in a list")
+    found: list[_Told] = []
+    for number, one in enumerate(said, 1):
+        if one["evidence"] is None or trust.jwks is None:
+            look.lacks("rulings", told.NO_RULING_EVIDENCE if one["evidence"] is None else None)
+            break
+        payload = json.loads(trust.check_jws(_text(one["evidence"]), trust.jwks))
+        expected = _expected_ruling(one, number, facts)
+        if {name: payload[name] for name in expected} != expected:
+            raise ValueError("another ruling")
+        found.append(_as_told(payload))
+    if found:
+        look.checked.append("rulings")
+    return found
+
+
+def _expected_ruling(one: Any, number: int, facts: DocumentFacts) -> dict[str, Any]:
+    """What `domain.evidence.ruling_evidence` signs of these facts."""
+    return {
+        "type": f"tra.document.{_text(one['kind'])}.v1",
+        "document_id": facts.document_id,
+        "agency_id": facts.agency_id,
+        "register": facts.register_id,
+        "number": facts.number,
+        "child": facts.child,
+        "file_digest": _HASH_PREFIX + (facts.file_sha256 or ""),
+        "ruling": number,
+        "kind": one["kind"],
+        "reason_code": one["reason_code"],
+        "decided_at": one["decided_at"],
+        "effective_at": one["effective_at"],
+    }
+
+
+def _as_told(payload: Mapping[str, Any]) -> _Told:
+    effective_at = datetime.fromisoformat(_text(payload["effective_at"]))
+    if effective_at.tzinfo is None:
+        raise ValueError("an instant has an offset")
+    return _Told(RulingKind(payload["kind"]), _text(payload["reason_code"]), effective_at)
 
 
 # -- the file ------------------------------------------------------------------------

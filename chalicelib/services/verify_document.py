@@ -9,13 +9,19 @@ not say (P3, P6).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.domain.bundle_verdict import DOCUMENT_VOID, BundleVerdict
-from chalicelib.domain.documents import Document, DocumentState, Validity
-from chalicelib.domain.thai import in_bangkok
+from chalicelib.domain.bundle_verdict import (
+    DOCUMENT_EXPIRED,
+    DOCUMENT_NOT_YET_VALID,
+    DOCUMENT_VOID,
+    BundleVerdict,
+    problem_of,
+)
+from chalicelib.domain.documents import Document, DocumentState, StandingNow
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.verdict import (
     Aspect,
     CheckedFile,
@@ -64,15 +70,15 @@ class VerificationRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The answer. `document` only if the register's answer is a match: whose validity
-    `validity` tells, for today in Asia/Bangkok."""
+    """The answer. `document` only if the register's answer is a match: what it is worth now
+    is `standing`."""
 
     indication: Indication
     sub_indication: str | None
     findings: tuple[Finding, ...]
     register: RegisterAnswer
     document: Document | None
-    validity: Validity | None
+    standing: StandingNow | None
     file: CheckedFile | None = None
     bundle: BundleVerdict | None = None
 
@@ -95,15 +101,18 @@ def verify_upload(upload_id: str, *, room: VerificationRoom) -> Verification:
 
 def verify_sent_bundle(bundle: Mapping[str, Any], *, room: VerificationRoom) -> Verification:
     """Raises UnavailableError only: any JSON object has a verdict."""
-    verdict = verify_bundle(bundle, trust=room.bundle_trust())
+    verdict = verify_bundle(bundle, trust=room.bundle_trust(), now=room.clock())
     document = _proven(verdict, room)
+    told = _Told(verdict.indication, verdict.sub_indication, verdict.findings)
+    standing = _standing(document, room)
+    told = _joined_with_standing(told, standing, passed=verdict.passed)
     return Verification(
-        indication=verdict.indication,
-        sub_indication=verdict.sub_indication,
-        findings=verdict.findings,
+        indication=told.indication,
+        sub_indication=told.sub_indication,
+        findings=told.findings,
         register=RegisterAnswer.MATCH if document else RegisterAnswer.UNKNOWN,
         document=document,
-        validity=_validity(document, room),
+        standing=standing,
         bundle=verdict,
     )
 
@@ -114,14 +123,53 @@ def _with_register(checked: CheckedFile, room: VerificationRoom) -> Verification
     answer = _answer(document, checked.sha256)
     known = document if answer is RegisterAnswer.MATCH else None
     verdict = _joined(checked.verdict, answer)
+    told = _Told(verdict.indication, verdict.sub_indication, verdict.findings)
+    standing = _standing(known, room)
+    told = _joined_with_standing(told, standing, passed=verdict.passed)
     return Verification(
-        indication=verdict.indication,
-        sub_indication=verdict.sub_indication,
-        findings=verdict.findings,
+        indication=told.indication,
+        sub_indication=told.sub_indication,
+        findings=told.findings,
         register=answer,
         document=known,
-        validity=_validity(known, room),
+        standing=standing,
         file=checked,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The part of a verdict that what the document is worth can change."""
+
+    indication: Indication
+    sub_indication: str | None
+    findings: tuple[Finding, ...]
+
+
+_OUT_OF_PERIOD = {
+    Standing.EXPIRED: DOCUMENT_EXPIRED,
+    Standing.NOT_YET_VALID: DOCUMENT_NOT_YET_VALID,
+}
+
+
+def _joined_with_standing(told: _Told, standing: StandingNow | None, *, passed: bool) -> _Told:
+    """A genuine document may not stand any more: revoked and replaced fail, suspended leaves it
+    open. Its period is told, and fails nothing: the file is what it says it is."""
+    if standing is None:
+        return told
+    if standing.standing in _OUT_OF_PERIOD:
+        return replace(told, findings=(*told.findings, _OUT_OF_PERIOD[standing.standing]))
+    problem = problem_of(standing.standing)
+    if problem is None or problem.finding in told.findings:
+        return told
+    indication = Indication.INDETERMINATE
+    if standing.standing.final:
+        indication = Indication.TOTAL_FAILED
+    decides = worse(told.indication, indication) is not told.indication
+    return _Told(
+        worse(told.indication, indication),
+        problem.sub_indication if decides else told.sub_indication,
+        (problem.finding,) if passed else (*told.findings, problem.finding),
     )
 
 
@@ -157,9 +205,9 @@ def _joined(verdict: Verdict, answer: RegisterAnswer) -> Verdict:
 
 
 def _proven(verdict: BundleVerdict, room: VerificationRoom) -> Document | None:
-    """The document of a bundle that passed, if it is in this register with the same file."""
+    """The document of a genuine bundle, if it is in this register with the same file."""
     facts = verdict.document
-    if facts is None or not verdict.passed:
+    if facts is None or not verdict.genuine:
         return None
     document = room.documents.get(facts.document_id)
     if document is None or document.state is not DocumentState.ISSUED or document.file is None:
@@ -168,5 +216,5 @@ def _proven(verdict: BundleVerdict, room: VerificationRoom) -> Document | None:
     return document if same == (facts.content_digest, facts.file_sha256) else None
 
 
-def _validity(document: Document | None, room: VerificationRoom) -> Validity | None:
-    return document.validity_on(in_bangkok(room.clock()).date()) if document else None
+def _standing(document: Document | None, room: VerificationRoom) -> StandingNow | None:
+    return document.standing_at(room.clock()) if document else None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.domain.documents import Validity
+from chalicelib.domain.standing import Standing
 from chalicelib.handlers.models import PublicVerification
 from chalicelib.handlers.pages import not_found_page, verification_page
 from tests.support.samples import NOON
@@ -32,10 +32,12 @@ _FLAGS = (
 )
 
 
-def _view(status: Validity) -> PublicVerification:
+def _view(status: Standing) -> PublicVerification:
     return PublicVerification(
         document_id="01M7ZZC37QN9BN4D6KWRDNVKP4",
         status=status,
+        since=NOON,
+        replaced_by="๑๓/๒๕๖๙" if status is Standing.SUPERSEDED else None,
         title_th="ใบอนุญาต",
         title_en="Licence",
         agency_id="diw",
@@ -81,13 +83,16 @@ def _output(*command: str | Path) -> str:
 @pytest.mark.parametrize(
     ("status", "word"),
     [
-        (Validity.VALID, "genuine and in force"),
-        (Validity.NOT_YET_VALID, "not in force yet"),
-        (Validity.EXPIRED, "has expired"),
+        (Standing.VALID, "genuine and in force"),
+        (Standing.NOT_YET_VALID, "not in force yet"),
+        (Standing.EXPIRED, "has expired"),
+        (Standing.SUSPENDED, "is suspended"),
+        (Standing.REVOKED, "has been revoked"),
+        (Standing.SUPERSEDED, "has been replaced"),
     ],
 )
 def test_a_person_reads_the_status_in_both_languages(
-    status: Validity, word: str, tmp_path: Path
+    status: Standing, word: str, tmp_path: Path
 ) -> None:
     """D3, E4: the page says, in Thai letters that it brings itself, what the document is."""
     pdf = _printed(verification_page(_view(status)).body, tmp_path)
@@ -96,6 +101,9 @@ def test_a_person_reads_the_status_in_both_languages(
     assert "ab" * 16 in text.replace("\n", "")
     assert "<b>" in text
     assert "Sarabun" in _output("pdffonts", pdf)
+    ruled = status in {Standing.SUSPENDED, Standing.REVOKED, Standing.SUPERSEDED}
+    assert ("Since 2026-11-21 05:00 UTC" in text) is ruled
+    assert ("๑๓/๒๕๖๙" in text) is (status is Standing.SUPERSEDED)
 
 
 @needs_chromium
@@ -106,7 +114,7 @@ def test_an_unknown_code_says_what_to_do(tmp_path: Path) -> None:
     assert "may be forged" in _output("pdftotext", pdf, "-").replace("\n", " ")
 
 
-@pytest.mark.parametrize("page", [verification_page(_view(Validity.VALID)), not_found_page()])
+@pytest.mark.parametrize("page", [verification_page(_view(Standing.VALID)), not_found_page()])
 def test_a_screen_reader_finds_its_way(page: object) -> None:
     """D3: language of page and parts, one heading, a landmark, a status; no script."""
     html = str(page.body)  # type: ignore[attr-defined]  # chalice's Response

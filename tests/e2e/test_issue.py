@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -15,6 +16,7 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.types import PackagedDocumentTypes
 from infra import client as api
 from infra.local import ROOT
 from infra.seal_check import check_seal, check_with_pdfsig
@@ -22,6 +24,8 @@ from infra.seal_check import check_seal, check_with_pdfsig
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from boto3.session import Session
 
     from infra.local import Deployment
 
@@ -165,16 +169,46 @@ def test_gateway_refuses_in_problem_documents(deployment: Deployment) -> None:
         assert answer.json()["status"] == answer.status
 
 
-def test_dry_run_previews_and_spends_nothing(
-    sign_in: Callable[[str], api.Client], example: Callable[[str], dict[str, Any]]
+def test_dry_run_previews_and_leaves_nothing(
+    deployment: Deployment,
+    aws: Session,
+    sign_in: Callable[[str], api.Client],
+    example: Callable[[str], dict[str, Any]],
+    issued: dict[str, Any],
 ) -> None:
-    """P1: a dry run renders a preview through the `preview` function and stores nothing."""
-    client = sign_in("rd")
-    answer = client.call("POST", "/v1/documents", json={**example("licence"), "dry_run": True})
-    assert answer.status == 200, answer.data
-    assert _expect_items(client) == []
+    """P1, issue 5 item 6: a dry run of every type is rendered by the `preview` function; of its
+    agency, which issues nothing else, no table, bucket, queue or log knows anything after it."""
+    client = sign_in("sso")
+    for kind in PackagedDocumentTypes().all():
+        request = {**example(kind.name), "recipients": [], "dry_run": True}
+        answer = client.call(
+            "POST", "/v1/documents", json=request, headers={"Idempotency-Key": kind.name}
+        )
+        assert answer.status == 200, answer.data[:500]
+        assert base64.b64decode(answer.json()["preview_base64"]).startswith(b"%PDF-")
+    assert client.call("GET", "/v1/documents").json()["items"] == []
+    assert _left_by("sso", deployment, aws) == []
+    assert len(_left_by(issued["agency_id"], deployment, aws)) > 1  # what is left is found
 
 
-def _expect_items(client: api.Client) -> list[Any]:
-    items: list[Any] = client.call("GET", "/v1/documents").json()["items"]
-    return items
+def _left_by(agency: str, deployment: Deployment, aws: Session) -> list[str]:
+    """Whatever in the state of the deployment is the agency's, but its directory entry."""
+    found = []
+    owns = {"agency_id": agency, "pk": f"KEY#{agency}#", "register_id": f"{agency}/"}
+    for table in ("DocumentsTable", "RegistersTable"):
+        pages = aws.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(TableName=deployment.outputs[table], ConsistentRead=True):
+            found += [
+                str(item)
+                for item in page["Items"]
+                if any(item.get(k, {}).get("S", "").startswith(v) for k, v in owns.items())
+            ]
+    s3 = aws.client("s3")
+    for bucket in s3.list_buckets()["Buckets"]:
+        listed = s3.list_object_versions(Bucket=bucket["Name"]).get("Versions", [])
+        found += [version["Key"] for version in listed if f"/{agency}/" in version["Key"]]
+    logs = aws.client("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        lines = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        found += [line["message"] for line in lines if "นางสาว" in line["message"]]
+    return found

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib.adapters.memory import MemoryQueue
-from chalicelib.domain.documents import Document, DocumentState, archive_key
+from chalicelib.domain.documents import EXPIRED, Document, DocumentState, archive_key
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Entry, EntryState, Register
 from chalicelib.handlers import queues, schedules
@@ -199,7 +199,16 @@ def _audit_documents(fakes: Fakes, agency_id: str) -> Iterator[str]:
         if not document.state.ended:
             yield f"{document.document_id} rests as {document.state}"
         if document.state is DocumentState.ISSUED:
-            expected |= {f"{document.document_id}.issued.{r}" for r in document.recipients}
+            told_of = [
+                "issued",
+                *(f"{ruling.kind}.{ruling.number}" for ruling in document.rulings),
+                *(["expired"] if EXPIRED in document.evidences else []),
+            ]
+            expected |= {
+                f"{document.document_id}.{what}.{r}"
+                for what in told_of
+                for r in document.recipients
+            }
             yield from _audit_file(fakes, document)
     if set(told) != expected:
         yield f"events {sorted(set(told) ^ expected)} are missing or too many"

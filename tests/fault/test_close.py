@@ -26,7 +26,7 @@ NEW_YEAR = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 class TellingSigner(CountingSigner):
     """Signs by showing what it signs, in the shape of a compact JWS."""
 
-    def sign(self, payload: bytes) -> str:
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
         return f"x.{base64.urlsafe_b64encode(payload).decode()}.x"
 
 

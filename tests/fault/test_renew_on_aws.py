@@ -79,7 +79,7 @@ def _problems(site: Site, register: Register, documents: list[Document]) -> list
         )["Body"].read()
         assert rfc4998.check(record, data)
         trust = bundle_trust(anchors=site.house.directory.trust_anchors())
-        verdict = verify_bundle(content, trust=trust, pdf=data)
+        verdict = verify_bundle(content, trust=trust, now=site.house.clock(), pdf=data)
         found += [] if "evidence_records" in verdict.checked else [str(verdict.findings)]
     return [f for f in found if "log_behind" not in f]
 

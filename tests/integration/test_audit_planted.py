@@ -17,21 +17,31 @@ import boto3
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.adapters.dynamodb.items import LeafItem
-from chalicelib.adapters.memory import MarkingSealer, MarkingXmlSealer, MemoryQueue, PlainRenderer
+from chalicelib.adapters.dynamodb.items import LeafItem, MarkedItem
+from chalicelib.adapters.memory import (
+    MarkingSealer,
+    MarkingXmlSealer,
+    MemoryInboxes,
+    MemoryQueue,
+    PlainRenderer,
+)
 from chalicelib.bootstrap import House
-from chalicelib.domain.documents import Document, archive_key
+from chalicelib.domain.documents import Decision, Document, archive_key
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.notes import Checkpoint, sign_checkpoint
 from chalicelib.domain.registers import Book, LogName, NumberWish, Register, WishKind
 from chalicelib.domain.retention import LockMode
+from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.ports import LogState
 from chalicelib.services.audit import audit
 from chalicelib.services.checkpoint import extend, log_key
+from chalicelib.services.deliver import deliver
 from chalicelib.services.number import number
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
+from chalicelib.services.revoke import rule
 from chalicelib.services.seal import seal
+from tests.support.evidence import LocalSigner
 from tests.support.samples import AGENCIES, document, settings
 from tests.support.tables import create_table
 
@@ -56,6 +66,14 @@ class Site:
         shelf.reserve_two()
         shelf.issue(1, NumberWish(WishKind.RESERVED, shelf.register.year, 6))
         shelf.issue(1, NumberWish(WishKind.INSERTED, shelf.register.year, 2))
+        shelf.checkpoint()
+        return shelf
+
+    def build_ruled(self) -> Shelf:
+        """As `build`, with 3 suspended and 4 revoked, and told so."""
+        shelf = self.build()
+        shelf.rule(3, RulingKind.SUSPENDED)
+        shelf.rule(4, RulingKind.REVOKED)
         shelf.checkpoint()
         return shelf
 
@@ -100,6 +118,18 @@ class Shelf:
         for log in LogName:
             extend(self.register, log, room=self.site.house.checkpoint_room)
 
+    def rule(self, number: int, kind: RulingKind) -> None:
+        decision = Decision(
+            kind=kind,
+            reason_code=REASONS_FOR[kind][0],
+            reason="เหตุผล",
+            by="approver-1",
+            agency_id="diw",
+        )
+        document_id = self.document(number).document_id
+        rule(document_id, decision, None, bench=self.site.house.bench)
+        deliver(document_id, courier=self.site.house.courier)
+
     # -- looking -------------------------------------------------------------
 
     def document(self, number: int) -> Document:
@@ -121,7 +151,56 @@ class Shelf:
     def log_key(self, log: LogName, path: str) -> str:
         return f"logs/{self.register.register_id}/{log}/{path}"
 
+    def ruling_key(self, number: int) -> str:
+        return f"rulings/{self.register.register_id}/{self.document(number).document_id}/1.jws"
+
     # -- planting ------------------------------------------------------------
+
+    def forget_in_document(self, number: int) -> None:
+        """As if nobody had ruled on it."""
+        self.site.dynamodb.update_item(
+            TableName=self.site.house.settings.documents_table,
+            Key={"pk": {"S": f"DOC#{self.document(number).document_id}"}},
+            UpdateExpression="REMOVE rulings, ruled",
+        )
+
+    def forget_in_entry(self, number: int) -> None:
+        self.site.dynamodb.update_item(
+            TableName=self.site.house.settings.registers_table,
+            Key=self.line(number),
+            UpdateExpression="REMOVE marks, ruled",
+        )
+
+    def forget_in_list(self, number: int) -> None:
+        key = {**self.line(number), "register_id": {"S": MarkedItem.partition(self.register)}}
+        self.site.dynamodb.delete_item(TableName=self.site.house.settings.registers_table, Key=key)
+
+    def swap_ruling(self, number: int) -> None:
+        """Delete it past its lock and put another there."""
+        bucket, key = self.site.house.settings.archive_bucket, self.ruling_key(number)
+        version = self.site.s3.head_object(Bucket=bucket, Key=key)["VersionId"]
+        self.site.s3.delete_object(
+            Bucket=bucket, Key=key, VersionId=version, BypassGovernanceRetention=True
+        )
+        until = self.document(number).file
+        assert until is not None
+        self.site.house.archive.put_once(key, b"other", until.retain_until, LockMode.GOVERNANCE)
+
+    def hide_ruling(self, number: int) -> None:
+        self.site.s3.delete_object(
+            Bucket=self.site.house.settings.archive_bucket, Key=self.ruling_key(number)
+        )
+
+    def shorten_ruling(self, number: int) -> None:
+        self.site.s3.put_object_retention(
+            Bucket=self.site.house.settings.archive_bucket,
+            Key=self.ruling_key(number),
+            Retention={
+                "Mode": "GOVERNANCE",
+                "RetainUntilDate": datetime.now(UTC) + timedelta(days=30),
+            },
+            BypassGovernanceRetention=True,
+        )
 
     def set_entry(self, number: int, **values: str) -> None:
         for name, value in values.items():
@@ -277,6 +356,8 @@ def site(aws: str) -> Iterator[Site]:
         xml_sealer=MarkingXmlSealer,
         seal_queue=MemoryQueue(),
         deliver_queue=MemoryQueue(),
+        inboxes=MemoryInboxes(),
+        evidence_signer=LocalSigner(),
     )
     for agency in AGENCIES:
         house.directory.put_agency(agency)
@@ -328,6 +409,45 @@ PLANTED: dict[str, tuple[Callable[[Shelf], None], set[Fault]]] = {
     ),
     "a forked log": (Shelf.fork, {Fault.FORKED_LOG}),
 }
+
+
+RULED: dict[str, tuple[Callable[[Shelf], None], set[Fault]]] = {
+    "a ruling taken out of the document": (
+        lambda s: s.forget_in_document(4),
+        {Fault.STANDING_MISMATCH, Fault.FILE_WITHOUT_ENTRY},
+    ),
+    "a ruling taken out of the entry": (
+        lambda s: s.forget_in_entry(4),
+        {Fault.STANDING_MISMATCH, Fault.OUTCOME_LOG_MISMATCH},
+    ),
+    "a line taken out of the status list": (
+        lambda s: s.forget_in_list(4),
+        {Fault.STANDING_MISMATCH},
+    ),
+    "a swapped ruling": (lambda s: s.swap_ruling(4), {Fault.RULING_DIFFERS}),
+    "a hidden ruling": (
+        lambda s: s.hide_ruling(4),
+        {Fault.RULING_MISSING, Fault.MORE_THAN_ONE_VERSION},
+    ),
+    "a short lock": (lambda s: s.shorten_ruling(4), {Fault.LOCK_TOO_SHORT}),
+}
+
+
+def test_honest_rulings_have_no_findings(site: Site) -> None:
+    """Issue 5, item 5: through the real adapters too, five places tell the same."""
+    report = audit(site.build_ruled().register, room=site.house.audit_room)
+    assert report.findings == ()
+    assert report.counts["rulings"] == 2
+
+
+@pytest.mark.parametrize("name", RULED)
+def test_a_fault_planted_in_rulings_is_found(site: Site, name: str) -> None:
+    """Issue 5, item 5: whoever takes a decision back in one place is found by the others."""
+    plant, expected = RULED[name]
+    shelf = site.build_ruled()
+    plant(shelf)
+    report = audit(shelf.register, room=site.house.audit_room)
+    assert set(report.found) == expected, [f.to_json() for f in report.findings]
 
 
 @pytest.mark.parametrize("name", PLANTED)

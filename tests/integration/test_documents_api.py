@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from chalicelib.services.reserve import ReservationRequest, reserve
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.rooms import sample_event
-from tests.support.samples import NOON
+from tests.support.samples import AGENCIES, NOON
 
 DBD = {
     **sample_event("api")["requestContext"]["authorizer"],
@@ -192,6 +193,8 @@ def test_the_catalogue_is_public(api: Api) -> None:
         "closed_days": [],
         "working_days": [],
     }
+    with_prefix = replace(AGENCIES[0], letter_prefix="อก ๐๓๐๒")  # without it, no letters
+    api.fakes.directory.put_agency(with_prefix)
     for kind in api.call("GET", "/v1/document-types", authorizer={}).json["items"]:
         detail = api.call("GET", "/v1/document-types/{name}", path={"name": kind["name"]}).json
         recipients = [] if detail["recipients_within"] else ["dbd"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from chalicelib.domain.documents import Document, DocumentState, Reason
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.presentation import machine_readable
+from chalicelib.domain.standing import ReasonCode, Replacement, Ruling, RulingKind
 from chalicelib.handlers.verifying import MAX_PDF_BYTES
 from chalicelib.services.checkpoint import checkpoint_all
 from infra.devservices import running
@@ -26,7 +27,7 @@ from tests.support import attacks
 from tests.support.evidence import LocalSigner, sha256
 from tests.support.foreign_seals import Hand, page
 from tests.support.rooms import Fakes, NearLambda, furnished, sample_event
-from tests.support.samples import AGENCIES
+from tests.support.samples import AGENCIES, NOON
 
 PAGE = """\
 #set document(title: "ใบอนุญาต", date: datetime(year: 2026, month: 11, day: 21))
@@ -131,6 +132,69 @@ def test_the_document_has_expired(desk: Desk) -> None:
     told = desk.send(desk.sealed).json
     assert told["indication"] == "TOTAL-PASSED"
     assert told["document"]["status"] == "expired"
+    assert [f["code"] for f in told["findings"]] == ["seal_valid", "document_expired"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "code"),
+    [
+        (RulingKind.REVOKED, ("TOTAL-FAILED", "REVOKED"), "document_revoked"),
+        (RulingKind.SUPERSEDED, ("TOTAL-FAILED", "REVOKED"), "document_replaced"),
+        (RulingKind.SUSPENDED, ("INDETERMINATE", "TRY_LATER"), "document_suspended"),
+        (RulingKind.REINSTATED, ("TOTAL-PASSED", None), "seal_valid"),
+    ],
+)
+def test_the_document_was_ruled_on(
+    desk: Desk, kind: RulingKind, verdict: tuple[str, str | None], code: str
+) -> None:
+    """Issue 5, item 5: a genuine file of a document that does not stand says so from the moment
+    the decision holds; so does a bundle from before it."""
+    ruling = Ruling(
+        number=1,
+        kind=kind,
+        reason_code=ReasonCode.ERROR,
+        reason="x",
+        by="approver-1",
+        agency_id="diw",
+        decided_at=NOON,
+        effective_at=NOON + timedelta(hours=1),
+        replaced_by=Replacement("D2", "๒/๒๕๖๙") if kind is RulingKind.SUPERSEDED else None,
+    )
+    keep(desk.api.fakes, replace(desk.document, rulings=(ruling,)))
+    assert codes(desk.send(desk.sealed)) == ["seal_valid"]
+    desk.api.fakes.clock.now = NOON + timedelta(hours=1)
+    try:
+        told = desk.send(desk.sealed)
+        assert (told.json["indication"], told.json["sub_indication"]) == verdict
+        assert codes(told) == [code]
+        assert told.json["register_answer"] == "match"
+        assert told.json["document"]["status"] == kind.standing
+        by = "๒/๒๕๖๙" if kind is RulingKind.SUPERSEDED else None
+        assert told.json["document"]["replaced_by"] == by
+    finally:
+        desk.api.fakes.clock.now = NOON
+
+
+def test_a_bundle_from_before_a_ruling(desk: Desk) -> None:
+    """Issue 5, item 5: the register knows better than a bundle that was fetched earlier."""
+    made = desk.document
+    revoked = Ruling(
+        number=1,
+        kind=RulingKind.REVOKED,
+        reason_code=ReasonCode.ERROR,
+        reason="x",
+        by="approver-1",
+        agency_id="diw",
+        decided_at=NOON,
+        effective_at=NOON,
+    )
+    issued_file = made.file
+    assert issued_file is not None
+    file = replace(issued_file, sha256=desk.bundle["file"]["sha256"])
+    keep(desk.api.fakes, replace(made, file=file, rulings=(revoked,)))
+    told = desk.ask(desk.bundle)
+    assert (told.json["indication"], codes(told)) == ("TOTAL-FAILED", ["document_revoked"])
+    assert told.json["document"]["status"] == "revoked"
 
 
 def test_well_sealed_but_not_the_archived_file(desk: Desk) -> None:

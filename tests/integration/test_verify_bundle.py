@@ -46,7 +46,7 @@ class Proved:
     trust: BundleTrust
 
     def verdict(self, bundle: dict[str, Any], pdf: bytes | None = None) -> BundleVerdict:
-        return verify_bundle(bundle, trust=self.trust, pdf=pdf)
+        return verify_bundle(bundle, now=NOON, trust=self.trust, pdf=pdf)
 
 
 @pytest.fixture(scope="module")
@@ -223,16 +223,16 @@ def test_keys_of_somebody_else(proved: Proved) -> None:
     (key,) = proved.trust.log_keys
     other = VerifierKey(key.name, key.kind, bytes(32))
     strange = replace(proved.trust, log_keys=(other,), jwks=LocalSigner().jwks())
-    verdict = verify_bundle(proved.bundle, trust=strange)
+    verdict = verify_bundle(proved.bundle, now=NOON, trust=strange)
     assert codes(verdict) == ["checkpoint_wrong", "evidence_signature_wrong"]
     both = replace(proved.trust, log_keys=(other, key))
-    assert verify_bundle(proved.bundle, trust=both).passed
+    assert verify_bundle(proved.bundle, now=NOON, trust=both).passed
 
 
 def test_without_keys_nothing_is_believed(proved: Proved) -> None:
     """P7: what cannot be checked is no failure, and no pass: each lack is named."""
     bare = replace(proved.trust, log_keys=(), jwks=None)
-    verdict = verify_bundle(proved.bundle, trust=bare)
+    verdict = verify_bundle(proved.bundle, now=NOON, trust=bare)
     assert verdict.indication is DOUBT
     assert codes(verdict) == ["log_key_missing", "jwks_missing"]
     assert {"log_key", "jwks"} <= set(verdict.missing)
@@ -259,14 +259,14 @@ def test_evidence_record_is_asked_for_the_file(proved: Proved) -> None:
 
     bundle = {**proved.bundle, "evidence_records": [base64.b64encode(b"record").decode()]}
     trust = replace(proved.trust, check_record=good)
-    verdict = verify_bundle(bundle, trust=trust, pdf=proved.pdf)
+    verdict = verify_bundle(bundle, now=NOON, trust=trust, pdf=proved.pdf)
     assert verdict.passed
     assert verdict.missing == ()
     assert verdict.proven_at == NOON
     assert asked == [(b"record", proved.pdf)]
     told = Finding("record_of_other_data", "other", "อื่น")
     trust = replace(trust, check_record=lambda *_: _Record(FAILED, "HASH_FAILURE", (told,)))
-    verdict = verify_bundle(bundle, trust=trust, pdf=proved.pdf)
+    verdict = verify_bundle(bundle, now=NOON, trust=trust, pdf=proved.pdf)
     assert codes(verdict) == ["record_of_other_data"]
     assert verdict.indication is FAILED
 

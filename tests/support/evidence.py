@@ -23,8 +23,9 @@ class LocalSigner:
         jwk = public_jwk(der)
         self._jwk = {**jwk, "use": "sig", "alg": "ES256", "kid": thumbprint(jwk)}
 
-    def sign(self, payload: bytes) -> str:
-        header = json.dumps({"alg": "ES256", "kid": self._jwk["kid"]}).encode()
+    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
+        typed = {"typ": media_type.removeprefix("application/")} if media_type else {}
+        header = json.dumps({"alg": "ES256", "kid": self._jwk["kid"], **typed}).encode()
         signing_input = f"{base64url(header)}.{base64url(payload)}"
         der = self._key.sign(signing_input.encode(), ec.ECDSA(hashes.SHA256()))
         return f"{signing_input}.{base64url(raw_signature(der))}"

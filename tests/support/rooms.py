@@ -32,6 +32,7 @@ from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryL
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.pades_validation import PadesValidator
+from chalicelib.adapters.status_function import StatusFunction
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
@@ -68,6 +69,18 @@ class NearLambda:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
         check = partial(check_file, reader=PadesValidator())
         told = answer(json.loads(Payload), check, self._uploads)
+        return {"Payload": BytesIO(json.dumps(told).encode())}
+
+
+class NearStatus:
+    """The `status` function at the other end of the call, in this process."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
+        assert FunctionName == "status"
+        told = self._house.answer_status(json.loads(Payload))
         return {"Payload": BytesIO(json.dumps(told).encode())}
 
 
@@ -134,6 +147,11 @@ class Fakes:
             "uploads": self.uploads,
             "file_checker": VerifyFunction(NearLambda(self.uploads), "verify"),  # type: ignore[arg-type]  # what is used of it
         }
+        ports["status_lists"] = StatusFunction(
+            NearStatus(house),  # type: ignore[arg-type]  # what is used of it
+            "status",
+            clock=self.clock,
+        )
         # Cached properties: what lies in the instance is what is used.
         vars(house).update({name: wrap(name, port) for name, port in ports.items()})
         vars(house).update(

@@ -42,6 +42,8 @@ def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
     """A8: everybody reads documents; each other action is for those it was given to."""
     may = {
         Action.SUBMIT_DOCUMENT: {Role.APPLICATION, Role.CLERK},
+        Action.SUPERSEDE_DOCUMENT: {Role.APPLICATION, Role.CLERK},
+        Action.REVOKE_DOCUMENT: {Role.APPROVER},
         Action.COSIGN_LOG: {Role.APPLICATION, Role.AUDITOR},
         Action.READ_REGISTER: set(Role) - {Role.APPROVER},
         Action.RESERVE_NUMBERS: {Role.CLERK, Role.REGISTRAR},

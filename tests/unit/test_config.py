@@ -21,6 +21,7 @@ GOOD = {
     "TRA_LOG_KEY_ID": "log",
     "TRA_PREVIEW_FUNCTION": "p",
     "TRA_VERIFY_FUNCTION": "v",
+    "TRA_STATUS_FUNCTION": "t",
     "TRA_UPLOADS_BUCKET": "u",
     "TRA_PUBLIC_URL": "https://tra.go.th/",
     "TRA_OIDC_ISSUER": "https://id.go.th",

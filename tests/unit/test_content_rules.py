@@ -37,6 +37,7 @@ ASKED: Mapping[str, Any] = {
     "uniqueBy": "code",
     "maxTotalLength": 10,
     "vatTotals": TOTALS,
+    "picture": {"aspect": [3, 4], "least": [30, 40], "most": [900, 1200], "most_bytes": 32768},
     "lineAmount": LINE,
     "sums": [{"total": "total_thb", "add": ["net_thb", "vat_thb"], "less": ["rows/less_thb"]}],
     "groupedSums": {
@@ -159,10 +160,10 @@ def test_every_fault_is_told_in_both_languages_without_the_value() -> None:
     secret = {"from": "2027-02-02", "until": "2027-01-01", "net_thb": "100.00", "vat_thb": "9.99"}
     secret |= {"quantity": "2", "unit_price_thb": "9.99", "amount_thb": "1.11"}
     rows = {"lines": [{"vat_rate": "secret"}], "rows": [{"vat_rate": "1", "net_thb": "1.11"}]}
-    lists = [[{"code": "secret"}, {"code": "secret"}], ["secret" * 3]]
+    others = [[{"code": "secret"}, {"code": "secret"}], ["secret" * 3], "secret" * 3]
     for name, keyword in KEYWORDS.items():
         faults_before = len(told)
-        for value in ({**secret, **rows, "total_thb": "2.22"}, *lists):
+        for value in ({**secret, **rows, "total_thb": "2.22"}, *others):
             told += [[f.detail, f.detail_th] for f in keyword(ASKED[name], value)]
         assert len(told) > faults_before, name
     for english, thai in told:

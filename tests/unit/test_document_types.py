@@ -220,3 +220,24 @@ def test_a_visible_seal_lies_on_the_paper(
     else:
         with pytest.raises(ConfigurationError, match=r"e-card.*not on the paper"):
             PackagedDocumentTypes(tmp_path).all()
+
+
+PERSONS = {"holder", "patient", "physician", "given_by", "principal", "attorney", "signatory"}
+PERSONS |= {"payer", "payee"}
+
+
+def _names_of_persons(schema: Any, within: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each `name` and `name_en` of a person, with whose it is."""
+    for name, member in schema.get("properties", {}).items():
+        if within in PERSONS and name in {"name", "name_en"}:
+            yield f"{within}/{name}", member
+        yield from _names_of_persons(member, name)
+    if "items" in schema:
+        yield from _names_of_persons(schema["items"], within)
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.name)
+def test_names_of_persons_are_spelled_plainly(kind: DocumentType) -> None:
+    """Issue 5: two names that look the same are the same, whoever's they are (`format: name`)."""
+    named = _names_of_persons(kind.content_schema)
+    assert [whose for whose, schema in named if schema.get("format") != "name"] == []

@@ -7,6 +7,7 @@ looked at: each attribute they name must be listed, and none that binds content 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +18,11 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
-from chalicelib.domain.registers import Head, Register, Reserve, lay_out_reservation
-from tests.support.samples import NOON, SWEEP_AFTER
+from chalicelib.domain.documents import ArchivedFile, Decision
+from chalicelib.domain.registers import Head, Numbering, Register, Reserve, lay_out_reservation
+from chalicelib.domain.retention import LockMode
+from chalicelib.domain.standing import ReasonCode, RulingKind
+from tests.support.samples import FUNCTIONS, NOON, SWEEP_AFTER, document
 
 _POLICIES = Path(__file__).parent.parent.parent / ".chalice"
 _RESERVE = Reserve(
@@ -45,12 +49,14 @@ class _Wire:
         self.bodies.append(json.loads(params["body"]))
         return AWSResponse("", 200, HTTPHeaders(), None), {}
 
-    def attributes(self) -> set[str]:
+    def attributes(self, table: str | None = None) -> set[str]:
         """All top-level attributes named in items, keys, updates and conditions."""
         named: set[str] = set()
         for body in self.bodies:
             for item in body["TransactItems"]:
                 (request,) = item.values()
+                if table not in {None, request["TableName"]}:
+                    continue
                 named |= {*request.get("Item", {}), *request.get("Key", {})}
                 named |= set(request.get("ExpressionAttributeNames", {}).values())
         return named
@@ -80,6 +86,33 @@ def test_the_api_may_reserve_and_give_back_and_bind_nothing(
     assert not listed & _BINDING
 
 
+def test_the_api_may_enter_rulings_and_bind_nothing(store: DynamoRegisterStore) -> None:
+    """Issue 5, item 5: a ruling touches what tells of rulings, and no attribute that binds
+    content or says how an entry ended."""
+    wire = _Wire(store)
+    numbering = Numbering(year=2026, number=7, printed="๗/๒๕๖๙", numbered_at=NOON)
+    file = ArchivedFile(
+        key="k",
+        version_id="v",
+        sha256="ab" * 32,
+        size=1,
+        lock_mode=LockMode.COMPLIANCE,
+        retain_until=NOON,
+    )
+    issued = document().numbered(numbering).issued(file, NOON)
+    decision = Decision(
+        kind=RulingKind.REVOKED,
+        reason_code=ReasonCode.ERROR,
+        reason="สะกดชื่อผิด",
+        by="approver-1",
+        agency_id="diw",
+    )
+    store.rule(issued.ruled(decision, NOON), None)
+    listed = _listed("policy-api.json", "EnterRulings")
+    assert {"marks", "ruled", "outcome", "state"} <= wire.attributes("registers") <= listed
+    assert not listed & (_BINDING | {"ended_at", "ended_by", "file_digest", "last_number"})
+
+
 def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore) -> None:
     """P2: `sweep` ends what expired, and can do nothing else to an entry."""
     wire = _Wire(store)
@@ -91,3 +124,35 @@ def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore)
     )
     assert {"outcome", "ended_at", "state"} <= wire.attributes() <= listed
     assert not listed & (_BINDING | {"last_number", "closing", "reserve", "subject"})
+
+
+def _bucket_statements() -> dict[str, set[str]]:
+    """From a statement of the bucket policies to the functions it denies something."""
+    found: dict[str, set[str]] = {}
+    statement = ""
+    for line in (_POLICIES.parent / "infra/resources.yaml").read_text().splitlines():
+        if named := re.search(r"Sid: (\w+)", line):
+            statement = named[1]
+        if (role := re.search(r"GetAtt: \[(\w+)Role, Arn\]", line)) and line.startswith(" " * 12):
+            function = role[1].removesuffix("Handler").lower()
+            found.setdefault(statement, set()).add(function)
+    return found
+
+
+def _writers(bucket: str) -> set[str]:
+    """Functions whose own policy lets them put files into a bucket."""
+    return {
+        path.stem.removeprefix("policy-")
+        for path in _POLICIES.glob("policy-*.json")
+        for statement in json.loads(path.read_text(encoding="utf-8"))["Statement"]
+        if "s3:PutObject" in statement["Action"] and bucket in json.dumps(statement["Resource"])
+    }
+
+
+def test_buckets_deny_to_every_function_what_is_not_its_work() -> None:
+    """P2: a new function is not forgotten in the buckets' own policies, and one that has to
+    write is not denied it there: both sides say the same."""
+    denied, everyone = _bucket_statements(), set(FUNCTIONS)
+    assert denied["NobodyUnlocksOrDeletes"] == denied["NobodyDeletes"] == everyone
+    assert denied["OnlyWhoArchivesWrites"] == everyone - _writers("ArchiveBucket")
+    assert denied["OnlyCheckpointWrites"] == everyone - _writers("LogsBucket")

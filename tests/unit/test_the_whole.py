@@ -28,6 +28,8 @@ PUBLIC = {
     "/v1/document-types/{name}",
     "/v1/openapi.json",
     "/v/{code}",
+    "/v1/status/{code}",
+    "/v1/registers/{agency}/{book}/{year}/status/{purpose}/{page}",
     "/v1/verify",
     "/v1/verify/uploads",
     "/.well-known/jwks.json",
@@ -68,7 +70,8 @@ def test_every_route_that_is_not_public_has_an_authorizer(operation: Operation) 
 
 def test_every_action_is_some_routes() -> None:
     """P6: a scope nobody can use is a scope nobody reviews."""
-    assert {o.action for o in OPERATIONS} - {None} == set(Action)
+    wanted = {action for o in OPERATIONS for action in (o.action, o.also_action)}
+    assert wanted - {None} == set(Action)
 
 
 def _errors() -> list[type[errors.TraError]]:
@@ -112,7 +115,10 @@ def test_openapi_names_scopes_errors_and_content() -> None:
     """api.md: every route, error and scope is named, and the content of every type."""
     description = _description()
     submit = description["paths"]["/v1/documents"]["post"]
-    assert submit["security"] == [{"issuer": ["documents:submit"]}]
+    assert submit["security"] == [
+        {"issuer": ["documents:submit"]},
+        {"issuer": ["documents:submit", "documents:supersede"]},
+    ]
     assert "top_secret_refused" in submit["responses"]["422"]["description"]
     assert {"Content.licence", "Content.e-certificate"} <= set(description["components"]["schemas"])
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.adapters.dynamodb.faults import (
@@ -28,11 +28,22 @@ from chalicelib.adapters.dynamodb.items import (
     IdempotencyItem,
     ReasonMap,
     bind,
+    ruled_so_often,
+    shard_of,
     shards,
+    sleepers_shard_of,
+    sleepers_shards,
     to_instant,
     to_text,
 )
-from chalicelib.domain.documents import Change, Document, DocumentState, Reason, Waiting
+from chalicelib.domain.documents import (
+    ISSUED,
+    Change,
+    Document,
+    DocumentState,
+    Reason,
+    Waiting,
+)
 from chalicelib.domain.errors import (
     DocumentMovedError,
     FieldFault,
@@ -40,6 +51,7 @@ from chalicelib.domain.errors import (
     InvalidRequestError,
     UnavailableError,
 )
+from chalicelib.domain.standing import Ruling
 from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled
 
 # A search reads at most this much before it answers with a cursor, however few
@@ -69,7 +81,7 @@ class DynamoDocumentStore:
                 if claim is not None:
                     transaction.save(
                         self._claims(
-                            _claim_key(claim),
+                            IdempotencyItem.key(claim),
                             document_id=document.document_id,
                             request_digest=claim.request_digest,
                         ),
@@ -87,14 +99,18 @@ class DynamoDocumentStore:
         return document
 
     def made_by(self, claim: IdempotencyClaim) -> Document | None:
+        kept = self._claimed(claim)
+        return self.get(kept.document_id) if kept else None
+
+    def _claimed(self, claim: IdempotencyClaim) -> IdempotencyItem | None:
         with translated():
             try:
-                kept = self._claims.get(_claim_key(claim), consistent_read=True)
+                kept = self._claims.get(IdempotencyItem.key(claim), consistent_read=True)
             except DoesNotExist:
                 return None
         if kept.request_digest != claim.request_digest:
             raise IdempotencyKeyReusedError
-        return self.get(kept.document_id)
+        return kept
 
     def _put(self, transaction: TransactWrite, document: Document) -> None:
         transaction.save(
@@ -191,28 +207,41 @@ class DynamoDocumentStore:
                 if not is_condition_failure(error):
                     raise
 
-    def keep_evidence(self, document_id: str, evidence: str) -> str:
+    def ruled_by(self, claim: IdempotencyClaim) -> tuple[Document, Ruling] | None:
+        kept = self._claimed(claim)
+        if kept is None:
+            return None
+        document = self.get(kept.document_id)
+        if document is None:
+            message = "The document of this Idempotency-Key cannot be read; repeat the request."
+            raise UnavailableError(message)
+        return document, document.rulings[int(kept.ruling) - 1]
+
+    def keep_evidence(self, document_id: str, evidence: str, *, notice: str = ISSUED) -> str:
         item = self.items(DocumentItem.key(document_id))
+        place: Any = self.items.evidence if notice == ISSUED else self.items.evidences[notice]
         with translated():
             try:
                 item.update(
-                    actions=[self.items.evidence.set(evidence)],
-                    condition=self.items.pk.exists() & self.items.evidence.does_not_exist(),
+                    actions=[place.set(evidence)],
+                    condition=self.items.pk.exists() & place.does_not_exist(),
                 )
             except UpdateError as error:
                 if not is_condition_failure(error):
                     raise
-                kept = self.items.get(item.pk, consistent_read=True).evidence
+                document = self.items.get(item.pk, consistent_read=True).to_domain()
+                issued = notice == ISSUED
+                kept = document.evidence if issued else document.evidences.get(notice)
                 if kept is None:
                     raise
-                return str(kept)
+                return kept
         return evidence
 
-    def mark_notified(self, document_id: str, agency_id: str) -> Document:
+    def mark_notified(self, document_id: str, mark: str) -> Document:
         item = self.items(DocumentItem.key(document_id))
         with _moved_if_condition_fails():
             item.update(
-                actions=[self.items.notified.add({agency_id})],
+                actions=[self.items.notified.add({mark})],
                 condition=self.items.state == DocumentState.ISSUED.value,
             )
         return item.to_domain()
@@ -220,15 +249,54 @@ class DynamoDocumentStore:
     def settle(self, document: Document) -> None:
         if not document.settled:
             raise ValueError("work is left on this document")
-        item = self.items(DocumentItem.key(document.document_id))
+        items, wakes_at = self.items, document.wakes_at
+        item = items(DocumentItem.key(document.document_id))
+        rest: list[Action] = (
+            [items.unsettled_shard.remove(), items.due_at.remove()]
+            if wakes_at is None
+            else [
+                items.unsettled_shard.set(sleepers_shard_of(document.document_id)),
+                items.due_at.set(to_text(wakes_at)),
+            ]
+        )
         with translated():
-            # Recipients are only ever added to `notified`, so settled stays settled.
-            item.update(
-                actions=[self.items.unsettled_shard.remove(), self.items.due_at.remove()],
-                condition=self.items.pk.exists(),
-            )
+            try:
+                # Recipients are only ever added to `notified`, so settled stays settled, but for
+                # another ruling.
+                item.update(actions=rest, condition=ruled_so_often(items, len(document.rulings)))
+            except UpdateError as error:
+                if not is_condition_failure(error):
+                    raise
 
     def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        return self._due_in(shards(), due_before, limit)
+
+    def sleepers(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
+        return self._due_in(sleepers_shards(), due_before, limit)
+
+    def wake(self, seen: Unsettled, due_at: datetime) -> bool:
+        items = self.items
+        item = items(DocumentItem.key(seen.document_id))
+        asleep = items.unsettled_shard == sleepers_shard_of(seen.document_id)
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        items.unsettled_shard.set(shard_of(seen.document_id)),
+                        items.due_at.set(to_text(due_at)),
+                        items.sweeps.set(0),
+                    ],
+                    condition=(items.due_at == to_text(seen.due_at)) & asleep,
+                )
+            except UpdateError as error:
+                if is_condition_failure(error):
+                    return False
+                raise
+        return True
+
+    def _due_in(
+        self, these: Iterable[str], due_before: datetime, limit: int
+    ) -> tuple[Unsettled, ...]:
         with translated():
             due = [
                 Unsettled(
@@ -238,7 +306,7 @@ class DynamoDocumentStore:
                     due_at=to_instant(item.due_at),
                     sweeps=int(item.sweeps),
                 )
-                for shard in shards()
+                for shard in these
                 for item in self.items.unsettled.query(
                     shard, self.items.due_at <= to_text(due_before), limit=limit
                 )
@@ -286,12 +354,6 @@ def _moved_if_condition_fails() -> Iterator[None]:
             if is_condition_failure(error):
                 raise DocumentMovedError("The document is in another state by now.") from error
             raise
-
-
-def _claim_key(claim: IdempotencyClaim) -> str:
-    # Hashed: clients put customer numbers into keys, and keys appear in traces.
-    digest = hashlib.sha256(claim.key.encode()).hexdigest()
-    return f"KEY#{claim.agency_id}#{digest}"
 
 
 def _submitted_between(items: type[DocumentItem], search: Search) -> Condition | None:

@@ -5,6 +5,7 @@ Times are ISO 8601 UTC with six decimals, so that text order is time order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import zlib
@@ -22,6 +23,7 @@ from pynamodb.attributes import (
     UnicodeSetAttribute,
 )
 from pynamodb.constants import BINARY
+from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
@@ -51,8 +53,10 @@ from chalicelib.domain.registers import (
 )
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.standing import Mark, ReasonCode, Replacement, Ruling, RulingKind
+from chalicelib.domain.status_list import Marked
 from chalicelib.domain.tlog import Outcome, SubjectKind
-from chalicelib.ports import LogState
+from chalicelib.ports import IdempotencyClaim, LogState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +66,7 @@ _M = TypeVar("_M", bound=Model)
 # Sweep looks for unsettled documents in a sparse index; several shards keep one
 # partition from carrying every write of the platform (1,000 writes/s each).
 UNSETTLED_SHARDS = 8
+_ASLEEP = "asleep-"
 
 # Bytes in Base64 (RFC 4648), a photograph say: no person writes that many letters and digits
 # without anything between them.
@@ -205,6 +210,75 @@ class ChangeMap(MapAttribute[str, object]):
         return Change(DocumentState(self.state), to_instant(self.at))
 
 
+class RulingMap(MapAttribute[str, object]):
+    kind = UnicodeAttribute()
+    reason_code = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    by = UnicodeAttribute()
+    agency_id = UnicodeAttribute()
+    decided_at = UnicodeAttribute()
+    effective_at = UnicodeAttribute()
+    replaced_by_id = UnicodeAttribute(null=True)
+    replaced_by = UnicodeAttribute(null=True)
+
+    @classmethod
+    def of(cls, ruling: Ruling) -> RulingMap:
+        by = ruling.replaced_by
+        return cls(
+            kind=ruling.kind.value,
+            reason_code=ruling.reason_code.value,
+            reason=ruling.reason,
+            by=ruling.by,
+            agency_id=ruling.agency_id,
+            decided_at=to_text(ruling.decided_at),
+            effective_at=to_text(ruling.effective_at),
+            replaced_by_id=by.document_id if by else None,
+            replaced_by=by.printed_number if by else None,
+        )
+
+    def to_domain(self, number: int) -> Ruling:
+        by = Replacement(self.replaced_by_id, self.replaced_by) if self.replaced_by_id else None
+        return Ruling(
+            number=number,
+            kind=RulingKind(self.kind),
+            reason_code=ReasonCode(self.reason_code),
+            reason=self.reason,
+            by=self.by,
+            agency_id=self.agency_id,
+            decided_at=to_instant(self.decided_at),
+            effective_at=to_instant(self.effective_at),
+            replaced_by=by,
+        )
+
+
+class MarkMap(MapAttribute[str, object]):
+    kind = UnicodeAttribute()
+    reason_code = UnicodeAttribute()
+    decided_at = UnicodeAttribute()
+    effective_at = UnicodeAttribute()
+    replaced_by = UnicodeAttribute(null=True)
+
+    @classmethod
+    def of(cls, mark: Mark) -> MarkMap:
+        return cls(
+            kind=mark.kind.value,
+            reason_code=mark.reason_code.value,
+            decided_at=to_text(mark.decided_at),
+            effective_at=to_text(mark.effective_at),
+            replaced_by=mark.replaced_by,
+        )
+
+    def to_domain(self, number: int) -> Mark:
+        return Mark(
+            number=number,
+            kind=RulingKind(self.kind),
+            reason_code=ReasonCode(self.reason_code),
+            decided_at=to_instant(self.decided_at),
+            effective_at=to_instant(self.effective_at),
+            replaced_by=self.replaced_by,
+        )
+
+
 class ByAgency(GlobalSecondaryIndex["DocumentItem"]):
     class Meta:
         index_name = "by_agency"
@@ -226,7 +300,9 @@ class UnsettledIndex(GlobalSecondaryIndex["DocumentItem"]):
 
 
 class DocumentItem(Model):
-    """`pk` = `DOC#<document_id>`. In `unsettled` only while work is left."""
+    """`pk` = `DOC#<document_id>`. In `unsettled` only while work is left, and, in shards of
+    their own, documents whose recipients will have to be told that they expired. `ruled` is
+    the number of rulings."""
 
     class Meta:
         table_name = _UNBOUND
@@ -263,6 +339,10 @@ class DocumentItem(Model):
     waiting_since = UnicodeAttribute(null=True)
     evidence = UnicodeAttribute(null=True)
     notified = UnicodeSetAttribute(null=True)
+    supersedes = UnicodeAttribute(null=True)
+    rulings: ListAttribute[RulingMap] = ListAttribute(of=RulingMap, null=True)
+    ruled = NumberAttribute(null=True)
+    evidences: MapAttribute[str, str] = MapAttribute(default=dict)
     unsettled_shard = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
     sweeps = NumberAttribute(default=0)
@@ -303,7 +383,8 @@ class DocumentItem(Model):
             search_text=_search_text(document),
             state=document.state.value,
             history=[ChangeMap.of(change) for change in document.history],
-            unsettled_shard=_shard(document.document_id),
+            supersedes=document.supersedes,
+            unsettled_shard=shard_of(document.document_id),
             due_at=to_text(due_at),
         )
 
@@ -336,6 +417,9 @@ class DocumentItem(Model):
             waiting=self._waiting(),
             evidence=self.evidence,
             notified=frozenset(self.notified or ()),
+            supersedes=self.supersedes,
+            rulings=tuple(r.to_domain(n) for n, r in enumerate(self.rulings or (), 1)),
+            evidences=dict(self.evidences.as_dict()) if self.evidences else {},
         )
 
     def _waiting(self) -> Waiting | None:
@@ -361,7 +445,8 @@ class CodeItem(Model):
 
 
 class IdempotencyItem(Model):
-    """`pk` = `KEY#<agency>#<SHA-256 of the key>`: what an Idempotency-Key made.
+    """`pk` = `KEY#<agency>#<SHA-256 of the key>`: what an Idempotency-Key made: a document, or
+    the `ruling` of that number on it.
 
     Kept as long as the document: a repeat after years still makes no second one.
     """
@@ -372,6 +457,13 @@ class IdempotencyItem(Model):
     pk = UnicodeAttribute(hash_key=True)
     document_id = UnicodeAttribute()
     request_digest = UnicodeAttribute()
+    ruling = NumberAttribute(null=True)
+
+    @staticmethod
+    def key(claim: IdempotencyClaim) -> str:
+        # Hashed: clients put customer numbers into keys, and keys appear in traces.
+        digest = hashlib.sha256(claim.key.encode()).hexdigest()
+        return f"KEY#{claim.agency_id}#{digest}"
 
 
 class ReserveMap(MapAttribute[str, object]):
@@ -476,6 +568,8 @@ class EntryItem(Model):
     ended_at = UnicodeAttribute(null=True)
     ended_by = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap, null=True)
+    ruled = NumberAttribute(null=True)
     expiring = UnicodeAttribute(null=True)
     expires_at = UnicodeAttribute(null=True)
 
@@ -529,12 +623,44 @@ class EntryItem(Model):
             ended_at=to_instant(self.ended_at) if self.ended_at else None,
             ended_by=self.ended_by,
             reason=self.reason,
+            marks=_marks(self.marks),
         )
+
+
+class MarkedItem(Model):
+    """An entry whose document was ever ruled on: `register_id` = `<register>!marked`, `line` =
+    the entry's. What status lists are made of: few lines, whatever the register holds."""
+
+    class Meta:
+        table_name = _UNBOUND
+
+    register_id = UnicodeAttribute(hash_key=True)
+    line = UnicodeAttribute(range_key=True)
+    number = NumberAttribute()
+    child = NumberAttribute(default=0)
+    marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap)
+
+    @staticmethod
+    def partition(register: Register) -> str:
+        return f"{register.register_id}!marked"
+
+    @classmethod
+    def of(cls, register: Register, marked: Marked) -> MarkedItem:
+        return cls(
+            register_id=cls.partition(register),
+            line=EntryItem.line_of(marked.number, marked.child),
+            number=marked.number,
+            child=marked.child,
+            marks=[MarkMap.of(mark) for mark in marked.marks],
+        )
+
+    def to_domain(self) -> Marked:
+        return Marked(number=int(self.number), child=int(self.child), marks=_marks(self.marks))
 
 
 class PendingItem(Model):
     """An outcome that waits for its place in the outcome log: `register_id` =
-    `<register>!pending`, `line` = its time and key."""
+    `<register>!pending`, `line` = when it came to be, and its key."""
 
     class Meta:
         table_name = _UNBOUND
@@ -556,15 +682,14 @@ class PendingItem(Model):
 
     @classmethod
     def of(cls, register: Register, outcome: PendingOutcome) -> PendingItem:
-        at = to_text(outcome.at)
         return cls(
             register_id=cls.partition(register),
-            line=f"{at}#{outcome.key}",
+            line=f"{to_text(outcome.order)}#{outcome.key}",
             number=outcome.number,
             child=outcome.child,
             subject_id=outcome.subject_id,
             outcome=outcome.outcome.value,
-            at=at,
+            at=to_text(outcome.at),
             commitment=outcome.commitment,
             file_digest=outcome.file_digest,
             reason_code=outcome.reason_code,
@@ -662,6 +787,10 @@ class DirectoryItem(Model):
     body = UnicodeAttribute()
 
 
+def _marks(maps: Iterable[MarkMap] | None) -> tuple[Mark, ...]:
+    return tuple(mark.to_domain(number) for number, mark in enumerate(maps or (), 1))
+
+
 def submitted_key(instant: datetime, document_id: str) -> str:
     return f"{to_text(instant)}#{document_id}"
 
@@ -670,7 +799,24 @@ def shards() -> Iterable[str]:
     return (str(shard) for shard in range(UNSETTLED_SHARDS))
 
 
-def _shard(document_id: str) -> str:
+def ruled_so_often(items: type[DocumentItem | EntryItem], times: int) -> Condition:
+    """Nobody ruled meanwhile. What was never ruled on lacks the count."""
+    if not times:
+        return items.ruled.does_not_exist()
+    counted: Condition = items.ruled == times
+    return counted
+
+
+def sleepers_shards() -> Iterable[str]:
+    return (f"{_ASLEEP}{shard}" for shard in shards())
+
+
+def sleepers_shard_of(document_id: str) -> str:
+    """Apart from what is unsettled: these are many, and wait for years."""
+    return f"{_ASLEEP}{shard_of(document_id)}"
+
+
+def shard_of(document_id: str) -> str:
     # Document ids end in random characters.
     return str(sum(document_id[-4:].encode()) % UNSETTLED_SHARDS)
 

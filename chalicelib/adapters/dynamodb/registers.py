@@ -31,13 +31,19 @@ from chalicelib.adapters.dynamodb.items import (
     EntryItem,
     FileMap,
     HeadItem,
+    IdempotencyItem,
     LeafItem,
     LogItem,
+    MarkedItem,
+    MarkMap,
     NumberingMap,
     PendingItem,
     PlaceItem,
     ReasonMap,
+    RulingMap,
     bind,
+    ruled_so_often,
+    shard_of,
     to_text,
 )
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
@@ -58,8 +64,11 @@ from chalicelib.domain.registers import (
     PendingOutcome,
     Register,
 )
+from chalicelib.domain.standing import marks_of
+from chalicelib.domain.status_list import Marked
+from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.tlog import Outcome
-from chalicelib.ports import LogState
+from chalicelib.ports import IdempotencyClaim, LogState
 
 # A sequenced outcome costs a delete and two puts; the log's length is the hundredth item.
 _OUTCOMES_PER_TRANSACTION = 33
@@ -78,7 +87,9 @@ class DynamoRegisterStore:
         self._leaves = bind(LeafItem, registers_table)
         self._places = bind(PlaceItem, registers_table)
         self._logs = bind(LogItem, registers_table)
+        self._marked = bind(MarkedItem, registers_table)
         self._documents = bind(DocumentItem, documents_table)
+        self._claims = bind(IdempotencyItem, documents_table)
         self._sweep_after = sweep_after
         self.connection = Connection()
 
@@ -220,7 +231,14 @@ class DynamoRegisterStore:
             if kept is None or kept.state is not EntryState.VOID:
                 found.explain(error)
 
-    def finalise(self, document: Document, file: ArchivedFile, at: datetime) -> Document:
+    def finalise(
+        self,
+        document: Document,
+        file: ArchivedFile,
+        at: datetime,
+        *,
+        replaced: Document | None = None,
+    ) -> Document:
         """Idempotency key of this write: the entry's state `open`."""
         end = _End(
             entry_state=EntryState.ISSUED,
@@ -230,7 +248,7 @@ class DynamoRegisterStore:
             outcome=Outcome.ISSUED,
             file_digest=file.sha256,
         )
-        return self._end(document, end, at, by=None)
+        return self._end(document, end, at, by=None, replaced=replaced)
 
     def void(self, document: Document, reason: Reason, *, by: str, at: datetime) -> Document:
         """Idempotency key of this write: the entry's state `open`."""
@@ -243,6 +261,29 @@ class DynamoRegisterStore:
             reason_code=reason.code,
         )
         return self._end(document, end, at, by=by)
+
+    def rule(self, document: Document, claim: IdempotencyClaim | None) -> None:
+        """Idempotency key of this write: how often the document was ruled on."""
+        try:
+            with TransactWrite(connection=self.connection) as transaction:
+                self._put_ruling(transaction, document)
+                if claim is not None:
+                    self._put_claim(transaction, document, claim)
+                self._update_ruling(transaction, document)
+        except TransactWriteError as error:
+            cancellations(error)
+            message = "The document was ruled on meanwhile; read it again."
+            raise RegisterConflictError(message) from error
+
+    def marked(self, register: Register, page: StatusPage) -> tuple[Marked, ...]:
+        first, last = page.span
+        with translated():
+            found = self._marked.query(
+                MarkedItem.partition(register),
+                self._marked.line.between(EntryItem.line_of(*first), EntryItem.line_of(*last)),
+                consistent_read=True,
+            )
+            return tuple(item.to_domain() for item in found)
 
     def begin_closing(self, register: Register) -> Head:
         """Idempotency key of this write: the head itself."""
@@ -415,8 +456,72 @@ class DynamoRegisterStore:
             raise UnavailableError(message) from error
         raise error
 
-    def _end(self, document: Document, end: _End, at: datetime, *, by: str | None) -> Document:
-        """Entry and document end together. If they ended before, the first end stands."""
+    def _put_ruling(self, transaction: TransactWrite, document: Document) -> None:
+        """What the logs and lists say of the last ruling of `document`, as it will be."""
+        numbering, marks = _numbering(document), marks_of(document.rulings)
+        outcome = PendingOutcome(
+            number=numbering.number,
+            child=numbering.child,
+            subject_id=document.document_id,
+            outcome=marks[-1].kind.outcome,
+            at=marks[-1].effective_at,
+            reason_code=marks[-1].reason_code.value,
+            ruling=marks[-1],
+        )
+        self._put_outcome(transaction, document.register, outcome)
+        # In place of what earlier rulings put there: the entry's condition guards both.
+        marked = Marked(number=numbering.number, child=numbering.child, marks=marks)
+        transaction.save(self._marked.of(document.register, marked))
+
+    def _put_claim(
+        self, transaction: TransactWrite, document: Document, claim: IdempotencyClaim
+    ) -> None:
+        transaction.save(
+            self._claims(
+                IdempotencyItem.key(claim),
+                document_id=document.document_id,
+                request_digest=claim.request_digest,
+                ruling=len(document.rulings),
+            ),
+            condition=self._claims.pk.does_not_exist(),
+        )
+
+    def _update_ruling(self, transaction: TransactWrite, document: Document) -> None:
+        entries, documents, numbering = self._entries, self._documents, _numbering(document)
+        rulings = [RulingMap.of(ruling) for ruling in document.rulings]
+        marks = [MarkMap.of(mark) for mark in marks_of(document.rulings)]
+        before = len(rulings) - 1
+        line = EntryItem.line_of(numbering.number, numbering.child)
+        transaction.update(
+            entries(document.register.register_id, line),
+            actions=[entries.marks.set(marks), entries.ruled.set(len(marks))],
+            condition=(entries.state == EntryState.ISSUED.value) & ruled_so_often(entries, before),
+        )
+        due_at = document.rulings[-1].decided_at + self._sweep_after
+        transaction.update(
+            documents(DocumentItem.key(document.document_id)),
+            actions=[
+                documents.rulings.set(rulings),
+                documents.ruled.set(len(rulings)),
+                documents.unsettled_shard.set(shard_of(document.document_id)),
+                documents.due_at.set(to_text(due_at)),
+                documents.sweeps.set(0),
+            ],
+            condition=(documents.state == DocumentState.ISSUED.value)
+            & ruled_so_often(documents, before),
+        )
+
+    def _end(
+        self,
+        document: Document,
+        end: _End,
+        at: datetime,
+        *,
+        by: str | None,
+        replaced: Document | None = None,
+    ) -> Document:
+        """Entry and document end together, and with them the document they replace. If they
+        ended before, the first end stands."""
         entries, documents = self._entries, self._documents
         numbering = _numbering(document)
         register = document.register
@@ -434,6 +539,9 @@ class DynamoRegisterStore:
         try:
             with TransactWrite(connection=self.connection) as transaction:
                 self._put_outcome(transaction, register, outcome)
+                if replaced is not None:
+                    self._put_ruling(transaction, replaced)
+                    self._update_ruling(transaction, replaced)
                 transaction.update(
                     entry,
                     actions=[*self._ending(end.entry_state, at, by), *end.entry_actions],
@@ -450,16 +558,19 @@ class DynamoRegisterStore:
             if Cancellation.CONDITION not in cancellations(error):
                 message = "The register was busy; the end of the document was not entered."
                 raise UnavailableError(message) from error
-            return self._as_ended_before(document, end, error)
+            return self._as_ended_before(document, end, error, replaces=replaced is not None)
         return end.document
 
     def _as_ended_before(
-        self, document: Document, end: _End, error: TransactWriteError
+        self, document: Document, end: _End, error: TransactWriteError, *, replaces: bool
     ) -> Document:
         with translated():
             kept = self._documents.get(
                 DocumentItem.key(document.document_id), consistent_read=True
             ).to_domain()
+        if kept.state is DocumentState.NUMBERED and replaces:
+            message = "What this document replaces was ruled on meanwhile; read it again."
+            raise RegisterConflictError(message) from error
         if kept.state is not end.document.state:
             raise DocumentMovedError(f"The document already ended as {kept.state}.") from error
         return kept

@@ -31,6 +31,7 @@ from chalicelib.services.audit.outcomes import (
 from chalicelib.services.audit.records import examine_records
 from chalicelib.services.audit.replay import Replay
 from chalicelib.services.audit.room import AuditRoom, Progress
+from chalicelib.services.audit.rulings import StatusLines, examine_rulings, sift_rulings
 
 __all__ = ["AuditRoom", "Progress", "Unaudited", "audit", "audit_all"]
 
@@ -153,13 +154,16 @@ class _Visit:
     def walk_entries(self) -> None:
         sequence = NumberSequence(self.findings, self.register)
         replay = self._replay(LogName.NUMBERS)
+        status_lines = StatusLines(self.register, room=self.room, findings=self.findings)
         family: list[Pair] = []
         for page in pages(self.register, room=self.room):
             known = [pair for pair in page if pair[0].number <= self.head.last_number]
             found, files = examine_files(known, room=self.room)
-            for finding in found:
+            ruled, rulings = examine_rulings(known, self.limit, room=self.room)
+            for finding in (*found, *ruled):
                 self.findings.note(finding)
             for pair in known:
+                status_lines.take(pair[0])
                 self._grow(replay, pair[0], sequence.take(pair[0]))
                 if family and family[0][0].number != pair[0].number:
                     self._settle_outcomes(family)
@@ -168,12 +172,14 @@ class _Visit:
                 self._examine(pair)
             self.counts["entries"] += len(known)
             self.counts["files"] += files
+            self.counts["rulings"] += rulings
             self._show("entries", page[-1][0].number, self.head.last_number)
             if len(known) < len(page):
                 self._check_beyond(page[len(known)][0])
                 break
         if family:
             self._settle_outcomes(family)
+        status_lines.end()
         sequence.end(self.head.last_number, room=self.room)
         for _ in range(replay.size, min(self.head.last_number, replay.published)):
             replay.add(None)
@@ -226,6 +232,7 @@ class _Visit:
 
     def sift_archive(self) -> None:
         self.counts["keys"] = sift_archive(self.register, room=self.room, findings=self.findings)
+        self.counts["keys"] += sift_rulings(self.register, room=self.room, findings=self.findings)
         self._show("archive", self.counts["keys"])
 
     def examine_records(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from chalicelib.domain.documents import Document, DocumentState, archive_key, content_digest
 from chalicelib.domain.findings import Fault, Finding, Findings
 from chalicelib.domain.registers import Entry, EntryState, Register
+from chalicelib.domain.standing import marks_of
 from chalicelib.domain.thai import register_year
 from chalicelib.domain.tlog import SubjectKind
 from chalicelib.services.audit.room import AuditRoom
@@ -78,6 +79,8 @@ def _fault_between(entry: Entry, document: Document, limit: datetime) -> Fault |
         fault = Fault.DIGEST_MISMATCH
     elif document.state is not _STATES.get(entry.state):
         fault = Fault.STATE_MISMATCH
+    elif entry.marks != marks_of(document.rulings):
+        fault = Fault.STANDING_MISMATCH
     elif entry.state is EntryState.ISSUED:
         fault = _fault_of_file(entry, document)
     elif entry.state is EntryState.OPEN and document.history[-1].at < limit:

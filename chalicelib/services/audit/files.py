@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState
 from chalicelib.domain.findings import Fault, Finding, Findings
 from chalicelib.domain.registers import Entry, EntryState, Register
-from chalicelib.domain.retention import retain_until
+from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.ports import Examined, FileVersion
 from chalicelib.services.audit.entries import Pair, at
 from chalicelib.services.audit.room import AuditRoom
@@ -100,3 +100,15 @@ def _document_id(key: str, prefix: str) -> str:
     name = key.removeprefix(prefix)
     # A name that is none of ours must not find a document.
     return name.removesuffix(_SUFFIX) if name.endswith(_SUFFIX) else key
+
+
+def unread(version: FileVersion) -> ArchivedFile:
+    """Names a version whose facts are asked for."""
+    return ArchivedFile(
+        key=version.key,
+        version_id=version.version_id,
+        sha256="",
+        size=0,
+        lock_mode=LockMode.GOVERNANCE,
+        retain_until=datetime.min,  # noqa: DTZ901 - of no meaning: what is true is asked for
+    )

@@ -85,6 +85,7 @@ def _outcomes(entry: Entry, document: Document | None) -> list[PendingOutcome]:
         found.append(entry.ended_as(Outcome.ISSUED, entry.ended_at, file_digest=entry.file_digest))
     if entry.ended_at is not None and entry.state is EntryState.VOID:
         found.append(entry.ended_as(Outcome.VOID, entry.ended_at, reason_code=entry.reason))
+    found += [entry.ruled_as(mark) for mark in entry.marks]
     return found
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from chalicelib.domain.documents import ArchivedFile
 from chalicelib.domain.errors import EvidenceRecordError, HashTreeError
 from chalicelib.domain.evidence_rounds import (
     CoveredSlice,
@@ -26,9 +25,9 @@ from chalicelib.domain.evidence_rounds import (
 from chalicelib.domain.findings import Fault, Findings
 from chalicelib.domain.hash_tree import HashTree
 from chalicelib.domain.registers import LogName, Register
-from chalicelib.domain.retention import LockMode
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import FileVersion
+from chalicelib.services.audit.files import unread
 from chalicelib.services.audit.room import AuditRoom
 
 _LEAVES = 1_000
@@ -137,7 +136,7 @@ def _sift(
 def _examine_lock(version: FileVersion, room: AuditRoom, findings: Findings) -> None:
     data = room.archive.read(version.key)
     until = _retain_until(data)
-    (found,) = room.archive.examine([_unread(version)], read_bytes=False)
+    (found,) = room.archive.examine([unread(version)], read_bytes=False)
     if found is None or found.lock_mode is None or found.retain_until is None:
         findings.add(Fault.LOCK_MISSING, place=version.key)
     elif until is not None and found.retain_until < until.replace(microsecond=0):
@@ -149,18 +148,6 @@ def _retain_until(data: bytes | None) -> datetime | None:
         return SliceFile.from_bytes(data or b"").retain_until
     except EvidenceRecordError:
         return None  # told already
-
-
-def _unread(version: FileVersion) -> ArchivedFile:
-    """Names a version whose facts are asked for."""
-    return ArchivedFile(
-        key=version.key,
-        version_id=version.version_id,
-        sha256="",
-        size=0,
-        lock_mode=LockMode.GOVERNANCE,
-        retain_until=datetime.min,  # noqa: DTZ901 - of no meaning: what is true is asked for
-    )
 
 
 def _examine_new(
