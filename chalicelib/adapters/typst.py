@@ -37,7 +37,8 @@ _ROOM = Path(__file__).parent.parent
 TEMPLATES = _ROOM / "templates"
 FONTS = _ROOM / "fonts"
 
-_POINTS_PER_MM = 72 / 25.4
+_MM_PER_INCH = 25.4
+_POINTS_PER_MM = 72 / _MM_PER_INCH
 _TOLERANCE = 1.0  # points; rounding in typst's output
 _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen space
 
@@ -95,10 +96,20 @@ class TypstRenderer:
         self._check_version(_checked_name(request.document_type, self._templates), request)
         for longest in _ATTEMPTS:
             with self._turn:
-                pdf = _compile(self._compiler, request, longest)
+                pdf = cast("bytes", _compile(self._compiler, request, longest))
             if not _stray_text(pdf, request.paper):
                 return pdf
-        raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
+        raise _overflow()
+
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        """The pages that `render` makes, as PNG of `width` pixels. Raises what `render` raises."""
+        self._check_version(_checked_name(request.document_type, self._templates), request)
+        for longest in _ATTEMPTS:
+            with self._turn:
+                pdf = cast("bytes", _compile(self._compiler, request, longest))
+                if not _stray_text(pdf, request.paper):
+                    return _draw(self._compiler, request, longest, width)
+        raise _overflow()
 
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         """Check the rendered file against the rules of the house; what is sealed is exactly
@@ -142,7 +153,27 @@ def _checked_name(document_type: str, templates: Path) -> str:
     return document_type
 
 
-def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | None) -> bytes:
+_PDF: Mapping[str, Any] = {"format": "pdf", "pdf_standards": "a-3a"}
+
+
+def _overflow() -> RenderError:
+    return RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
+
+
+def _draw(
+    compiler: typst.Compiler, request: RenderRequest, longest: int | None, width: int
+) -> tuple[bytes, ...]:
+    how = {"format": "png", "ppi": width * _MM_PER_INCH / request.paper.width}
+    drawn = _compile(compiler, request, longest, how)
+    return (drawn,) if isinstance(drawn, bytes) else tuple(drawn)
+
+
+def _compile(
+    compiler: typst.Compiler,
+    request: RenderRequest,
+    longest: int | None,
+    how: Mapping[str, Any] = _PDF,
+) -> Any:
     data = dict(request.data)
     if longest is not None:
         data = {**data, **break_anywhere(_printed(data), longest)}
@@ -164,11 +195,10 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
         "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
     try:
-        pdf = compiler.compile(
-            input=files,  # type: ignore[type-var]  # typst's stubs do not know of several files
-            format="pdf",
-            pdf_standards="a-3a",
+        return compiler.compile(
+            input=files,  # several files, of which typst's stubs do not know
             timestamp=data["created_at"],
+            **how,
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
@@ -176,7 +206,6 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
     except RuntimeError as error:
         # Memory, fonts, files: the content is not to blame, and another try may do.
         raise UnavailableError("The renderer failed.") from _Quiet(error)
-    return cast("bytes", pdf)
 
 
 def _printed(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -292,6 +292,14 @@ class SearchDocuments(_Strict):
         return SubmitDocument._is_a_day(text)  # noqa: SLF001 - the same rule, same module
 
 
+class AskPicture(_Strict):
+    """Query of GET /v1/documents/{id}/image."""
+
+    side: Literal["front", "back", "both"] = Field(
+        default="front", description="`both`: front above back."
+    )
+
+
 # -- answers -----------------------------------------------------------------
 
 
@@ -588,6 +596,9 @@ class DocumentTypeView(_Answer):
     book: str
     retention_years: int
     requires: list[str] = Field(description="Fields of the body that this type requires.")
+    phone_image: bool = Field(
+        description="Whether GET /v1/documents/{id}/image shows issued documents on phones (E4)."
+    )
     recipients_within: str | None = Field(
         description="Where in the content the agencies stand that may be recipients; JSON "
         "Pointer in which `*` is every member of a list."
@@ -632,6 +643,19 @@ class Preview(_Answer):
             pages=previewed.linted.pages,
             preview_base64=base64.b64encode(previewed.linted.pdf).decode(),
         )
+
+
+class DocumentPicture(_Answer):
+    """A document as a picture, for clients that do not ask for image/png."""
+
+    document_id: str
+    side: str
+    media_type: Literal["image/png"] = "image/png"
+    png_base64: str
+
+    @classmethod
+    def of(cls, document_id: str, side: str, png: bytes) -> Self:
+        return cls(document_id=document_id, side=side, png_base64=base64.b64encode(png).decode())
 
 
 class PublicVerification(_Answer):
@@ -885,5 +909,6 @@ def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
         "retention_years": kind.retention_years,
         "requires": list(kind.requires),
         "recipients_within": kind.recipients_within,
+        "phone_image": kind.phone_image,
         "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
     }
