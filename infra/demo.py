@@ -50,6 +50,7 @@ ISSUERS = (
     ("diw", "e-card"),
     ("dms", "e-medical-certificate"),
     ("diw", "official-letter"),
+    ("cgd", "e-receipt"),
 )
 """Which agency issues which example; two of a register show that it counts. A type that is
 not among them is issued once, by the first agency that may or by the first above."""

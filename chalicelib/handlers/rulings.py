@@ -95,15 +95,17 @@ def _rule(call: Call, model: type[RuleOnDocument]) -> Response:
     document_id = authorised(call).document_id
     raw = call.json_object()
     claim = claim_of(call, {"rule": model.kind.value, "document_id": document_id, "body": raw})
-    bench, now = call.house.bench, call.house.clock()
+    bench = call.house.bench
     # A repeat is answered before anything else is looked at: its time may be past by now.
     made = repeat(claim, bench=bench) if claim else None
     if made is None:
-        decision = parse(model, raw).decision(call.caller, now)
+        decision = parse(model, raw).decision(call.caller, call.house.clock())
         made = rule(document_id, decision, claim, bench=bench)
     document, ruling = made
     count(f"Document{ruling.kind.capitalize()}")
     told = {"document_id": document_id, "ruling": ruling.kind, "reason_code": ruling.reason_code}
     logger.info(LogEvent.RULED, extra=told)
+    # As of now, after it was entered: what holds at once holds in the answer.
+    now = max(call.house.clock(), ruling.decided_at)
     view = RulingMade.of(document, ruling, call.house.settings.public_url, now)
     return as_json(view, status=201, headers={"Location": view.links["self"]})

@@ -86,6 +86,9 @@ def _output(*command: str | Path) -> str:
         (Standing.VALID, "genuine and in force"),
         (Standing.NOT_YET_VALID, "not in force yet"),
         (Standing.EXPIRED, "has expired"),
+        (Standing.SUSPENDED, "is suspended"),
+        (Standing.REVOKED, "has been revoked"),
+        (Standing.SUPERSEDED, "has been replaced"),
     ],
 )
 def test_a_person_reads_the_status_in_both_languages(
@@ -98,6 +101,9 @@ def test_a_person_reads_the_status_in_both_languages(
     assert "ab" * 16 in text.replace("\n", "")
     assert "<b>" in text
     assert "Sarabun" in _output("pdffonts", pdf)
+    ruled = status in {Standing.SUSPENDED, Standing.REVOKED, Standing.SUPERSEDED}
+    assert ("Since 2026-11-21 05:00 UTC" in text) is ruled
+    assert ("๑๓/๒๕๖๙" in text) is (status is Standing.SUPERSEDED)
 
 
 @needs_chromium

@@ -68,7 +68,12 @@ def _who_may(
 
 @pytest.mark.parametrize(
     ("place", "writer"),
-    [("documents", "seal"), ("statements", "close"), ("evidence-records", "renew")],
+    [
+        ("documents", "seal"),
+        ("rulings", "deliver"),
+        ("statements", "close"),
+        ("evidence-records", "renew"),
+    ],
 )
 def test_one_function_writes_each_part_of_the_archive(
     as_function: Callable[[str], boto3.session.Session],
@@ -76,8 +81,8 @@ def test_one_function_writes_each_part_of_the_archive(
     place: str,
     writer: str,
 ) -> None:
-    """P2: sealed files come from `seal` alone, closing statements from `close` alone, evidence
-    records from `renew` alone."""
+    """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, closing
+    statements from `close` alone, evidence records from `renew` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -157,6 +162,7 @@ def test_each_key_is_used_by_its_functions_alone(
     assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
         "deliver",
         "close",
+        "status",
     }
 
 

@@ -23,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,16 +36,23 @@ from chalicelib.adapters.memory import (
     MemoryQueue,
     PlainRenderer,
 )
-from chalicelib.domain.documents import Document, DocumentState
-from chalicelib.domain.errors import RenderError, TraError, UnavailableError
+from chalicelib.domain.documents import Decision, Document, DocumentState
+from chalicelib.domain.errors import (
+    RenderError,
+    StandingConflictError,
+    TraError,
+    UnavailableError,
+)
 from chalicelib.domain.findings import Fault, Report
 from chalicelib.domain.registers import Book, EntryState, NumberWish, Register, WishKind
+from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.handlers import schedules
 from chalicelib.ports import RenderRequest, Search
 from chalicelib.services.audit import audit
 from chalicelib.services.close import close_all
 from chalicelib.services.renew import renew
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
+from chalicelib.services.revoke import rule
 from tests.fault.harness import Danger, Killed, World
 from tests.support.decades import Times
 from tests.support.rooms import CONTEXT, furnished, sample_event
@@ -61,6 +68,7 @@ BOOKS = (
     Book("dbd", "notice"),
 )
 _QUEUES = ("number", "seal", "deliver")
+_DECIDED = (RulingKind.SUSPENDED, RulingKind.REINSTATED, RulingKind.REVOKED)
 # Most steps of a function have this many moments at which it can die.
 _MOMENTS = 30
 UNPRINTABLE = b"unprintable"
@@ -169,6 +177,7 @@ class Campaign:
             (12, self._disturb),
             (4, self._checkpoint),
             (5, self._reserve),
+            (12, self._rule),
             (2, self._sweep),
             (1, self._close),
             (1, self._renew),
@@ -194,7 +203,51 @@ class Campaign:
             content=self._content(),
             recipients=tuple(self.dice.sample(("dbd", "rd", "diw"), self.dice.randrange(3))),
         )
-        return replace(fresh, book=book, salt=self.ids.salt(), wish=self._wish(book))
+        return replace(
+            fresh,
+            book=book,
+            salt=self.ids.salt(),
+            wish=self._wish(book),
+            supersedes=self._replaced(book),
+        )
+
+    def _replaced(self, book: Book) -> str | None:
+        """Mostly none; sometimes a document of the agency, in whatever state it is by then."""
+        old = self._any_issued()
+        if self.dice.random() > 0.1 or old is None or old.agency_id != book.agency_id:
+            return None
+        self.done["replacements asked for"] += 1
+        return old.document_id
+
+    def _any_issued(self) -> Document | None:
+        if not self.submitted:
+            return None
+        found = self.world.fakes.ledger.get(self.dice.choice(self.submitted))
+        return found if found and found.state is DocumentState.ISSUED else None
+
+    def _rule(self) -> None:
+        """An officer decides about some document, at once or for later."""
+        made, kind = self._any_issued(), self.dice.choice(_DECIDED)
+        if made is None:
+            return
+        now = self.world.fakes.clock()
+        decision = Decision(
+            kind=kind,
+            reason_code=REASONS_FOR[kind][0],
+            reason="เหตุผล",
+            by="approver-1",
+            agency_id=made.agency_id,
+            effective_at=now + timedelta(minutes=self.dice.choice((0, 0, 5, 90))),
+        )
+
+        def work(danger: Danger) -> None:
+            bench = self.world.fakes.house(danger.wrap).bench
+            bench = replace(bench, pause=lambda _attempt: None)
+            with suppress(StandingConflictError):
+                rule(made.document_id, decision, None, bench=bench)
+                self.done[f"documents {kind}"] += 1
+
+        self._dying(work)
 
     def _content(self) -> dict[str, Any]:
         printable = self.dice.random() > 0.03

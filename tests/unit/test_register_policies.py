@@ -7,6 +7,7 @@ looked at: each attribute they name must be listed, and none that binds content 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from chalicelib.domain.documents import ArchivedFile, Decision
 from chalicelib.domain.registers import Head, Numbering, Register, Reserve, lay_out_reservation
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.standing import ReasonCode, RulingKind
-from tests.support.samples import NOON, SWEEP_AFTER, document
+from tests.support.samples import FUNCTIONS, NOON, SWEEP_AFTER, document
 
 _POLICIES = Path(__file__).parent.parent.parent / ".chalice"
 _RESERVE = Reserve(
@@ -123,3 +124,35 @@ def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore)
     )
     assert {"outcome", "ended_at", "state"} <= wire.attributes() <= listed
     assert not listed & (_BINDING | {"last_number", "closing", "reserve", "subject"})
+
+
+def _bucket_statements() -> dict[str, set[str]]:
+    """From a statement of the bucket policies to the functions it denies something."""
+    found: dict[str, set[str]] = {}
+    statement = ""
+    for line in (_POLICIES.parent / "infra/resources.yaml").read_text().splitlines():
+        if named := re.search(r"Sid: (\w+)", line):
+            statement = named[1]
+        if (role := re.search(r"GetAtt: \[(\w+)Role, Arn\]", line)) and line.startswith(" " * 12):
+            function = role[1].removesuffix("Handler").lower()
+            found.setdefault(statement, set()).add(function)
+    return found
+
+
+def _writers(bucket: str) -> set[str]:
+    """Functions whose own policy lets them put files into a bucket."""
+    return {
+        path.stem.removeprefix("policy-")
+        for path in _POLICIES.glob("policy-*.json")
+        for statement in json.loads(path.read_text(encoding="utf-8"))["Statement"]
+        if "s3:PutObject" in statement["Action"] and bucket in json.dumps(statement["Resource"])
+    }
+
+
+def test_buckets_deny_to_every_function_what_is_not_its_work() -> None:
+    """P2: a new function is not forgotten in the buckets' own policies, and one that has to
+    write is not denied it there: both sides say the same."""
+    denied, everyone = _bucket_statements(), set(FUNCTIONS)
+    assert denied["NobodyUnlocksOrDeletes"] == denied["NobodyDeletes"] == everyone
+    assert denied["OnlyWhoArchivesWrites"] == everyone - _writers("ArchiveBucket")
+    assert denied["OnlyCheckpointWrites"] == everyone - _writers("LogsBucket")
