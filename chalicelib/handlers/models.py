@@ -42,7 +42,7 @@ from chalicelib.domain.registers import Numbering
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import RulingKind, Standing
-from chalicelib.domain.thai import in_bangkok
+from chalicelib.domain.thai import in_bangkok, is_garbled
 from chalicelib.domain.type_rules import submission_faults
 from chalicelib.handlers.ruling_models import StandingView
 from chalicelib.services.preview import Previewed
@@ -760,13 +760,7 @@ def _unfit_values(value: object, pointer: str) -> Iterator[FieldFault]:
                 'โปรดเขียนเลขทศนิยมและเลขขนาดใหญ่เป็นข้อความ เช่น "12.50"',
             )
         case str():
-            if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} for c in value):
-                yield FieldFault(
-                    pointer,
-                    "control_character",
-                    "Contains a control, formatting or unassigned character; remove it.",
-                    "มีอักขระควบคุมหรืออักขระที่มองไม่เห็น โปรดนำออก",
-                )
+            yield from _unfit_text(value, pointer)
         case dict():
             for name, member in value.items():
                 yield from _unfit_values(member, f"{pointer}/{_escaped(name)}")
@@ -774,6 +768,28 @@ def _unfit_values(value: object, pointer: str) -> Iterator[FieldFault]:
             for position, member in enumerate(value):
                 yield from _unfit_values(member, f"{pointer}/{position}")
 
+
+def _unfit_text(text: str, pointer: str) -> Iterator[FieldFault]:
+    for place, character in enumerate(text, 1):
+        if unicodedata.category(character) in _UNSEEN:
+            yield FieldFault(
+                pointer,
+                "control_character",
+                f"Character {place} is a control, formatting or unassigned character; remove it.",
+                f"อักขระที่ {place} เป็นอักขระควบคุมหรืออักขระที่มองไม่เห็น โปรดนำออก",
+            )
+            break
+    if is_garbled(text):
+        yield FieldFault(
+            pointer,
+            "garbled_text",
+            "This is Thai that was read in another encoding (à¸ª, ¹ÒÂ). Read its source as UTF-8 or "
+            "TIS-620 and send it again.",
+            "ข้อความไทยนี้ถูกอ่านด้วยรหัสอักขระผิด (à¸ª, ¹ÒÂ) โปรดอ่านต้นทางเป็น UTF-8 หรือ TIS-620 แล้วส่งใหม่",
+        )
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 # Beyond this, JSON parsers disagree (RFC 8259, section 6).
 _MAX_INTEGER = 2**53 - 1
