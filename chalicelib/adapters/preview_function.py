@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.functions import ask
 from chalicelib.adapters.png_stack import stacked
 from chalicelib.domain.directory import Paper
-from chalicelib.domain.errors import LintError, NoPictureError, RenderError
+from chalicelib.domain.errors import LintError, NoPictureError, RenderError, TemplateLimitError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
     LintedPdf,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _REGISTER = "register"
 _PICTURE = "picture"
 _BETWEEN_SIDES = 24  # pixels
-_FAULTS = {fault.code: fault for fault in (RenderError, LintError)}
+_FAULTS = {fault.code: fault for fault in (RenderError, TemplateLimitError, LintError)}
 
 
 class PreviewFunction:

@@ -8,19 +8,23 @@ import struct
 import subprocess
 import zlib
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.adapters.png_stack import stacked
-from chalicelib.adapters.types import PackagedDocumentTypes
+from chalicelib.adapters.type_folders import packaged_bundles
+from chalicelib.adapters.types import PackagedDocumentTypes, document_type_of
+from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.bootstrap import house
 from chalicelib.domain.picture_files import PNG
 from tests.fault.harness import World
 from tests.integration.conftest import Answer, Api
 from tests.support.pictures import chunk, png
 from tests.support.previews import near_preview
+from tests.support.rendering import request_of
 from tests.support.rooms import sample_event
 from tests.support.samples import NOON
 
@@ -190,6 +194,17 @@ def test_types_say_whether_they_have_one(api: Api, licence: dict[str, Any]) -> N
     assert (answer.status, answer.json["code"]) == (404, "no_picture")
     types = api.call("GET", "/v1/document-types", authorizer={}).json["items"]
     assert [kind["name"] for kind in types if kind["phone_image"]] == ["e-card"]
+
+
+def test_types_of_agencies_are_drawn_too() -> None:
+    """E4, item 2: a published type is drawn in the bounded process, and looks the same."""
+    (bundle,) = [bundle for bundle in packaged_bundles() if bundle.name == "e-card"]
+    kind = document_type_of(bundle)
+    renderer = TypstRenderer(bundles=lambda _name, version: replace(bundle, version=version))
+    request = request_of(kind)
+    theirs = renderer.draw(replace(request, type_version=9), 540)
+    assert theirs == renderer.draw(request, 540)
+    assert [_size(page)[0] for page in theirs] == [540, 540]
 
 
 def test_an_unknown_side_is_told(api: Api) -> None:

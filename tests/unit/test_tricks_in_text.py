@@ -29,6 +29,7 @@ KNOWN = Known(
     agency=lambda _id: AGENCIES[0],
     content_faults=JsonSchemaContentChecker().faults,
     today=date(2026, 11, 21),
+    issuer="diw",
 )
 # Each is put into the middle of a text that is right.
 TRICKS = {
