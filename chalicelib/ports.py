@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from chalicelib.domain.directory import Agency, DocumentType, Paper
@@ -405,6 +406,9 @@ class Renderer(Protocol):
     def render(self, request: RenderRequest) -> bytes:
         """PDF/A-3a bytes. Same request, same bytes. Raises RenderError."""
 
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        """The pages `render` makes, each as PNG, `width` pixels wide. Raises RenderError."""
+
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         """Check the rendered file against what was asked. Raises LintError."""
 
@@ -414,6 +418,22 @@ class Previewer(Protocol):
 
     def render(self, request: RenderRequest) -> LintedPdf:
         """Render and lint. Raises RenderError, LintError, UnavailableError."""
+
+
+class Side(StrEnum):
+    """Of a document of one or two pages."""
+
+    FRONT = "front"
+    BACK = "back"
+    BOTH = "both"
+
+
+class PagePainter(Protocol):
+    """Pictures of pages, for who must not load a renderer."""
+
+    def paint(self, request: RenderRequest, side: Side, width: int) -> bytes:
+        """PNG, `width` pixels wide; both sides stand one below the other. Raises RenderError,
+        NoPictureError if there is no such side, UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
