@@ -6,6 +6,7 @@ uses: `api` never loads pyHanko or typst, which only sealing needs.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from chalicelib.adapters.preview_function import PreviewFunction
     from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
     from chalicelib.adapters.tsa import TimestampAuthorities
+    from chalicelib.adapters.types import PublishedDocumentTypes
     from chalicelib.domain.authority_health import AuthorityHealth
     from chalicelib.domain.clock_bound import ClockBound
+    from chalicelib.domain.directory import DocumentType
     from chalicelib.domain.evidence_records import RecordVerdict
     from chalicelib.domain.evidence_rounds import RenewalPolicy
     from chalicelib.domain.notes import VerifierKey
+    from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
         Archive,
         ArchiveInventory,
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
         RoundStore,
         Sealer,
         StatusLists,
+        TypeStore,
         Uploads,
         WorkQueue,
         XmlSealer,
@@ -63,6 +68,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
@@ -71,6 +77,7 @@ if TYPE_CHECKING:
     from chalicelib.services.preview import PreviewRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
+    from chalicelib.services.publish_type import PublishingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
@@ -138,9 +145,20 @@ class House:
 
     @cached_property
     def types(self) -> DocumentTypes:
-        from chalicelib.adapters.types import PackagedDocumentTypes
+        return self._published_types
 
-        return PackagedDocumentTypes()
+    @cached_property
+    def _published_types(self) -> PublishedDocumentTypes:
+        from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
+
+        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+
+    @cached_property
+    def type_store(self) -> TypeStore:
+        from chalicelib.adapters.type_store import AwsTypeStore
+
+        settings = self.settings
+        return AwsTypeStore(settings.directory_table, _client("s3"), settings.archive_bucket)
 
     @cached_property
     def content_checker(self) -> ContentChecker:
@@ -224,7 +242,7 @@ class House:
     def renderer(self) -> Renderer:
         from chalicelib.adapters.typst import TypstRenderer
 
-        return TypstRenderer()
+        return TypstRenderer(bundles=self._published_types.bundle)
 
     @cached_property
     def sealer(self) -> Sealer:
@@ -770,6 +788,113 @@ def renewal_planner(stack: str, environment: Mapping[str, str]) -> PlanRoom:
     os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
     settings = Settings.from_environment(settings_of(f"{stack}-audit", environment))
     return House(settings).plan_room
+
+
+@contextmanager
+def proof_room() -> Iterator[ProofRoom]:
+    """What checks and previews types at an author's desk; needs no settings. Within, a process
+    of typst's may be running."""
+    from chalicelib.adapters.jsonschema import JsonSchemaContentChecker, schema_fault
+    from chalicelib.adapters.proof_press import TypstProofPress
+    from chalicelib.adapters.type_folders import KIT
+    from chalicelib.adapters.types import document_type_of
+    from chalicelib.services.check_type import ProofRoom
+
+    press = TypstProofPress()
+    try:
+        yield ProofRoom(
+            press=press,
+            checker=JsonSchemaContentChecker,
+            schema_fault=schema_fault,
+            read_type=document_type_of,
+            rules=json.loads((KIT / "type.schema.json").read_bytes()),
+            text_rule=json.loads((KIT / "new" / "schema.json").read_bytes())["$defs"]["text"],
+        )
+    finally:
+        press.close()
+
+
+def type_bundle(folder: Path) -> TypeBundle:
+    """A type's folder as it would be published. Raises ConfigurationError, TypeRefusedError."""
+    from chalicelib.adapters.type_folders import bundle_of
+
+    return bundle_of(folder)
+
+
+def new_type_folder(folder: Path, issuer: str | None) -> tuple[Path, ...]:
+    """See `adapters/type_folders.py`."""
+    from chalicelib.adapters.type_folders import new_folder
+
+    return new_folder(folder, issuer)
+
+
+def wrapped_picture(picture: bytes) -> str:
+    """See `adapters/type_folders.py`."""
+    from chalicelib.adapters.type_folders import wrapped_picture as wrapped
+
+    return wrapped(picture)
+
+
+def aws_caller(environment: Mapping[str, str]) -> str:
+    """Whose credentials those of `environment` are (ARN). Raises UnavailableError."""
+    from chalicelib.adapters.functions import caller
+
+    return caller(environment)
+
+
+def document_type_of(bundle: TypeBundle) -> DocumentType:
+    """Raises ConfigurationError if the bundle is incomplete."""
+    from chalicelib.adapters.types import document_type_of as read
+
+    return read(bundle)
+
+
+def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoom:
+    """What publishes types to a deployment, from outside, with the credentials of
+    `environment`: it writes to the directory table and under `types/` of the archive. See
+    `auditor`."""
+    from chalicelib.adapters.dynamodb.directory import DynamoDirectory
+    from chalicelib.adapters.functions import settings_of
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.adapters.type_store import AwsTypeStore
+    from chalicelib.domain.retention import LockMode
+    from chalicelib.services.publish_type import PublishingRoom
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    # Not all settings: what is deployed there may be of a release that has not all of ours.
+    deployed = settings_of(f"{stack}-audit", environment)
+    directory = DynamoDirectory(deployed["TRA_DIRECTORY_TABLE"])
+    return PublishingRoom(
+        store=AwsTypeStore(
+            deployed["TRA_DIRECTORY_TABLE"], _client("s3"), deployed["TRA_ARCHIVE_BUCKET"]
+        ),
+        clock=utc_now,
+        lock_mode=LockMode(deployed["TRA_LOCK_MODE"]),
+        packaged={bundle.name: bundle.digest for bundle in packaged_bundles()},
+        is_agency=lambda agency_id: directory.agency(agency_id) is not None,
+    )
+
+
+def publish_packaged(stack: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Publish what the package brings, so that each version stays when the next one comes.
+    Returns `name version` of all. Raises TypeRefusedError, UnavailableError."""
+    from chalicelib.adapters.functions import caller
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.adapters.types import document_type_of
+    from chalicelib.services.publish_type import publish
+
+    room, by = publishing_room(stack, environment), caller(environment)
+    for bundle in packaged_bundles():
+        publish(bundle, document_type_of(bundle), by=by, room=room)
+    return tuple(f"{bundle.name} {bundle.version}" for bundle in packaged_bundles())
+
+
+def refuse_changed_types(stack: str, environment: Mapping[str, str]) -> None:
+    """Raise TypeRefusedError if `publish_packaged` would, before anything is deployed."""
+    from chalicelib.adapters.type_folders import packaged_bundles
+    from chalicelib.services.publish_type import refuse_changed
+
+    refuse_changed(packaged_bundles(), store=publishing_room(stack, environment).store)
 
 
 _house: House | None = None

@@ -1,5 +1,5 @@
 """The `tra` command: issue, follow, fetch and verify documents against any deployment,
-look into its public logs and witness them.
+look into its public logs and witness them, make and publish document types.
 
 Where it talks to comes from the environment (`TRA_URL`, `TRA_TOKEN`, or
 `TRA_TOKEN_URL` to fetch one); after `make up` from `build/local/env`.
@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_renewals, cli_rulings, cli_verify
+from chalicelib import cli_audit, cli_renewals, cli_rulings, cli_types, cli_verify
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -183,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_log_commands(commands)
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
+    cli_types.add_to(commands)
     return parser
 
 

@@ -26,12 +26,14 @@ from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.presentation import Attachment
+from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
 from chalicelib.domain.standing import Ruling
 from chalicelib.domain.status_list import Marked, Purpose
 from chalicelib.domain.status_list import Page as StatusPage
+from chalicelib.domain.type_findings import Faint, TemplateNote
 from chalicelib.domain.verdict import CheckedFile
 
 
@@ -330,6 +332,26 @@ class DocumentTypes(Protocol):
         """The newest version of each, by name."""
 
 
+class TypeStore(Protocol):
+    """Published types: their bundles, and the record that says which is which version."""
+
+    def record(self, name: str) -> TypeRecord | None:
+        """Strongly consistent; None if nothing of that name was ever published."""
+
+    def records(self) -> tuple[TypeRecord, ...]:
+        """All of them, by name; eventually consistent."""
+
+    def bundle(self, name: str, digest: str) -> TypeBundle:
+        """Raises UnavailableError, BundleDamagedError if other bytes lie there."""
+
+    def keep(self, bundle: TypeBundle, retain_until: datetime, mode: LockMode) -> None:
+        """Store the bundle under its digest, once and locked. Repeatable."""
+
+    def replace(self, old: TypeRecord | None, new: TypeRecord) -> None:
+        """`new` in place of `old` (None: of nothing). Raises UnavailableError if something
+        else lies there."""
+
+
 class ContentChecker(Protocol):
     def faults(self, document_type: DocumentType, content: object) -> tuple[FieldFault, ...]:
         """Every violation of the type's JSON Schema at once, pointers from the content's
@@ -408,6 +430,36 @@ class RegisterSheet:
     created_at: int
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Pages of a type that is not published yet: what `Renderer` would make, how text leaves
+    its place, and what the renderer warns of."""
+
+    pdf: bytes
+    stray: tuple[str, ...]
+    warnings: tuple[TemplateNote, ...]
+
+
+class ProofPress(Protocol):
+    """Rendering for the authors of types, within the same bounds as in the service. Errors say
+    where in the template they are, and may quote it."""
+
+    def proof(
+        self, bundle: TypeBundle, request: RenderRequest, *, accessible: bool = False
+    ) -> Proof:
+        """PDF/A-3a; `accessible`: PDF/UA-1 as well (ISO 14289-1), or refused. Raises
+        TemplateFaultError, TemplateLimitError, RenderError, UnavailableError."""
+
+    def pictures(self, bundle: TypeBundle, request: RenderRequest) -> tuple[bytes, ...]:
+        """A PNG of each page. Raises as `proof`."""
+
+    def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
+        """As Renderer."""
+
+    def faint(self, pdf: bytes) -> tuple[Faint, ...]:
+        """Text whose contrast is below level AA (WCAG 2.2, 1.4.3)."""
 
 
 class RegisterPrinter(Protocol):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
+from chalicelib.bootstrap import publish_packaged, refuse_changed_types
+from chalicelib.domain.errors import TraError
 from infra import package as packaging
 
 if TYPE_CHECKING:
@@ -63,8 +66,11 @@ def deploy(
     session: boto3.session.Session,
     progress: Progress,
 ) -> Stack:
-    """Upload the package and bring the stack to it. Raises DeployError."""
+    """Upload the package and bring the stack to it. Raises DeployError, TypeRefusedError if a
+    document type changed and its version did not: then nothing is deployed."""
     s3, cloudformation = session.client("s3"), session.client("cloudformation")
+    if _exists(cloudformation, stack_name):
+        refuse_changed_types(stack_name, os.environ)
     bucket = _artefact_bucket(session, s3, stack_name)
     template = _upload(package, s3, bucket)
     url = _upload_template(template, s3, bucket)
@@ -248,10 +254,12 @@ def main() -> int:
             session=boto3.session.Session(),
             progress=lambda line: print(f"  {line}", flush=True),
         )
-    except (DeployError, packaging.PackageError) as error:
+        published = publish_packaged(stack.name, os.environ)
+    except (DeployError, packaging.PackageError, TraError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     print(f"{stack.name}: {stack.status}")
+    print(f"  document types published: {', '.join(published)}")
     for key, value in sorted(stack.outputs.items()):
         print(f"  {key} = {value}")
     return 0

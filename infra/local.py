@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from chalicelib.bootstrap import publish_packaged
 from infra import agency_list, deploy, onboard
 from infra import package as packaging
 from infra.client import SCOPES
@@ -180,6 +181,8 @@ def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
     with phases("load the agency directory", log=directory / "aws.log") as show:
         agencies = _onboard(session, directory, deployed)
         show(", ".join(agencies))
+    with phases("publish the document types", log=directory / "aws.log") as show:
+        show(f"{len(publish_packaged(stack, os.environ))} types")
     deployment = Deployment(url, endpoint, services_url, region, stack, directory, deployed.outputs)
     with phases("wait for the API", log=directory / "aws.log"):
         _wait_for_health(f"{url}/healthz", directory)

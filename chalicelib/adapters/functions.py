@@ -46,14 +46,24 @@ def settings_of(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
     return found.get("Environment", {}).get("Variables", {})
 
 
-def _client(environment: Mapping[str, str]) -> LambdaClient:
-    session = boto3.session.Session(
+def caller(environment: Mapping[str, str]) -> str:
+    """Whose credentials they are, as AWS names it (ARN). Raises UnavailableError."""
+    with translated("identity service"):
+        sts = _session(environment).client("sts", endpoint_url=environment.get("AWS_ENDPOINT_URL"))
+        return str(sts.get_caller_identity()["Arn"])
+
+
+def _session(environment: Mapping[str, str]) -> boto3.session.Session:
+    return boto3.session.Session(
         environment.get("AWS_ACCESS_KEY_ID"),
         environment.get("AWS_SECRET_ACCESS_KEY"),
         environment.get("AWS_SESSION_TOKEN"),
         region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
     )
-    return session.client(
+
+
+def _client(environment: Mapping[str, str]) -> LambdaClient:
+    return _session(environment).client(
         "lambda",
         endpoint_url=environment.get("AWS_ENDPOINT_URL"),
         config=Config(read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1}),

@@ -84,8 +84,25 @@ class JsonSchemaContentChecker:
                 validate_formats=True,
                 formats=dict(FORMATS),
                 keywords={name: _as_validator(keyword) for name, keyword in KEYWORDS.items()},
+                retriever=_refuse,
             )
         return self._validators[key]
+
+
+def _refuse(_url: str) -> Any:
+    """A published schema must not make us call addresses of its choice."""
+    raise ValueError("schemas refer to nothing outside of themselves")
+
+
+def schema_fault(schema: Any) -> tuple[str, str] | None:
+    """Where a value is no JSON Schema 2020-12 (pointer), and what is wrong there; None if it is
+    one that can be used."""
+    try:
+        jsonschema_rs.meta.validate(schema)
+        jsonschema_rs.Draft202012Validator(schema, retriever=_refuse)
+    except jsonschema_rs.ValidationError as error:
+        return _pointer([str(step) for step in error.instance_path]), error.message.splitlines()[0]
+    return None
 
 
 def _as_validator(keyword: Keyword) -> type[Any]:

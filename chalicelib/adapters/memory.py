@@ -37,6 +37,7 @@ from chalicelib.domain.errors import (
     XmlRefusedError,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD
+from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import (
     Block,
     Entry,
@@ -520,6 +521,35 @@ class MemoryDirectory:
 
     def put_trust_anchors(self, pems: Sequence[str]) -> None:
         self._anchors = tuple(pems)
+
+
+class MemoryTypeStore:
+    """Port: TypeStore. `files` are the bundles' bytes by digest."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self._records: dict[str, TypeRecord] = {}
+        self._lock = threading.Lock()
+
+    def record(self, name: str) -> TypeRecord | None:
+        return self._records.get(name)
+
+    def records(self) -> tuple[TypeRecord, ...]:
+        return tuple(self._records[name] for name in sorted(self._records))
+
+    def bundle(self, name: str, digest: str) -> TypeBundle:
+        if digest not in self.files:
+            raise UnavailableError(f"No bundle of {name} lies there.")
+        return TypeBundle.from_bytes(self.files[digest], digest)
+
+    def keep(self, bundle: TypeBundle, _retain_until: datetime, _mode: LockMode) -> None:
+        self.files.setdefault(bundle.digest, bundle.to_bytes())
+
+    def replace(self, old: TypeRecord | None, new: TypeRecord) -> None:
+        with self._lock:
+            if self._records.get(new.name) != old:
+                raise UnavailableError(f"Somebody else published {new.name} just now.")
+            self._records[new.name] = new
 
 
 @dataclass

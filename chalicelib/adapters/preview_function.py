@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.functions import ask
 from chalicelib.domain.directory import Paper
-from chalicelib.domain.errors import LintError, RenderError
+from chalicelib.domain.errors import LintError, RenderError, TemplateLimitError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
     LintedPdf,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _REGISTER = "register"
-_FAULTS = {fault.code: fault for fault in (RenderError, LintError)}
+_FAULTS = {fault.code: fault for fault in (RenderError, TemplateLimitError, LintError)}
 
 
 class PreviewFunction:

@@ -1,4 +1,5 @@
-"""Document types as packaged: one folder of `chalicelib/templates` each (port DocumentTypes).
+"""Document types (port DocumentTypes): as packaged, one folder of `chalicelib/templates` each,
+and as published, bundles in the store of types.
 
 A folder holds `type.json` (name and rules, `paper` and `seal` among them), `schema.json` (JSON Schema 2020-12 of
 `content`), `example.json` (the body of a POST /v1/documents) and `template.typ`.
@@ -8,16 +9,24 @@ Nothing heavy is imported: the API lists types without the renderer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chalicelib.domain.directory import AttachmentKind, DocumentType, Paper
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.published_types import TYPE_NAME, TypeBundle, TypeRecord
 from chalicelib.domain.seals import SealAppearance, SealLevel, SealPolicy
+from chalicelib.ports import DocumentTypes, TypeStore
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+
+# A type published now can be issued, or no more, within this time in every container.
+_FRESH_SECONDS = 30.0
+_AT_ONCE = 10  # as many connections as botocore keeps
 
 
 class PackagedDocumentTypes:
@@ -45,25 +54,116 @@ class PackagedDocumentTypes:
         return {folder.name: _read_type(folder) for folder in folders}
 
 
+class PublishedDocumentTypes:
+    """Every version that was ever published, and the packaged types.
+
+    Which versions there are is asked again after half a minute, and at once for a name never
+    heard of; what is in a version never, for it cannot change. Those that are packaged are
+    not even asked for.
+    """
+
+    def __init__(
+        self,
+        packaged: DocumentTypes,
+        store: TypeStore,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._packaged = packaged
+        self._store = store
+        self._monotonic = monotonic
+        self._kept: dict[tuple[str, int], DocumentType] = {}
+        self._records: tuple[float, dict[str, TypeRecord]] | None = None
+
+    def get(self, name: str, version: int | None = None) -> DocumentType | None:
+        """Raises UnavailableError, BundleDamagedError."""
+        if not TYPE_NAME.fullmatch(name):
+            return None
+        if version is None:
+            return self._newest(name)
+        packaged = self._packaged.get(name, version)
+        return packaged if packaged is not None else self._published(name, version)
+
+    def all(self) -> tuple[DocumentType, ...]:
+        """The newest version of each that is not withdrawn, by name. Raises as `get`."""
+        names = {kind.name for kind in self._packaged.all()} | set(self._fresh_records())
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = pool.map(self._newest, sorted(names))
+        return tuple(kind for kind in found if kind is not None)
+
+    def bundle(self, name: str, version: int) -> TypeBundle | None:
+        """What pages of this version are made of; None if it was never published."""
+        digest = self._digest(name, version)
+        return None if digest is None else self._store.bundle(name, digest)
+
+    def _newest(self, name: str) -> DocumentType | None:
+        packaged = self._packaged.get(name)
+        record = self._fresh_records().get(name)
+        if record is None and packaged is None:
+            record = self._store.record(name)  # published since, perhaps
+        if record is None or (packaged and packaged.version > record.newest.version):
+            return packaged
+        if record.withdrawn_at is not None:
+            return None
+        return self.get(name, record.newest.version)
+
+    def _published(self, name: str, version: int) -> DocumentType | None:
+        kept = self._kept.get((name, version))
+        if kept is None:
+            bundle = self.bundle(name, version)
+            if bundle is None:
+                return None
+            kept = self._kept[name, version] = document_type_of(bundle)
+        return kept
+
+    def _digest(self, name: str, version: int) -> str | None:
+        """By what is remembered, which only grows; and if it is not there, by what is there now."""
+        remembered = self._records[1].get(name) if self._records else None
+        published = remembered and remembered.version(version)
+        if published is None and (record := self._store.record(name)) is not None:
+            published = record.version(version)
+        return published.digest if published else None
+
+    def _fresh_records(self) -> dict[str, TypeRecord]:
+        now = self._monotonic()
+        if self._records is None or now - self._records[0] >= _FRESH_SECONDS:
+            self._records = (now, {record.name: record for record in self._store.records()})
+        return self._records[1]
+
+
+def document_type_of(bundle: TypeBundle) -> DocumentType:
+    """Raises ConfigurationError if the bundle is incomplete."""
+    return _type_of(bundle.name, lambda name: json.loads(bundle.files[name]))
+
+
 def _read_type(folder: Path) -> DocumentType:
+    return _type_of(folder.name, lambda name: _read_json(folder / name))
+
+
+def _type_of(name: str, read: Callable[[str], Any]) -> DocumentType:
     try:
-        rules = _read_json(folder / "type.json")
+        rules = read("type.json")
         kind = DocumentType(
-            name=folder.name,
+            name=name,
             seal=_seal_policy(rules.pop("seal", {})),
             paper=Paper(**rules.pop("paper", {})),
             requires=tuple(rules.pop("requires", ())),
             business_key=tuple(rules.pop("business_key", ())),
             issuers=tuple(rules.pop("issuers", ())),
             attachment=AttachmentKind(rules.pop("attachment", AttachmentKind.CONTENT)),
-            content_schema=_read_json(folder / "schema.json"),
-            example=_read_json(folder / "example.json"),
+            content_schema=read("schema.json"),
+            example=read("example.json"),
             **rules,
         )
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigurationError(f"Document type {folder.name!r} cannot be read.") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigurationError(
+            f"Document type {name!r} cannot be read.", f"อ่านประเภทเอกสาร {name!r} ไม่ได้"
+        ) from error
     if kind.seal.appearance is not None and not _lies_on(kind.paper, kind.seal.appearance):
-        raise ConfigurationError(f"The seal of document type {folder.name!r} is not on the paper.")
+        raise ConfigurationError(
+            f"The seal of document type {name!r} is not on the paper.",
+            f"ตราประทับของประเภทเอกสาร {name!r} อยู่นอกกระดาษ",
+        )
     return kind
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -23,14 +24,14 @@ import typst
 
 from chalicelib.adapters.pdf_objects import PdfFile
 from chalicelib.adapters.pdf_text import Piece, UnreadableTextError, entry, pieces_of
+from chalicelib.adapters.typst_sandbox import Job, Printed, Sandbox, TooManyPagesError
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
 from chalicelib.domain.pictures import decode_picture
 from chalicelib.domain.presentation import Attachment, break_anywhere
+from chalicelib.domain.published_types import SHARED, TYPE_NAME, TypeBundle
 from chalicelib.ports import LintedPdf, RenderRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from chalicelib.domain.directory import Paper
 
 _ROOM = Path(__file__).parent.parent
@@ -43,9 +44,9 @@ _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen spac
 
 # Longest run without a space that is left alone, per attempt: words first as the
 # dictionary breaks them; then, if a line left its place, harder and harder.
-_ATTEMPTS = (None, 60, 30, 10)
+ATTEMPTS = (None, 60, 30, 10)
 
-_TYPE_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_KEPT_BUNDLES = 16
 # `render` measures, and `lint` asks again of the same bytes: so many files are remembered,
 # for those that are made side by side.
 _BATCH = 8
@@ -73,13 +74,28 @@ _CATALOG_NAMES = frozenset({"/EmbeddedFiles"})
 _ACTIVE_PAGE_ENTRIES = ("/AA", "/Annots")
 
 
+Bundles = Callable[[str, int], TypeBundle | None]
+
+
 class TypstRenderer:
-    """One compiler, kept: typst remembers fonts, and how everything is set that did not
+    """Packaged templates are set here, all others (`bundles`: by name and version) in the
+    bounded process of `sandbox`.
+
+    One compiler, kept: typst remembers fonts, and how everything is set that did not
     change since the last documents. That holds as long as `sys.inputs` stays the same (it
     is part of whatever typst remembers), so content comes as files."""
 
-    def __init__(self, templates: Path = TEMPLATES, fonts: Path = FONTS) -> None:
+    def __init__(
+        self,
+        templates: Path = TEMPLATES,
+        fonts: Path = FONTS,
+        *,
+        bundles: Bundles | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> None:
         self._templates = templates
+        self._bundles = lru_cache(maxsize=_KEPT_BUNDLES)(bundles or _no_bundle)
+        self._sandbox = sandbox or Sandbox(fonts)
         self._turn = Lock()  # a compiler that works refuses a second caller
         self._fonts = typst.Fonts(
             include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts)]
@@ -87,18 +103,30 @@ class TypstRenderer:
         self._version = lru_cache(maxsize=None)(self._read_version)
 
     def render(self, request: RenderRequest) -> bytes:
-        """PDF/A-3a bytes, a function of `request` and the shipped templates alone.
+        """PDF/A-3a bytes, a function of `request` and the template of its version alone.
 
-        Raises RenderError (never with content in its text): no such template or
-        version, a letter the font lacks, or text that cannot be kept in its place.
+        Raises RenderError (never with content in its text): a letter the font lacks, or text
+        that cannot be kept in its place; TemplateLimitError: the template takes more than it
+        may; UnavailableError: the version is nowhere to be found yet.
         """
-        self._check_version(_checked_name(request.document_type, self._templates), request)
-        for longest in _ATTEMPTS:
+        if self._version(request.document_type) == request.type_version:
+            return self._print(request)
+        bundle = self._bundles(request.document_type, request.type_version)
+        if bundle is None:
+            raise self._missing(request)
+        with self._sandbox.job(bundle.digest) as job:
+            printed = print_bundle(job, bundle, request)
+        if printed.stray:
+            raise _overflow()
+        return printed.pdf
+
+    def _print(self, request: RenderRequest) -> bytes:
+        for longest in ATTEMPTS:
             with self._turn:
-                pdf = _compile(self._compiler, request, longest)
-            if not _stray_text(pdf, request.paper):
+                pdf = _compile(self._compiler, request_files(request, longest), request)
+            if not stray_text(pdf, request.paper):
                 return pdf
-        raise RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
+        raise _overflow()
 
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         """Check the rendered file against the rules of the house; what is sealed is exactly
@@ -111,18 +139,27 @@ class TypstRenderer:
             raise LintError("The rendered file must not be sealed: " + "; ".join(faults) + ".")
         return LintedPdf(pdf, pages)
 
-    def _check_version(self, document_type: str, request: RenderRequest) -> None:
-        if self._version(document_type) != request.type_version:
-            raise UnavailableError(
-                f"Version {request.type_version} of this document type is not installed."
-            )
+    def _missing(self, request: RenderRequest) -> RenderError | UnavailableError:
+        """A version may still come with the deployment that goes on; a type without any has
+        no template."""
+        self._bundles.cache_clear()
+        if self._version(request.document_type) is None:
+            return RenderError("There is no template for this document type.")
+        return UnavailableError(
+            f"Version {request.type_version} of this document type is not installed."
+        )
 
     def _read_version(self, document_type: str) -> object:
-        return json.loads((self._templates / document_type / "type.json").read_bytes())["version"]
+        """Of the packaged template; None if there is none."""
+        path = self._templates / document_type / "type.json"
+        if not TYPE_NAME.fullmatch(document_type) or not path.is_file():
+            return None
+        return json.loads(path.read_bytes())["version"]
 
     @cached_property
     def _compiler(self) -> typst.Compiler:
-        nowhere = self._templates / "_packages"  # templates never load packages from the network
+        # What is packaged imports no packages (a test looks); typst would fetch them.
+        nowhere = self._templates / "_packages"
         return typst.Compiler(
             root=str(self._templates),
             font_paths=self._fonts,
@@ -134,15 +171,42 @@ class TypstRenderer:
 # -- rendering ---------------------------------------------------------------
 
 
-def _checked_name(document_type: str, templates: Path) -> str:
-    """A folder of `templates` and nothing else (no path leads out)."""
-    template = templates / document_type / "template.typ"
-    if not _TYPE_NAME.fullmatch(document_type) or not template.is_file():
-        raise RenderError("There is no template for this document type.")
-    return document_type
+def _no_bundle(_name: str, _version: int) -> None:
+    """Nothing but what is packaged."""
 
 
-def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | None) -> bytes:
+def print_bundle(
+    job: Job, bundle: TypeBundle, request: RenderRequest, *, standards: Sequence[str] = ("a-3a",)
+) -> Printed:
+    """The first attempt at which all text keeps its place, or the last. Raises as `Job.make`;
+    what has too many pages may have fewer once its lines can be broken."""
+    for longest in ATTEMPTS:
+        files = {**request_files(request, longest), **own_files(bundle)}
+        try:
+            printed = job.make(files, request, standards=standards)
+        except TooManyPagesError:
+            if longest == ATTEMPTS[-1]:
+                raise
+            continue
+        if not printed.stray:
+            break
+    return printed
+
+
+def own_files(bundle: TypeBundle) -> dict[str, bytes]:
+    """The files of a bundle where its template looks for them."""
+    return {
+        path if path.startswith(SHARED) else f"{bundle.name}/{path}": data
+        for path, data in bundle.files.items()
+    }
+
+
+def _overflow() -> RenderError:
+    return RenderError("A text cannot be kept inside the page.", "ข้อความบางส่วนล้นออกนอกหน้ากระดาษ")
+
+
+def request_files(request: RenderRequest, longest: int | None) -> dict[str, bytes]:
+    """What a template reads of one document, and the file that includes the template."""
     data = dict(request.data)
     if longest is not None:
         data = {**data, **break_anywhere(_printed(data), longest)}
@@ -154,7 +218,7 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
         }
         for attached in request.attachments
     ]
-    files = {
+    return {
         "main.typ": b'#include "/%b/template.typ"' % request.document_type.encode(),
         "request/data.json": json.dumps(data, ensure_ascii=False).encode(),
         "request/pictures.json": _numbers(data["pictures"]).encode(),
@@ -163,12 +227,15 @@ def _compile(compiler: typst.Compiler, request: RenderRequest, longest: int | No
         "request/paper.json": json.dumps(asdict(request.paper)).encode(),
         "request/qr.svg": _qr_svg(data["verify_url"]).encode(),
     }
+
+
+def _compile(compiler: typst.Compiler, files: Mapping[str, bytes], request: RenderRequest) -> bytes:
     try:
         pdf = compiler.compile(
             input=files,  # type: ignore[type-var]  # typst's stubs do not know of several files
             format="pdf",
             pdf_standards="a-3a",
-            timestamp=data["created_at"],
+            timestamp=request.data["created_at"],
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
@@ -224,7 +291,7 @@ def _inspect(pdf: bytes, request: RenderRequest) -> tuple[int, list[str]]:
         *_faults_of_conformance(reader),
         *_faults_of_attachments(reader, request.attachments),
         *_faults_of_fonts(pages),
-        *_stray_text(pdf, request.paper),
+        *stray_text(pdf, request.paper),
     ]
     return len(pages), faults
 
@@ -242,6 +309,11 @@ def _open(pdf: bytes) -> PdfFile:
 def _read(pdf: bytes) -> tuple[PdfFile, list[Any]]:
     reader = _open(pdf)
     return reader, _pages(reader)
+
+
+def pages_of(pdf: bytes) -> list[Any]:
+    """Raises LintError, and what reading a PDF raises."""
+    return _read(pdf)[1]
 
 
 def _pages(reader: PdfFile) -> list[Any]:
@@ -380,14 +452,14 @@ def _is_embedded(font: Any) -> bool:
 
 
 @lru_cache(maxsize=_BATCH)
-def _stray_text(pdf: bytes, paper: Paper) -> tuple[str, ...]:
+def stray_text(pdf: bytes, paper: Paper) -> tuple[str, ...]:
     """Text beyond the side margins or on top of other text of its line.
 
     typst says nothing of a line it cannot break, so the file is measured. What is
     too long downwards becomes further pages, which are counted elsewhere.
     """
     try:
-        pages = [_upright_text(page) for page in _read(pdf)[1]]
+        pages = [_upright_text(page) for page in pages_of(pdf)]
     except UnreadableTextError as fault:
         return (f"its text cannot be measured ({fault})",)
     faults = []

@@ -87,6 +87,9 @@ class DocumentType:
     content_schema: Mapping[str, Any]
     example: Mapping[str, Any]
 
+    def is_issued_by(self, agency_id: str) -> bool:
+        return not self.issuers or agency_id in self.issuers
+
     def subject_of(self, content: Mapping[str, Any]) -> str:
         return _text_at(content, self.subject_at) or self.title_th
 

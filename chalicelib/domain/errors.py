@@ -208,6 +208,12 @@ class RenderError(TraError):
     code = "render_failed"
 
 
+class TemplateLimitError(RenderError):
+    """The template takes more time, memory or pages than it may, however often it is tried."""
+
+    code = "template_limit"
+
+
 class XmlRefusedError(RenderError):
     """The XML cannot be signed or read safely; the same XML fails again."""
 

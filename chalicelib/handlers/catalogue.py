@@ -40,6 +40,7 @@ def list_agencies(call: Call) -> Response:
     "/v1/document-types",
     summary="The document types that can be issued.",
     answers={200: DocumentTypeList},
+    errors=(UnavailableError,),
 )
 def list_document_types(call: Call) -> Response:
     public_url = call.house.settings.public_url
@@ -53,7 +54,7 @@ def list_document_types(call: Call) -> Response:
     "/v1/document-types/{name}",
     summary="One document type, with the schema of its content and an example.",
     answers={200: DocumentTypeDetail},
-    errors=(NotFoundError,),
+    errors=(NotFoundError, UnavailableError),
 )
 def show_document_type(call: Call) -> Response:
     kind = call.house.types.get(call.path["name"])

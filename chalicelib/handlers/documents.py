@@ -205,6 +205,7 @@ def _known(call: Call) -> Known:
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
         today=in_bangkok(call.house.clock()).date(),
+        issuer=call.caller.agency_id,
     )
 
 

@@ -62,6 +62,8 @@ class Known:
     agency: Callable[[str], Agency | None]
     content_faults: Callable[[DocumentType, object], tuple[FieldFault, ...]]
     today: date
+    issuer: str
+    """The agency that asks."""
 
 
 class _Strict(BaseModel):
@@ -139,11 +141,20 @@ class SubmitDocument(_Strict):
     @field_validator("document_type")
     @classmethod
     def _is_published(cls, name: str, info: ValidationInfo) -> str:
-        if _known(info).document_type(name) is None:
+        known = _known(info)
+        kind = known.document_type(name)
+        if kind is None:
             raise _custom(
                 "unknown_document_type",
                 "There is no such document type; see GET /v1/document-types.",
                 "ไม่มีประเภทเอกสารนี้ โปรดดู GET /v1/document-types",
+            )
+        if not kind.is_issued_by(known.issuer):
+            raise _custom(
+                "not_an_issuer",
+                "Your agency may not issue this document type; `issuers` in "
+                "GET /v1/document-types/{name} says who may.",
+                "หน่วยงานของท่านไม่มีสิทธิออกเอกสารประเภทนี้ ดู `issuers` ใน GET /v1/document-types/{name}",
             )
         return name
 
@@ -592,6 +603,7 @@ class DocumentTypeView(_Answer):
         description="Where in the content the agencies stand that may be recipients; JSON "
         "Pointer in which `*` is every member of a list."
     )
+    issuers: list[str] = Field(description="The only agencies that may issue it; empty: all.")
     links: dict[str, str]
 
     @classmethod
@@ -885,5 +897,6 @@ def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
         "retention_years": kind.retention_years,
         "requires": list(kind.requires),
         "recipients_within": kind.recipients_within,
+        "issuers": list(kind.issuers),
         "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
     }

@@ -175,13 +175,18 @@ def _numbering_book(call: Call, agency: Agency) -> Book:
     reserved in. Letters have numbers only where the agency has a prefix for them."""
     book = call.path["book"]
     prefixed = agency.letter_prefix is not None or book not in {SEND, CIRCULAR}
-    if book not in _type_books(call) or not prefixed:
+    if book not in _type_books(call, agency) or not prefixed:
         raise NotFoundError
     return Book(agency.agency_id, book)
 
 
-def _type_books(call: Call) -> set[str]:
-    return {kind.book for kind in call.house.types.all()}
+def _type_books(call: Call, issuer: Agency | None = None) -> set[str]:
+    """Books of all types, or of those that `issuer` may issue."""
+    return {
+        kind.book
+        for kind in call.house.types.all()
+        if issuer is None or kind.is_issued_by(issuer.agency_id)
+    }
 
 
 # -- forms -----------------------------------------------------------------------

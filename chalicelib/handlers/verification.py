@@ -156,7 +156,7 @@ def _status_of(document: Document, call: Call) -> PublicStatus:
 
 def _public_view(call: Call, document: Document) -> PublicVerification:
     """Numbers, dates and digest; no name of a person or holder (PDPA)."""
-    kind = call.house.types.get(document.document_type)
+    kind = call.house.types.get(document.document_type, document.type_version)
     agency = call.house.directory.agency(document.agency_id)
     numbering, file = document.numbering, document.file
     if kind is None or agency is None or numbering is None or file is None:

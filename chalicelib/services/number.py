@@ -153,12 +153,12 @@ def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document
 
 
 def _impossible(document: Document, to: Numberer) -> Reason | None:
-    kind = to.types.get(document.document_type)
-    if kind is not None and kind.version < document.type_version:
-        # The API is deployed already and this function not yet: wait for it.
-        message = "The document's type is newer than this function; the deployment goes on."
-        raise UnavailableError(message)
-    if kind is None or kind.version > document.type_version:
+    if to.types.get(document.document_type, document.type_version) is None:
+        newest = to.types.get(document.document_type)
+        if newest is not None and newest.version < document.type_version:
+            # The API is deployed already and this function not yet: wait for it.
+            message = "The document's type is newer than this function; the deployment goes on."
+            raise UnavailableError(message)
         return _TYPE_WITHDRAWN
     if reason := why_no_letter(document.book, to.directory):
         return reason
@@ -195,9 +195,9 @@ def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) ->
 
 _TYPE_WITHDRAWN = Reason(
     "document_type_withdrawn",
-    "The document type was withdrawn or replaced before the document was numbered. Submit it "
-    "again with a type that is published.",
-    "ประเภทเอกสารถูกยกเลิกหรือเปลี่ยนรุ่นก่อนออกเลข โปรดส่งคำขอใหม่ด้วยประเภทเอกสารที่เปิดใช้อยู่",
+    "This version of the document type was never published here, and a newer one is. Submit the "
+    "document again.",
+    "ประเภทเอกสารรุ่นนี้ไม่เคยเผยแพร่ในระบบ และมีรุ่นใหม่กว่าแล้ว โปรดส่งคำขอใหม่",
 )
 _NO_LETTER_PREFIX = Reason(
     "no_letter_prefix",
@@ -268,7 +268,7 @@ def _claim(document: Document, to: Numberer) -> Claim:
 
 
 def _type_of(document: Document, to: Numberer) -> DocumentType:
-    kind = to.types.get(document.document_type)
+    kind = to.types.get(document.document_type, document.type_version)
     if kind is None:
         raise ValueError("a document of no type was rejected before")
     return kind

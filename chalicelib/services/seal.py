@@ -227,9 +227,11 @@ def _status_of(document: Document, public_url: str) -> list[dict[str, str]]:
 
 
 def _type_of(document: Document, room: SealingRoom) -> DocumentType:
-    kind = room.types.get(document.document_type)
+    kind = room.types.get(document.document_type, document.type_version)
     if kind is None:
-        message = "The document type is not deployed; deploy it and the document goes on."
+        message = (
+            "This version of the document type is not here; publish it and the document goes on."
+        )
         raise UnavailableError(message)
     return kind
 

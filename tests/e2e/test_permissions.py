@@ -126,6 +126,36 @@ def test_strangers_files_are_read_by_one_function(
     assert "verify" not in readers
 
 
+def test_published_types_are_read_by_who_needs_them_and_written_by_nobody(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """Issue 5 item 2: only an operator publishes; a function that is taken over cannot put a
+    template of its own under a type."""
+    bucket = deployment.outputs["ArchiveBucket"]
+    s3 = deployment.session().client("s3")
+    s3.put_object(Bucket=bucket, Key="types/permission-test.json", Body=b"x")
+    readers = _who_may(
+        as_function,
+        lambda session: session.client("s3").get_object(
+            Bucket=bucket, Key="types/permission-test.json"
+        ),
+    )
+    assert readers == {"api", "number", "seal", "preview"}
+    assert not _who_may(
+        as_function,
+        lambda session: session.client("s3").put_object(
+            Bucket=bucket, Key="types/permission-test.json", Body=b"y"
+        ),
+    )
+    table = deployment.outputs["DirectoryTable"]
+    assert not _who_may(
+        as_function,
+        lambda session: session.client("dynamodb").put_item(
+            TableName=table, Item={"pk": {"S": "TYPE"}, "sk": {"S": "x"}, "body": {"S": "{}"}}
+        ),
+    )
+
+
 def test_nobody_deletes_or_unlocks(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from base64 import b64encode
 from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
@@ -30,50 +29,16 @@ from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.domain.directory import DocumentType, Paper
 from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.errors import LintError, RenderError, UnavailableError
+from chalicelib.domain.example_content import FILLS, most_of
 from chalicelib.domain.presentation import PREVIEW_MARK
-from tests.support.pictures import portrait
 from tests.support.rendering import request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
 TYPES = PackagedDocumentTypes().all()
-# Texts that fill lines badly in different ways: wide letters, no spaces, words of just
-# over half a line, strings that are no language, digits, repetition marks, dates.
-FILLS = (
-    "W",
-    "W" * 20 + " ",
-    "@",
-    "ฒ",
-    "ฌ" * 30 + " ",
-    "รร",
-    "ๆ",
-    "๘",
-    "ก ",
-    "ก ๑",
-    "เกี๊ยว",
-    "กรุงเทพมหานคร",
-    "๙ พฤศจิกายน ๒๕๖๙ ",
-    "เครื่องปั่นน้ำผลไม้อุตสาหกรรมชนิดที่ ๒ กำลังการผลิตสูง ",
-)
-
-
 CHECKER = JsonSchemaContentChecker()
-# The widest text of each format that is not made of digits alone.
-WORST = {
-    "date": "2026-11-28",
-    "date-time": "2026-11-28T08:58:58+07:00",
-    "letter-number": "ศธ (ฌฒฌฒ) ๘๘๘๘.๘๘๘๘/ว(ฌฒฌฒ) ๘๘๘๘๘๘๘๘๘๘๘๘/๘๘๘๘๘๘๘๘",
-    "price": "8888888888.88888",
-    "quantity": "888888888.888888",
-    "subdistrict": "101406",
-    "country": "TH",
-    "tax-id": "8888888888886",
-    "thai-id": "8888888888886",
-    "thb": "9" * 10 + ".99",
-}
-WIDE_EMAIL = "W" * 64 + "@" + ".".join(["W" * 63] * 3)
 # Of such content the figures do not add up, and it is a receipt and a note in one, of a buyer
 # at home with a postcode as abroad: more than the schema accepts, not less.
 TOO_MUCH = {"e-receipt": {"wrong_amount", "wrong_pattern", "unknown_field"}}
@@ -96,52 +61,6 @@ def _written(writer: pypdf.PdfWriter) -> bytes:
     out = BytesIO()
     writer.write(out)
     return out.getvalue()
-
-
-def _worst(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> Any:
-    """The longest value a schema accepts, made of `fill`."""
-    if "$ref" in schema:
-        return _filled(fill, schema["maxLength"])
-    match schema["type"]:
-        case "object":
-            return {k: _worst(v, root, fill) for k, v in schema["properties"].items()}
-        case "array":
-            return _worst_list(schema, root, fill)
-        case "integer":
-            return schema["maximum"]
-        case "boolean":
-            return True
-    return _worst_text(schema)
-
-
-def _worst_text(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return str(schema["enum"][0])
-    if "picture" in schema:
-        return b64encode(portrait()).decode()
-    if schema["maxLength"] == 13 and schema["format"] == "digits":
-        return "0888888888881"  # a registration number
-    if schema.get("format") in WORST:
-        return WORST[schema["format"]]
-    most = int(schema["maxLength"])
-    wide = ("W" * most, WIDE_EMAIL[:most], "+888-" + "8" * (most - 5))
-    return next((text for text in wide if re.fullmatch(schema["pattern"], text)), "8" * most)
-
-
-def _worst_list(schema: Mapping[str, Any], root: Mapping[str, Any], fill: str) -> list[Any]:
-    member, most = _worst(schema["items"], root, fill), schema["maxItems"]
-    if "maxTotalLength" in schema:
-        whole, rest = divmod(schema["maxTotalLength"], len(member))
-        return [member] * whole + [member[:rest]] * bool(rest)
-    if name := schema.get("uniqueBy"):
-        told_apart = schema["items"]["properties"][name].get("enum")
-        keys = told_apart or [f"p{n:02}" + "-w" * 20 for n in range(most)]
-        return [{**member, name: key} for key in keys]
-    return [member] * most
-
-
-def _filled(fill: str, length: int) -> str:
-    return (fill * length)[:length]
 
 
 # -- what is printed ---------------------------------------------------------
@@ -207,7 +126,7 @@ def test_preview_is_marked(renderer: TypstRenderer) -> None:
 def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: str) -> None:
     """Whatever the schema accepts can be printed, so a number is never wasted on content
     that overflows (P1, P4)."""
-    content = _worst(kind.content_schema, kind.content_schema, fill)
+    content = most_of(kind.content_schema, fill, kind.example["content"])
     faults = CHECKER.faults(kind, content)
     assert {fault.code for fault in faults} <= {"not_plain"} | TOO_MUCH.get(kind.name, set())
     request = request_of(
@@ -422,7 +341,7 @@ def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
 
 def test_lint_counts_pages(renderer: TypstRenderer) -> None:
     """A file longer than its type allows is not sealed (P4)."""
-    content = _worst(_licence().content_schema, _licence().content_schema, "กรุงเทพ ")
+    content = most_of(_licence().content_schema, "กรุงเทพ ", {})
     request = replace(request_of(_licence(), content), max_pages=2)
     with pytest.raises(LintError, match="allowed are 1 to 2"):
         renderer.lint(renderer.render(request), request)
