@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.handlers import (
     audits,
     authorizer,
+    batches,
     catalogue,
     closing,
     documents,
@@ -26,6 +27,7 @@ app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands
 for room in (
     authorizer,
     documents,
+    batches,
     rulings,
     catalogue,
     verification,

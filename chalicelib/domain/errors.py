@@ -206,6 +206,20 @@ class RegisterClosedError(TraError):
     code = "register_closed"
 
 
+class RegisterHeldError(TraError):
+    """The next numbers of this register are a batch's (`batch`: agency/id) until it has them all."""
+
+    code = "register_held"
+    retryable = True
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(
+            "A batch is getting its numbers from this register just now; repeat in a minute.",
+            "ทะเบียนนี้กำลังออกเลขให้ชุดเอกสารอยู่ โปรดลองใหม่ในอีกสักครู่",
+        )
+        self.batch = batch
+
+
 class RegisterNotOverError(TraError):
     """The year of this register still lasts in Asia/Bangkok, so it cannot be closed."""
 
@@ -222,6 +236,22 @@ class LogForkError(TraError):
     """A log file would change what was published. Nothing is written; somebody must look."""
 
     code = "log_fork"
+
+
+# -- batches -------------------------------------------------------------------
+
+
+class BatchMovedError(TraError):
+    """A batch is in another state than this needs, or somebody else changed it meanwhile."""
+
+    code = "batch_moved"
+
+
+class BatchBrokenError(TraError):
+    """What a batch needs of its file cannot be had: it was changed after its check began, or
+    what was kept of it is gone. The batch ends."""
+
+    code = "batch_broken"
 
 
 # -- rendering, sealing, archiving -------------------------------------------

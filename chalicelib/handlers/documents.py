@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any, Protocol
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Resource
+from chalicelib.bootstrap import House
+from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
@@ -96,7 +98,7 @@ def submit_document(call: Call) -> Response:
     )
     if made:
         return _accepted(call, made)
-    body = parse(SubmitDocument, raw, _known(call))
+    body = parse(SubmitDocument, raw, known_to(call))
     submission = _submission(call, body, claim)
     _demand_numberable(submission)
     if body.dry_run:
@@ -253,9 +255,23 @@ def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:
     )
 
 
-def _known(call: Call) -> Known:
+class Submitter(Protocol):
+    """For whom a document is submitted, and in which house: a request, or a batch."""
+
+    @property
+    def house(self) -> House: ...
+
+    @property
+    def caller(self) -> Actor: ...
+
+    def demand(self, action: Action) -> None:
+        """Raises ForbiddenError."""
+
+
+def known_to(call: Submitter, version: int | None = None) -> Known:
+    """What the edge looks things up in; of types the newest, or one version."""
     return Known(
-        document_type=call.house.types.get,
+        document_type=lambda name: call.house.types.get(name, version),
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
         today=in_bangkok(call.house.clock()).date(),
@@ -263,11 +279,22 @@ def _known(call: Call) -> Known:
     )
 
 
-def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None) -> Submission:
-    kind = call.house.types.get(body.document_type)
+def submission_of(by: Submitter, raw: dict[str, Any], version: int) -> Submission:
+    """What a body asks for that came another way, under one version of its type; validated as
+    POST /v1/documents does. Raises InvalidRequestError."""
+    return _submission(by, parse(SubmitDocument, raw, known_to(by, version)), None, version)
+
+
+def _submission(
+    call: Submitter,
+    body: SubmitDocument,
+    claim: IdempotencyClaim | None,
+    version: int | None = None,
+) -> Submission:
+    kind = call.house.types.get(body.document_type, version)
     if kind is None:
         raise NotFoundError
-    _demand_prefix(call, kind)
+    demand_prefix(call, kind)
     return Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
@@ -286,7 +313,7 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
     )
 
 
-def _demand_prefix(call: Call, kind: DocumentType) -> None:
+def demand_prefix(call: Submitter, kind: DocumentType) -> None:
     """Who asks learns at once that its letters cannot be numbered; `number` looks again."""
     reason = why_no_letter(Book(call.caller.agency_id, kind.book), call.house.directory)
     if reason is not None:
@@ -313,7 +340,7 @@ def _demand_numberable(submission: Submission) -> None:
             )
 
 
-def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
+def _wish(call: Submitter, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
     """A wished-for number is looked up at once, so that who asks learns at once; `number`
     looks again, because until then somebody else may use it."""
     for field, wished, way in (
@@ -331,7 +358,7 @@ def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | 
     return None
 
 
-def _superseded(call: Call, kind: DocumentType, body: SubmitDocument) -> str | None:
+def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> str | None:
     """The document to be replaced is looked up at once, so that who asks learns at once."""
     if body.supersedes is None:
         return None

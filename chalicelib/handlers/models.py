@@ -411,6 +411,11 @@ class AcceptedDocument(_Answer):
         )
 
 
+class BatchLineView(_Answer):
+    batch_id: str
+    line: int = Field(description="Of the batch's file, from 1.")
+
+
 class DocumentView(AcceptedDocument):
     agency_id: str
     document_type: str
@@ -422,6 +427,7 @@ class DocumentView(AcceptedDocument):
     valid_from: date | None
     valid_until: date | None
     retention_years: int
+    batch: BatchLineView | None = Field(description="Where a document of a batch comes from.")
     submitted_at: datetime
     history: list[ChangeView]
     number: int | None
@@ -456,6 +462,9 @@ class DocumentView(AcceptedDocument):
             valid_from=document.valid_from,
             valid_until=document.valid_until,
             retention_years=document.retention_years,
+            batch=BatchLineView(batch_id=document.batch.batch_id, line=document.batch.line)
+            if document.batch
+            else None,
             submitted_at=document.submitted_at,
             history=[ChangeView(state=c.state, at=c.at) for c in document.history],
             number=numbering.number if numbering else None,

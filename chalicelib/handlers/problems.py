@@ -65,6 +65,12 @@ KINDS: dict[type[TraError], Kind] = {
     ),
     errors.UnavailableError: Kind(503, "Not available just now", "ระบบไม่พร้อมชั่วคราว"),
     errors.RegisterConflictError: Kind(503, "The register is busy", "ทะเบียนกำลังถูกใช้งาน"),
+    errors.RegisterHeldError: Kind(
+        503, "A batch is getting its numbers", "ทะเบียนกำลังออกเลขให้ชุดเอกสาร"
+    ),
+    errors.BatchMovedError: Kind(
+        409, "The batch is in another state by now", "ชุดเอกสารเปลี่ยนสถานะแล้ว"
+    ),
     errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
 }
 

@@ -16,6 +16,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     NumberUsedError,
     RegisterClosedError,
+    RegisterHeldError,
     RenderError,
     RequestTooLargeError,
     UnavailableError,
@@ -88,6 +89,7 @@ def show_register(call: Call) -> Response:
         InvalidRequestError,
         NotFoundError,
         RegisterClosedError,
+        RegisterHeldError,
         UnavailableError,
     ),
 )
