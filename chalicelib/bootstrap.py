@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.tsa import TimestampAuthorities
     from chalicelib.adapters.types import PublishedDocumentTypes
     from chalicelib.domain.authority_health import AuthorityHealth
+    from chalicelib.domain.batches import BatchRef
     from chalicelib.domain.clock_bound import ClockBound
     from chalicelib.domain.directory import DocumentType
     from chalicelib.domain.evidence_records import RecordVerdict
@@ -614,7 +615,12 @@ class House:
             verify=verify,
             clock=self.clock,
             public_url=self.settings.public_url,
+            is_paused=self._is_paused,
         )
+
+    def _is_paused(self, ref: BatchRef) -> bool:
+        batch = self.batches.get(ref)
+        return batch is not None and batch.paused
 
     @cached_property
     def closing_room(self) -> ClosingRoom:

@@ -84,7 +84,7 @@ def test_a_checked_batch_is_cancelled(
     told = _tra(deployment, "submit", file, "--type", "licence", "--manual", "--watch")
     batch_id = told.split()[0]
     assert "ready" in told
-    assert sign_in("dbd").call("GET", f"/v1/batches/{batch_id}", expect=404).status == 404
+    assert sign_in("dbd").call("GET", f"/v1/batches/{batch_id}").status == 404
     assert json.loads(_tra(deployment, "cancel", batch_id))["state"] == "cancelled"
     assert "ended as cancelled" in _fails(deployment, "manifest", batch_id)
 

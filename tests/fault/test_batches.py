@@ -28,11 +28,13 @@ from chalicelib.domain.errors import (
     RenderError,
     UnavailableError,
 )
+from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Book, EntryState, NumberWish, Register, WishKind
 from chalicelib.handlers import queues
 from chalicelib.ports import RenderRequest
 from chalicelib.services import batches as desk_of
 from chalicelib.services import check_batch
+from chalicelib.services.audit import audit as audit_register
 from chalicelib.services.batches import BatchRequest
 from chalicelib.services.check_batch import REPORT
 from chalicelib.services.close import close_all
@@ -590,6 +592,26 @@ def test_a_batch_that_has_ended_cannot_be_cancelled() -> None:
     world.run_to_rest()
     with pytest.raises(BatchMovedError):
         desk_of.cancel(ref, by="clerk-9", desk=_desk(world))
+
+
+def _found(world: World) -> set[tuple[str, str | None]]:
+    report = audit_register(REGISTER, room=world.fakes.house().audit_room)
+    return {(f.fault.value, f.place) for f in report.findings if f.fault is Fault.UNFINISHED}
+
+
+def test_the_audit_knows_held_registers_and_paused_batches() -> None:
+    """P4: a register that is held for a day, or numbers open for a day, are warnings; those of a
+    batch that somebody paused are not."""
+    world, ref = _held()
+    world.fakes.clock.advance(timedelta(days=2))
+    assert ("unfinished", f"held by {ref}") in _found(world)
+    desk_of.pause(ref, desk=_desk(world))
+    world.run_to_rest()
+    assert _found(world) == set()
+    desk_of.resume(ref, desk=_desk(world))
+    world.fakes.batch_queue.messages.clear()
+    world.fakes.clock.advance(timedelta(days=2))
+    assert _found(world) == {("unfinished", None)}
 
 
 # -- what never ends by itself -----------------------------------------------
