@@ -22,7 +22,7 @@ from chalicelib.handlers import (
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.append(registers.PDF)  # the gateway hands it on as bytes
+app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,

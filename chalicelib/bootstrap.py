@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         LogInventory,
         LogSigner,
         LogStore,
+        PagePainter,
         Previewer,
         RegisterPrinter,
         RegisterStore,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.seal_chunk import ChunkRoom
+    from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
@@ -344,6 +346,10 @@ class House:
 
     @cached_property
     def previewer(self) -> Previewer:
+        return self._preview_function
+
+    @cached_property
+    def page_painter(self) -> PagePainter:
         return self._preview_function
 
     @cached_property
@@ -721,6 +727,18 @@ class House:
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def picture_room(self) -> PictureRoom:
+        from chalicelib.services.show_picture import PictureRoom
+
+        return PictureRoom(
+            directory=self.directory,
+            types=self.types,
+            painter=self.page_painter,
+            clock=self.clock,
             public_url=self.settings.public_url,
         )
 

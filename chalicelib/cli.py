@@ -8,6 +8,7 @@ Where it talks to comes from the environment (`TRA_URL`, `TRA_TOKEN`, or
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import secrets
@@ -195,6 +196,14 @@ def _parser() -> argparse.ArgumentParser:
     file.set_defaults(run=_file)
 
     cli_rulings.add_to(commands, _identity("approver"))
+    image = commands.add_parser(
+        "image", parents=[identity], help="fetch a picture of a document, for a phone"
+    )
+    image.add_argument("document_id", metavar="ID")
+    image.add_argument("--side", choices=("front", "back", "both"), default="front")
+    image.add_argument("-o", "--output", help="default: ID-SIDE.png; - for stdout")
+    image.set_defaults(run=_image)
+
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
@@ -288,12 +297,22 @@ def _evidence(options: argparse.Namespace, remote: Remote) -> int:
 
 def _file(options: argparse.Namespace, remote: Remote) -> int:
     pdf = remote.follow(f"/v1/documents/{options.document_id}/file")
-    if options.output == "-":
-        sys.stdout.buffer.write(pdf)
+    return _keep(pdf, options.output or f"{options.document_id}.pdf")
+
+
+def _image(options: argparse.Namespace, remote: Remote) -> int:
+    path = f"/v1/documents/{options.document_id}/image?side={options.side}"
+    png = base64.b64decode(_json(remote.call("GET", path))["png_base64"])
+    return _keep(png, options.output or f"{options.document_id}-{options.side}.png")
+
+
+def _keep(data: bytes, output: str) -> int:
+    if output == "-":
+        sys.stdout.buffer.write(data)
         return 0
-    path = Path(options.output or f"{options.document_id}.pdf")
-    path.write_bytes(pdf)
-    print(f"{path}  {len(pdf)} bytes")
+    path = Path(output)
+    path.write_bytes(data)
+    print(f"{path}  {len(data)} bytes")
     return 0
 
 

@@ -547,6 +547,9 @@ class Renderer(Protocol):
     def render(self, request: RenderRequest) -> bytes:
         """PDF/A-3a bytes. Same request, same bytes. Raises RenderError."""
 
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        """The pages `render` makes, each as PNG, `width` pixels wide. Raises RenderError."""
+
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         """Check the rendered file against what was asked. Raises LintError."""
 
@@ -556,6 +559,22 @@ class Previewer(Protocol):
 
     def render(self, request: RenderRequest) -> LintedPdf:
         """Render and lint. Raises RenderError, LintError, UnavailableError."""
+
+
+class Side(StrEnum):
+    """Of a document of one or two pages."""
+
+    FRONT = "front"
+    BACK = "back"
+    BOTH = "both"
+
+
+class PagePainter(Protocol):
+    """Pictures of pages, for who must not load a renderer."""
+
+    def paint(self, request: RenderRequest, side: Side, width: int) -> bytes:
+        """PNG, `width` pixels wide; both sides stand one below the other. Raises RenderError,
+        NoPictureError if there is no such side, UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -644,6 +644,9 @@ class PlainRenderer:
     def render(self, request: RenderRequest) -> bytes:
         return json.dumps(dict(request.data), sort_keys=True, ensure_ascii=False).encode()
 
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        return (b"%d " % width + self.render(request),)
+
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         return LintedPdf(pdf, min(1, request.max_pages))
 

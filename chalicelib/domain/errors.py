@@ -115,6 +115,31 @@ class NotReadyError(TraError):
     retryable = True
 
 
+class NoPictureError(TraError):
+    """Documents of this type are not shown as pictures, or this one has no such side."""
+
+    code = "no_picture"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Documents of this type have no picture for phones, or not of this side; see "
+            "`phone_image` of the type.",
+            "เอกสารประเภทนี้ไม่มีภาพสำหรับแสดงบนโทรศัพท์ หรือไม่มีด้านที่ขอ โปรดดู phone_image ของประเภทเอกสาร",
+        )
+
+
+class NotInForceError(TraError):
+    """The document is revoked, replaced, suspended or expired, so it is not shown."""
+
+    code = "not_in_force"
+
+    def __init__(self, standing: str) -> None:
+        super().__init__(
+            f"The document is {standing}, so no picture of it is given any more.",
+            f"เอกสารอยู่ในสถานะ {standing} จึงไม่แสดงภาพอีกต่อไป",
+        )
+
+
 class EndedWithoutFileError(TraError):
     """The document ended as rejected or void, so there will never be a file."""
 

@@ -45,20 +45,33 @@ _WIDEST = {
 _WIDE_EMAIL = "W" * 64 + "@" + ".".join(["W" * 63] * 3)
 
 
-def most_of(schema: Mapping[str, Any], fill: str) -> Any:
-    """The longest value a schema (of the house's kind) accepts, made of `fill`."""
+class NoPictureError(ValueError):
+    """A schema asks for a picture, and the example has none to make others of."""
+
+
+def most_of(schema: Mapping[str, Any], fill: str, example: Any) -> Any:
+    """The longest value a schema (of the house's kind) accepts, made of `fill`; pictures are
+    those of `example`, a value that it accepts. Raises NoPictureError."""
     if "$ref" in schema:
         return (fill * schema["maxLength"])[: schema["maxLength"]]
     match schema["type"]:
         case "object":
-            return {name: most_of(s, fill) for name, s in schema["properties"].items()}
+            known = example if isinstance(example, Mapping) else {}
+            members = schema["properties"].items()
+            return {name: most_of(s, fill, known.get(name)) for name, s in members}
         case "array":
-            return _longest_list(schema, fill)
+            return _longest_list(schema, fill, example)
         case "integer":
             return schema["maximum"]
         case "boolean":
             return True
-    return _longest_text(schema)
+    return _picture(example) if "picture" in schema else _longest_text(schema)
+
+
+def _picture(example: Any) -> str:
+    if not isinstance(example, str):
+        raise NoPictureError
+    return example
 
 
 def least_of(content: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
@@ -88,8 +101,9 @@ def _longest_text(schema: Mapping[str, Any]) -> str:
     return next((text for text in wide if re.search(schema["pattern"], text)), "8" * most)
 
 
-def _longest_list(schema: Mapping[str, Any], fill: str) -> list[Any]:
-    member, most = most_of(schema["items"], fill), schema["maxItems"]
+def _longest_list(schema: Mapping[str, Any], fill: str, example: Any) -> list[Any]:
+    first = example[0] if isinstance(example, list) and example else None
+    member, most = most_of(schema["items"], fill, first), schema["maxItems"]
     if "maxTotalLength" in schema:
         whole, rest = divmod(schema["maxTotalLength"], len(member))
         return [member] * whole + [member[:rest]] * bool(rest)

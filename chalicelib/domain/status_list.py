@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.registers import MOST_CHILDREN, Register
@@ -26,6 +27,7 @@ MEDIA_TYPE = "application/vc+jwt"
 
 TTL = timedelta(seconds=30)
 _VALID_FOR = timedelta(minutes=10)
+_TAG_FOR = _VALID_FOR / 2
 _CONTEXT = "https://www.w3.org/ns/credentials/v2"
 _PAGE = re.compile(r"(?P<page>0|[1-9][0-9]{0,6})|under-(?P<parent>[1-9][0-9]{0,11})", re.ASCII)
 
@@ -123,6 +125,13 @@ def encoded_list(indices: Iterable[int]) -> str:
         bits[index // 8] |= 0x80 >> index % 8
     packed = gzip.compress(bytes(bits), mtime=0)
     return "u" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def entity_tag(encoded: str, at: datetime) -> str:
+    """What changes whenever the bits do, and often enough besides: who is told that nothing
+    changed goes on using a credential, so that one must not be past its `validUntil`."""
+    period = int(at.timestamp() // _TAG_FOR.total_seconds())
+    return sha256(f"{period} {encoded}".encode()).hexdigest()[:32]
 
 
 def set_indices(

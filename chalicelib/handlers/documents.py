@@ -12,6 +12,7 @@ from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
+    ArchivedFile,
     Classification,
     Document,
     DocumentState,
@@ -24,7 +25,9 @@ from chalicelib.domain.errors import (
     InvalidRequestError,
     LintError,
     MalformedRequestError,
+    NoPictureError,
     NotFoundError,
+    NotInForceError,
     NotReadyError,
     RenderError,
     RequestTooLargeError,
@@ -37,7 +40,9 @@ from chalicelib.domain.thai import in_bangkok, start_of_day
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
+    AskPicture,
     DocumentPage,
+    DocumentPicture,
     DocumentView,
     EvidenceBundle,
     Known,
@@ -49,15 +54,17 @@ from chalicelib.handlers.models import (
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
-from chalicelib.ports import IdempotencyClaim, Search
+from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
 from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
+from chalicelib.services.show_picture import demand_picture, show_picture
 from chalicelib.services.submit import Submission, repeat, submit, why_not_superseded
 
 blueprint = Blueprint(__name__)
 
 LINK_SECONDS = 60
+PNG = "image/png"
 
 
 @operation(
@@ -163,6 +170,53 @@ def download_file(call: Call) -> Response:
         document.file, filename=f"{document.document_id}.pdf", seconds=LINK_SECONDS
     )
     return Response("", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}/image",
+    summary="The document as a picture for a phone, of types with `phone_image`: image/png if "
+    "Accept names it first, else DocumentPicture. Ask again before it is shown: what is not in "
+    "force any more has no picture, and one that did not change costs nothing (ETag).",
+    action=Action.READ_FILE,
+    query=AskPicture,
+    headers={"If-None-Match": "The ETag of the picture at hand: 304 if it is still to be shown."},
+    answers={200: DocumentPicture, 304: "The picture at hand is still to be shown."},
+    also=(PNG,),
+    errors=(
+        InvalidRequestError,
+        NotFoundError,
+        NoPictureError,
+        NotInForceError,
+        NotReadyError,
+        EndedWithoutFileError,
+        RenderError,
+        UnavailableError,
+    ),
+)
+def show_image(call: Call) -> Response:
+    side = Side(parse(AskPicture, call.query).side)
+    document = authorised(call)
+    if document.file is None:
+        raise _no_file(document)
+    kind = demand_picture(document, room=call.house.picture_room)
+    headers = _headers_of_picture(document.file, side)
+    if headers["ETag"] in str(call.request.headers.get("if-none-match", "")):
+        return Response("", status_code=304, headers={**headers})
+    png = show_picture(document, kind, side, room=call.house.picture_room)
+    if call.names_first(PNG):
+        return Response(png, headers={**headers, "Content-Type": PNG})
+    return as_json(DocumentPicture.of(document.document_id, side, png), headers=headers)
+
+
+def _headers_of_picture(file: ArchivedFile, side: Side) -> dict[str, str]:
+    """The sealed file decides what its picture shows; whether it may be shown is asked anew."""
+    return {
+        "ETag": f'"{file.sha256[:32]}-{side}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Authorization",
+    }
 
 
 @operation(

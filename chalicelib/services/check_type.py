@@ -22,7 +22,7 @@ from chalicelib.domain.errors import (
     LintError,
     RenderError,
 )
-from chalicelib.domain.example_content import FILLS, least_of, most_of
+from chalicelib.domain.example_content import FILLS, NoPictureError, least_of, most_of
 from chalicelib.domain.presentation import PREVIEW_MARK
 from chalicelib.domain.published_types import TypeBundle
 from chalicelib.domain.registers import CIRCULAR, RECEIVE, Book, Numbering
@@ -51,6 +51,13 @@ _AGENCY = Agency(
 # As long as the address of an API Gateway without a name of its own.
 _PUBLIC_URL = "https://abcdefghij.execute-api.ap-southeast-7.amazonaws.com/api"
 _NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+
+_NO_PICTURE = Finding(
+    "picture_missing",
+    f"{_EXAMPLE}#/content",
+    "Give each picture that the schema knows a value here, so that its place can be looked at.",
+    "โปรดใส่ภาพให้ครบทุกรายการที่ schema กำหนด เพื่อให้ตรวจตำแหน่งภาพได้",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +108,10 @@ def check_type(bundle: TypeBundle, *, room: ProofRoom) -> Checked:
         return Checked(_short(found), pages)
 
     # 4. So do the least and the most that the schema lets pass, and a preview.
-    most, found = _of_extremes(bundle, kind, room)
+    try:
+        most, found = _of_extremes(bundle, kind, room)
+    except NoPictureError:
+        most, found = 0, [_NO_PICTURE]
     return Checked(_short(found), pages, most)
 
 
@@ -376,7 +386,7 @@ def _of_extremes(
             f"เนื้อหายาวที่สุด ({fill.strip()[:12]}…)",
             sample_request(
                 kind,
-                {**kind.example, "content": most_of(schema, fill)},
+                {**kind.example, "content": most_of(schema, fill, kind.example["content"])},
                 urgency=Urgency.MOST_EXPRESS,
                 classification=Classification.SECRET,
             ),

@@ -26,7 +26,7 @@ from chalicelib.domain.evidence import (
     ruling_evidence,
     verify_url,
 )
-from chalicelib.domain.retention import LockMode
+from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.domain.standing import Ruling
 from chalicelib.ports import Archive, Clock, Directory, DocumentStore, EvidenceSigner, Inboxes
 
@@ -165,13 +165,15 @@ def _sign(document: Document, notice: str, ruling: Ruling | None, courier: Couri
 
 
 def _archive(document: Document, ruling: Ruling, evidence: str, courier: Courier) -> None:
-    """Beside the document, locked as long: who finds the one must find the other."""
+    """Beside the document, locked at least as long: who finds the one must find the other. A
+    document can be ruled on after its own lock ran out, and no lock may end in the past."""
     if document.file is None:
         raise ValueError("an issued document has a file")
+    until = retain_until(ruling.decided_at, document.retention_years)
     file = courier.archive.put_once(
         ruling_key(document, ruling),
         evidence.encode(),
-        document.file.retain_until,
+        max(until, document.file.retain_until),
         courier.lock_mode,
         media_type=_MEDIA_TYPE,
     )

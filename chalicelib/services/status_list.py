@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from chalicelib.domain.registers import Register
 from chalicelib.domain.status_list import (
@@ -12,6 +11,7 @@ from chalicelib.domain.status_list import (
     Purpose,
     credential,
     encoded_list,
+    entity_tag,
     list_url,
     set_indices,
 )
@@ -36,8 +36,8 @@ def make_list(register: Register, purpose: Purpose, page: Page, *, room: StatusR
     encoded = encoded_list(set_indices(marked, purpose, page, now))
     url = list_url(register, purpose, page, public_url=room.public_url)
     payload = credential(url, purpose, encoded, now, issuer=room.public_url)
-    etag = sha256(encoded.encode()).hexdigest()[:32]
-    return SignedList(room.signer.sign(payload, media_type=MEDIA_TYPE), etag)
+    signed = room.signer.sign(payload, media_type=MEDIA_TYPE)
+    return SignedList(signed, entity_tag(encoded, now))
 
 
 def exists(register: Register, page: Page, *, registers: RegisterStore) -> bool:

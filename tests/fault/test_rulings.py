@@ -159,6 +159,22 @@ def test_what_was_revoked_meanwhile_stays_revoked() -> None:
     assert audit(world.fakes, REGISTER) == []
 
 
+def test_a_ruling_after_the_retention_is_locked_and_told() -> None:
+    """P5: a document whose lock has run out can still be revoked; no lock may end in the past
+    (S3 refuses it), or its recipients would never be told."""
+    world = issued()
+    file = kept(world, "D0").file
+    assert file is not None
+    world.fakes.clock.now = file.retain_until + timedelta(days=40)
+    decide(world, RulingKind.REVOKED)
+    world.run_to_rest()
+    locked = world.fakes.archive.find("rulings/diw/licence/2026/D0/1.jws")
+    assert locked is not None
+    assert locked.retain_until > world.fakes.clock()
+    assert not checkpoint_all(room=world.fakes.house().checkpoint_room).failed
+    assert audit(world.fakes, REGISTER) == []
+
+
 def expired() -> World:
     """The last day of both documents is over."""
     world = issued(valid_until=date(2026, 11, 30))

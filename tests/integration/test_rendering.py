@@ -126,7 +126,7 @@ def test_preview_is_marked(renderer: TypstRenderer) -> None:
 def test_worst_content_fits(renderer: TypstRenderer, kind: DocumentType, fill: str) -> None:
     """Whatever the schema accepts can be printed, so a number is never wasted on content
     that overflows (P1, P4)."""
-    content = most_of(kind.content_schema, fill)
+    content = most_of(kind.content_schema, fill, kind.example["content"])
     faults = CHECKER.faults(kind, content)
     assert {fault.code for fault in faults} <= {"not_plain"} | TOO_MUCH.get(kind.name, set())
     request = request_of(
@@ -341,7 +341,7 @@ def test_lint_wants_the_attachment_asked_for(renderer: TypstRenderer) -> None:
 
 def test_lint_counts_pages(renderer: TypstRenderer) -> None:
     """A file longer than its type allows is not sealed (P4)."""
-    content = most_of(_licence().content_schema, "กรุงเทพ ")
+    content = most_of(_licence().content_schema, "กรุงเทพ ", {})
     request = replace(request_of(_licence(), content), max_pages=2)
     with pytest.raises(LintError, match="allowed are 1 to 2"):
         renderer.lint(renderer.render(request), request)

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -408,11 +408,17 @@ def ones(answer: Answer) -> list[int]:
     """Set bits, read by PyJWT-free means of this test alone."""
     import gzip  # noqa: PLC0415 - beside its only use
 
-    payload = answer.text.split(".")[1]
-    credential = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    encoded = credential["credentialSubject"]["encodedList"][1:]
+    encoded = _credential(answer)["credentialSubject"]["encodedList"][1:]
     bits = gzip.decompress(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     return [i for i in range(len(bits) * 8) if bits[i // 8] >> (7 - i % 8) & 1]
+
+
+def _credential(answer: Answer) -> dict[str, Any]:
+    payload = answer.text.split(".")[1]
+    found: dict[str, Any] = json.loads(
+        base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    )
+    return found
 
 
 def test_lists_change_with_decisions_and_are_kept_for_seconds(
@@ -437,6 +443,20 @@ def test_lists_change_with_decisions_and_are_kept_for_seconds(
     assert (again.status, again.text) == (304, "")
     assert again.headers["ETag"] == tag
     assert listed(api, "revocation", if_none_match=before.headers["ETag"]).status == 200
+
+
+def test_what_is_revalidated_never_runs_out(api: Api, licence: dict[str, Any]) -> None:
+    """Issue 5, item 5: who keeps a list for as long as it is told that nothing changed (304)
+    never holds one whose `validUntil` is past."""
+    issue(api, licence)
+    kept = listed(api, "revocation")
+    for _ in range(60):
+        api.fakes.clock.advance(timedelta(seconds=30))
+        again = listed(api, "revocation", if_none_match=kept.headers["ETag"])
+        kept = kept if again.status == 304 else again
+        until = datetime.fromisoformat(_credential(kept)["validUntil"])
+        # It may be kept for `max-age` more before anybody is asked.
+        assert until > api.fakes.clock() + timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ appearances = st.none() | st.builds(
     left_mm=st.sampled_from([0, 25.5, 120]),
     bottom_mm=st.sampled_from([0, 30, 200.25]),
     width_mm=st.sampled_from([50, 90]),
-    height_mm=st.sampled_from([15, 40]),
+    height_mm=st.sampled_from([15, 35]),
     emblem=st.booleans(),
     text=st.booleans(),
 )

@@ -253,6 +253,20 @@ def test_a_long_content_that_does_not_fit(folder: Path, room: ProofRoom) -> None
     assert "longest content" in checked.findings[0].detail
 
 
+def test_a_picture_that_the_example_lacks(folder: Path, room: ProofRoom) -> None:
+    """What the template does with a picture can only be seen with one."""
+    photo = {
+        "title": "ภาพถ่าย",
+        "description": "Portrait.",
+        "type": "string",
+        "maxLength": 4000,
+        "pattern": "^[A-Za-z0-9+/]+={0,2}$",
+        "picture": {"aspect": [3, 4], "least": [1, 1], "most": [900, 1200], "most_bytes": 3000},
+    }
+    _edit(folder / "schema.json", lambda s: s["properties"].update(photo=photo))
+    assert _found(folder, room) == [("picture_missing", "example.json#/content")]
+
+
 def test_an_optional_field_that_the_template_demands(folder: Path, room: ProofRoom) -> None:
     """P4: a document without an optional field is as good as the example."""
     number = _append(folder, "#display.hours")
