@@ -16,7 +16,7 @@ def test_a_batch_survives_the_death_of_all_workers(aws: str, tmp_path: Path) -> 
     ends as one block, each document with one locked file and one event. `python -m
     tests.fault.batch --lines 10000` is the same with ten thousand."""
     outcome = run_batch(
-        tmp_path, lines=120, workers=2, kills=4, patience=240, say=lambda _what: None
+        tmp_path, lines=80, workers=2, kills=4, patience=240, say=lambda _what: None
     )
     assert outcome.wrong == ()
     assert sum(outcome.killed.values()) >= 3
