@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.handlers import (
     audits,
     authorizer,
+    batches,
     catalogue,
     closing,
     documents,
@@ -21,11 +22,12 @@ from chalicelib.handlers import (
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.append(registers.PDF)  # the gateway hands it on as bytes
+app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,
     documents,
+    batches,
     rulings,
     catalogue,
     verification,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.tsa import TimestampAuthorities
     from chalicelib.adapters.types import PublishedDocumentTypes
     from chalicelib.domain.authority_health import AuthorityHealth
+    from chalicelib.domain.batches import BatchRef
     from chalicelib.domain.clock_bound import ClockBound
     from chalicelib.domain.directory import DocumentType
     from chalicelib.domain.evidence_records import RecordVerdict
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
         Archive,
         ArchiveInventory,
         ArchiveStamper,
+        BatchFiles,
+        BatchReader,
+        BatchStore,
         ContentChecker,
         Directory,
         DocumentStore,
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
         LogInventory,
         LogSigner,
         LogStore,
+        PagePainter,
         Previewer,
         RegisterPrinter,
         RegisterStore,
@@ -65,15 +70,19 @@ if TYPE_CHECKING:
         WorkQueue,
         XmlSealer,
     )
+    from chalicelib.services.advance_batch import BatchRoom
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
+    from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.number import Numberer
+    from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
@@ -84,6 +93,8 @@ if TYPE_CHECKING:
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
+    from chalicelib.services.seal_chunk import ChunkRoom
+    from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
@@ -219,6 +230,32 @@ class House:
         return self._queue(self.settings.number_queue_url)
 
     @cached_property
+    def batches(self) -> BatchStore:
+        from chalicelib.adapters.dynamodb.batches import DynamoBatchStore
+
+        return DynamoBatchStore(self.settings.registers_table, self.settings.documents_table)
+
+    @cached_property
+    def batch_files(self) -> BatchFiles:
+        from chalicelib.adapters.batch_storage import S3BatchFiles
+
+        return S3BatchFiles(_client("s3"), self.settings.batches_bucket)
+
+    @cached_property
+    def batch_reader(self) -> BatchReader:
+        from chalicelib.adapters.batch_reading import FileReader
+
+        return FileReader()
+
+    @cached_property
+    def batch_queue(self) -> WorkQueue:
+        return self._queue(self.settings.batch_queue_url)
+
+    @cached_property
+    def batch_seal_queue(self) -> WorkQueue:
+        return self._queue(self.settings.batch_seal_queue_url)
+
+    @cached_property
     def seal_queue(self) -> WorkQueue:
         return self._queue(self.settings.seal_queue_url)
 
@@ -312,6 +349,10 @@ class House:
         return self._preview_function
 
     @cached_property
+    def page_painter(self) -> PagePainter:
+        return self._preview_function
+
+    @cached_property
     def register_printer(self) -> RegisterPrinter:
         return self._preview_function
 
@@ -394,6 +435,74 @@ class House:
         )
 
     @cached_property
+    def batch_numberer(self) -> BatchNumberer:
+        from chalicelib.services.number_batch import BatchNumberer
+
+        return BatchNumberer(
+            batches=self.batches,
+            registers=self.registers,
+            files=self.batch_files,
+            directory=self.directory,
+            batch_queue=self.batch_queue,
+            clock=self.clock,
+            pause=_pause,
+            sweep_after=self._sweep_after,
+        )
+
+    @cached_property
+    def batch_desk(self) -> BatchDesk:
+        from chalicelib.services.batches import BatchDesk
+
+        return BatchDesk(
+            batches=self.batches,
+            files=self.batch_files,
+            number_queue=self.number_queue,
+            batch_queue=self.batch_queue,
+            clock=self.clock,
+            ids=self.ids,
+            sweep_after=self._sweep_after,
+        )
+
+    def batch_room(self, check_line: CheckLine) -> BatchRoom:
+        """What goes on with a batch; `check_line` is the edge's own validation."""
+        from chalicelib.services.advance_batch import BatchRoom
+        from chalicelib.services.check_batch import CheckRoom
+        from chalicelib.services.end_batch import EndRoom
+
+        return BatchRoom(
+            checking=CheckRoom(
+                batches=self.batches,
+                files=self.batch_files,
+                reader=self.batch_reader,
+                check_line=check_line,
+                clock=self.clock,
+                sweep_after=self._sweep_after,
+            ),
+            ending=EndRoom(
+                batches=self.batches,
+                documents=self.documents,
+                registers=self.registers,
+                archive=self.archive,
+                deliver_queue=self.deliver_queue,
+                clock=self.clock,
+                lock_mode=self.settings.lock_mode,
+                public_url=self.settings.public_url,
+            ),
+            types=self.types,
+            directory=self.directory,
+            number_queue=self.number_queue,
+            batch_queue=self.batch_queue,
+            seal_queue=self.batch_seal_queue,
+            sweep_after=self._sweep_after,
+        )
+
+    @cached_property
+    def chunk_room(self) -> ChunkRoom:
+        from chalicelib.services.seal_chunk import ChunkRoom
+
+        return ChunkRoom(batches=self.batches, batch_queue=self.batch_queue, clock=self.clock)
+
+    @cached_property
     def sealing_room(self) -> SealingRoom:
         from chalicelib.services.seal import SealingRoom
 
@@ -465,9 +574,11 @@ class House:
         return Broom(
             documents=self.documents,
             registers=self.registers,
+            batches=self.batches,
             number_queue=self.number_queue,
             seal_queue=self.seal_queue,
             deliver_queue=self.deliver_queue,
+            batch_queue=self.batch_queue,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )
@@ -504,7 +615,12 @@ class House:
             verify=verify,
             clock=self.clock,
             public_url=self.settings.public_url,
+            is_paused=self._is_paused,
         )
+
+    def _is_paused(self, ref: BatchRef) -> bool:
+        batch = self.batches.get(ref)
+        return batch is not None and batch.paused
 
     @cached_property
     def closing_room(self) -> ClosingRoom:
@@ -611,6 +727,18 @@ class House:
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def picture_room(self) -> PictureRoom:
+        from chalicelib.services.show_picture import PictureRoom
+
+        return PictureRoom(
+            directory=self.directory,
+            types=self.types,
+            painter=self.page_painter,
+            clock=self.clock,
             public_url=self.settings.public_url,
         )
 

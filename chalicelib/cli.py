@@ -8,13 +8,14 @@ Where it talks to comes from the environment (`TRA_URL`, `TRA_TOKEN`, or
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import secrets
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_renewals, cli_rulings, cli_types, cli_verify
+from chalicelib import cli_audit, cli_batch, cli_renewals, cli_rulings, cli_types, cli_verify
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -110,6 +111,22 @@ class Remote:
         }
         return _http(method, url, body=body, headers=sent)
 
+    def json(self, method: str, path: str, *, body: bytes | None = None, **headers: str) -> Any:
+        """What `call` answers, as JSON."""
+        return _json(self.call(method, path, body=body, **headers))
+
+    def follow(self, path: str) -> bytes:
+        """The file that a route leads to. The link carries its own permission: the token stays
+        here."""
+        answer = self.call("GET", path)
+        if answer.status < _MULTIPLE_CHOICES:
+            raise CommandError("The deployment did not answer with a link to the file.")
+        return _http("GET", answer.headers["Location"]).data
+
+    def send(self, url: str, pieces: Iterator[bytes], headers: Mapping[str, str]) -> None:
+        """POST to a place that the deployment named, without the token."""
+        _http("POST", url, body=pieces, headers=headers)
+
     def _setting(self, name: str) -> str:
         value = self.environment.get(name)
         if not value:
@@ -179,8 +196,17 @@ def _parser() -> argparse.ArgumentParser:
     file.set_defaults(run=_file)
 
     cli_rulings.add_to(commands, _identity("approver"))
+    image = commands.add_parser(
+        "image", parents=[identity], help="fetch a picture of a document, for a phone"
+    )
+    image.add_argument("document_id", metavar="ID")
+    image.add_argument("--side", choices=("front", "back", "both"), default="front")
+    image.add_argument("-o", "--output", help="default: ID-SIDE.png; - for stdout")
+    image.set_defaults(run=_image)
+
     cli_verify.add_to(commands)
     _add_log_commands(commands)
+    cli_batch.add_to(commands, _identity("application"))
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
     cli_types.add_to(commands)
@@ -270,17 +296,23 @@ def _evidence(options: argparse.Namespace, remote: Remote) -> int:
 
 
 def _file(options: argparse.Namespace, remote: Remote) -> int:
-    answer = remote.call("GET", f"/v1/documents/{options.document_id}/file")
-    if answer.status < _MULTIPLE_CHOICES:
-        raise CommandError("The deployment did not answer with a link to the file.")
-    # The link carries its own permission: the token stays here.
-    pdf = _http("GET", answer.headers["Location"]).data
-    if options.output == "-":
-        sys.stdout.buffer.write(pdf)
+    pdf = remote.follow(f"/v1/documents/{options.document_id}/file")
+    return _keep(pdf, options.output or f"{options.document_id}.pdf")
+
+
+def _image(options: argparse.Namespace, remote: Remote) -> int:
+    path = f"/v1/documents/{options.document_id}/image?side={options.side}"
+    png = base64.b64decode(_json(remote.call("GET", path))["png_base64"])
+    return _keep(png, options.output or f"{options.document_id}-{options.side}.png")
+
+
+def _keep(data: bytes, output: str) -> int:
+    if output == "-":
+        sys.stdout.buffer.write(data)
         return 0
-    path = Path(options.output or f"{options.document_id}.pdf")
-    path.write_bytes(pdf)
-    print(f"{path}  {len(pdf)} bytes")
+    path = Path(output)
+    path.write_bytes(data)
+    print(f"{path}  {len(data)} bytes")
     return 0
 
 
@@ -392,7 +424,7 @@ def _http(
     method: str,
     url: str,
     *,
-    body: bytes | None = None,
+    body: bytes | Iterator[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> urllib3.BaseHTTPResponse:
     try:

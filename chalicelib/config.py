@@ -45,6 +45,9 @@ class Settings:
     verify_function: str
     status_function: str
     uploads_bucket: str
+    batches_bucket: str
+    batch_queue_url: str
+    batch_seal_queue_url: str
     public_url: str
     oidc_issuer: str
     oidc_audience: str
@@ -84,6 +87,9 @@ class Settings:
             verify_function=reader.text("TRA_VERIFY_FUNCTION"),
             status_function=reader.text("TRA_STATUS_FUNCTION"),
             uploads_bucket=reader.text("TRA_UPLOADS_BUCKET"),
+            batches_bucket=reader.text("TRA_BATCHES_BUCKET"),
+            batch_queue_url=reader.text("TRA_BATCH_QUEUE_URL"),
+            batch_seal_queue_url=reader.text("TRA_BATCH_SEAL_QUEUE_URL"),
             public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),
             oidc_audience=reader.text("TRA_OIDC_AUDIENCE"),

@@ -7,11 +7,13 @@ Each has a real adapter and a fake in `adapters/memory.py`; one contract suite
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
+from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchWork, Progress
 from chalicelib.domain.directory import Agency, DocumentType, Paper
 from chalicelib.domain.documents import (
     ISSUED,
@@ -180,7 +182,7 @@ class RegisterStore(Protocol):
         """Write head, entries and documents (as given: numbered) in ONE transaction.
 
         Entries of a reservation have no document. Raises RegisterConflictError if the
-        head moved or another transaction was in the way, DocumentMovedError if a
+        head moved, is held by a batch, or another transaction was in the way, DocumentMovedError if a
         document is no longer accepted with this digest, RegisterClosedError once the
         year is being closed. Dies half-way: nothing or everything was written.
         """
@@ -244,10 +246,147 @@ class RegisterStore(Protocol):
         """Reserved entries whose expiry lies before that. Eventually consistent."""
 
     def begin_closing(self, register: Register) -> Head:
-        """From now on no number of this register is given. Repeatable."""
+        """From now on no number of this register is given. Repeatable. Raises RegisterHeldError
+        while a batch holds it."""
 
     def mark_closed(self, register: Register, statement: str) -> Head:
         """Note the digest of the closing statement; the first one stands."""
+
+
+class Lease(StrEnum):
+    """What came of asking for a chunk: it is this worker's, it is done already, somebody else
+    is at it, or its batch is not to be sealed now (paused, cancelled, ended)."""
+
+    TAKEN = "taken"
+    DONE = "done"
+    BUSY = "busy"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkState:
+    """What is known of a chunk that somebody began."""
+
+    done: bool
+    leased_until: datetime
+
+
+class BatchStore(Protocol):
+    """Batches, the registers they hold, and the chunks of their sealing. Strongly consistent
+    unless said otherwise. A batch is written only over the revision before it."""
+
+    def add(self, batch: Batch, claim: IdempotencyClaim | None) -> Batch:
+        """Store a new batch, once per claim; see `DocumentStore.add`."""
+
+    def made_by(self, claim: IdempotencyClaim) -> Batch | None:
+        """The batch that this claim made before. Raises IdempotencyKeyReusedError."""
+
+    def get(self, ref: BatchRef) -> Batch | None: ...
+
+    def of_agency(self, agency_id: str, *, before: str | None, limit: int) -> tuple[Batch, ...]:
+        """The agency's batches, newest first, older than the batch id `before`."""
+
+    def save(self, batch: Batch) -> None:
+        """Write the next revision. Raises BatchMovedError if another one was written."""
+
+    def due(self, before: datetime, limit: int) -> tuple[BatchRef, ...]:
+        """Batches whose due time has passed. Eventually consistent."""
+
+    def hold(self, batch: Batch, seen: Head) -> None:
+        """Give the register to the batch, as given (with its hold), in one transaction.
+
+        Raises RegisterConflictError if the head is not as seen any more, BatchMovedError.
+        Dies half-way: both know of the hold, or neither.
+        """
+
+    def assign(self, block: Block, documents: Sequence[Document], batch: Batch) -> None:
+        """Write head, entries, the new documents (as given: numbered) and their codes in ONE
+        transaction. `batch` is the one that holds the register; if it is given as it will be
+        when it has let go (state issuing), the register is free with the same transaction.
+
+        Raises RegisterConflictError if the head moved, or is not this batch's,
+        BatchMovedError. Dies half-way: nothing or everything was written.
+        """
+
+    def let_go(self, batch: Batch, seen: Head) -> None:
+        """Free the register before all numbers were given; batch as given. Raises
+        RegisterConflictError if the head is not as seen, BatchMovedError."""
+
+    def lease(
+        self, work: BatchWork, *, owner: str, now: datetime, until: datetime, sealing: bool
+    ) -> Lease:
+        """Ask for a chunk until a time at which the worker is surely gone. With `sealing` only
+        while the batch may be sealed, decided in the same transaction: once it was paused or
+        cancelled, nobody begins. A worker that died may take its own chunk again."""
+
+    def finish_chunk(self, work: BatchWork, *, issued: int, void: int) -> None:
+        """Note, once, how a chunk ended, and count it. Repeatable."""
+
+    def chunks(self, ref: BatchRef) -> Mapping[int, ChunkState]:
+        """Every chunk that somebody began, by its number."""
+
+    def progress(self, ref: BatchRef) -> Progress:
+        """The sum of what the finished chunks came to."""
+
+
+class BatchFiles(Protocol):
+    """A batch's files: what its agency uploaded, and what Tra keeps of it for some weeks."""
+
+    def invite(self, ref: BatchRef) -> UploadForm:
+        """Permission to upload the batch's file, of a limited size. A later upload takes the
+        place of an earlier one."""
+
+    def uploaded(self, ref: BatchRef) -> UploadedFile | None:
+        """What lies there now, if anything does."""
+
+    def read(self, ref: BatchRef, etag: str, start: int) -> Iterator[bytes]:
+        """The bytes from `start` on, in pieces. Raises BatchBrokenError if another file lies
+        there by now, UnavailableError."""
+
+    def keep(self, ref: BatchRef, name: str, content: bytes) -> None:
+        """Keep a piece under this name; a repeat writes the same again."""
+
+    def kept(self, ref: BatchRef, name: str) -> bytes | None: ...
+
+    def write(self, ref: BatchRef, name: str, pieces: Iterable[bytes]) -> None:
+        """Keep a file that is larger than memory."""
+
+    def link(self, ref: BatchRef, name: str, *, filename: str, seconds: int) -> str:
+        """A short-lived HTTPS link to a kept file."""
+
+
+class BatchReader(Protocol):
+    """Makes lines of an uploaded file."""
+
+    def read(
+        self,
+        open_at: Callable[[int], Iterator[bytes]],
+        file: BatchFile,
+        place: Mapping[str, Any] | None,
+        *,
+        content_schema: Mapping[str, Any],
+    ) -> Iterator[tuple[ReadLine, Mapping[str, Any]]]:
+        """The lines from `place` on (None: from the beginning), each with the place after it;
+        `open_at` gives the file's bytes from an offset on. Memory does not grow with the file.
+        Cells of a CSV file become what `content_schema` says. Raises InvalidRequestError if the
+        file cannot be read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine:
+    """A line of the file (1-based) and the body it makes; None with why it makes none."""
+
+    number: int
+    body: Mapping[str, Any] | None
+    faults: tuple[FieldFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file as it lies there; `etag` changes with its bytes."""
+
+    etag: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +507,9 @@ class WorkQueue(Protocol):
         """Send one message per document. Raises UnavailableError unless all were taken;
         some may have been, and a message may come twice."""
 
+    def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
+        """The same for work on batches."""
+
 
 class Inboxes(Protocol):
     """Queues of recipient agencies."""
@@ -405,6 +547,9 @@ class Renderer(Protocol):
     def render(self, request: RenderRequest) -> bytes:
         """PDF/A-3a bytes. Same request, same bytes. Raises RenderError."""
 
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        """The pages `render` makes, each as PNG, `width` pixels wide. Raises RenderError."""
+
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         """Check the rendered file against what was asked. Raises LintError."""
 
@@ -414,6 +559,22 @@ class Previewer(Protocol):
 
     def render(self, request: RenderRequest) -> LintedPdf:
         """Render and lint. Raises RenderError, LintError, UnavailableError."""
+
+
+class Side(StrEnum):
+    """Of a document of one or two pages."""
+
+    FRONT = "front"
+    BACK = "back"
+    BOTH = "both"
+
+
+class PagePainter(Protocol):
+    """Pictures of pages, for who must not load a renderer."""
+
+    def paint(self, request: RenderRequest, side: Side, width: int) -> bytes:
+        """PNG, `width` pixels wide; both sides stand one below the other. Raises RenderError,
+        NoPictureError if there is no such side, UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -557,6 +718,17 @@ class Archive(Protocol):
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever. What is known of the seal lies with
         the bytes, so that a repeat is told of the seal that won, not of its own."""
+
+    def put_pieces_once(
+        self,
+        key: str,
+        pieces: Iterable[bytes],
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str,
+    ) -> ArchivedFile:
+        """`put_once` for a file that comes in pieces and need not fit into memory."""
 
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""

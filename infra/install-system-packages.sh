@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What the tests use besides Python, on Debian and Ubuntu: second opinions on seals
 # (pdfsig of poppler-utils, openssl, xmlsec1, and Java with Maven for `make interop`),
-# pictures of pages (pdftoppm of poppler-utils) and a browser (chromium). Tra itself needs
+# pictures of pages (pdftoppm of poppler-utils), a reader of QR codes (zbarimg) and a browser
+# (chromium). Tra itself needs
 # none of them.
 set -euo pipefail
 
@@ -9,6 +10,7 @@ packages=()
 command -v pdfsig >/dev/null || packages+=(poppler-utils)
 command -v openssl >/dev/null || packages+=(openssl)
 command -v xmlsec1 >/dev/null || packages+=(xmlsec1)
+command -v zbarimg >/dev/null || packages+=(zbar-tools)
 command -v javac >/dev/null || packages+=(default-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || packages+=(chromium)

@@ -1,12 +1,11 @@
-"""Fresh identifiers (port: Ids): Crockford base 32, no vowels to spell words with
-nor letters that read like digits."""
+"""Fresh identifiers (port: Ids), in Crockford base 32."""
 
 from __future__ import annotations
 
 import secrets
 import time
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+from chalicelib.domain.base32 import base32
 
 
 class RandomIds:
@@ -14,14 +13,10 @@ class RandomIds:
 
     def document_id(self) -> str:
         milliseconds = time.time_ns() // 1_000_000
-        return _base32(milliseconds << 80 | secrets.randbits(80))
+        return base32(milliseconds << 80 | secrets.randbits(80))
 
     def salt(self) -> str:
         return secrets.token_hex(32)
 
     def verification_code(self) -> str:
-        return _base32(secrets.randbits(130))
-
-
-def _base32(value: int) -> str:
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+        return base32(secrets.randbits(130))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+import re
+from dataclasses import astuple, replace
 from typing import Any
 
 import jsonschema_rs
@@ -135,7 +136,29 @@ def _faults(error: Any, schema: Any) -> list[FieldFault]:
         return [_fault([*path, error.kind.property], keyword, "")]
     if keyword == "additionalProperties":
         return [_fault([*path, name], keyword, "") for name in error.kind.unexpected]
-    return [_fault(path, keyword, _asked(schema, error.schema_path))]
+    fault = _fault(path, keyword, _asked(schema, error.schema_path))
+    if error.schema_path == _TEXT_RULE:
+        fault = _placed(fault, _first_wrong(error.kind.pattern, error.instance))
+    return [fault]
+
+
+# The pattern of printed text, which repeats a cell up to the end of the text.
+_TEXT_RULE = ["$defs", "text", "pattern"]
+
+
+def _first_wrong(pattern: str, text: str) -> int:
+    """Which character, from 1, the rule for printed text does not let pass: what the pattern
+    matches without its end is all that is right."""
+    right = re.match(pattern.removesuffix("$"), text)
+    return (right.end() if right else 0) + 1
+
+
+def _placed(fault: FieldFault, character: int) -> FieldFault:
+    return replace(
+        fault,
+        detail=f"{fault.detail} Look at character {character}.",
+        detail_th=f"{fault.detail_th} โปรดดูอักขระที่ {character}",
+    )
 
 
 def _fault(path: list[str], keyword: str, asked: str) -> FieldFault:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib.adapters.memory_batches import BatchRegisters
+from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
     ISSUED,
@@ -32,6 +34,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     RegisterClosedError,
     RegisterConflictError,
+    RegisterHeldError,
     SealVerificationError,
     UnavailableError,
     XmlRefusedError,
@@ -73,9 +76,9 @@ class _Watch:
     sweeps: int = 0
 
 
-class MemoryLedger:
+class MemoryLedger(BatchRegisters):
     """Documents, registers, order of logs (ports: DocumentStore, RegisterStore, LogStore): one lock stands for
-    the transactions that span both."""
+    the transactions that span both, and batches (`MemoryBatchStore`)."""
 
     def __init__(self, *, sweep_after: timedelta) -> None:
         self._lock = threading.RLock()
@@ -92,6 +95,7 @@ class MemoryLedger:
         self._pending: dict[Register, list[PendingOutcome]] = {}
         self._leaves: dict[Register, list[bytes]] = {}
         self._logs: dict[tuple[Register, LogName], LogState] = {}
+        self._begin_batches()
 
     # -- DocumentStore -------------------------------------------------------
 
@@ -244,7 +248,7 @@ class MemoryLedger:
     def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
         with self._lock:
             head = self._heads.get(block.register, Head())
-            if head.last_number != block.after or head.closing:
+            if head.last_number != block.after or head.closing or head.hold is not None:
                 raise RegisterConflictError("Another writer was at this register.")
             numbered = [documents[e.document_id] for e in block.entries if e.document_id]
             for document in numbered:
@@ -353,7 +357,7 @@ class MemoryLedger:
 
     def registers(self) -> tuple[Register, ...]:
         with self._lock:
-            return tuple(sorted(self._heads))
+            return tuple(sorted(r for r, head in self._heads.items() if head.last_number))
 
     def expired(self, before: datetime, limit: int) -> tuple[Entry, ...]:
         with self._lock:
@@ -366,6 +370,8 @@ class MemoryLedger:
 
     def begin_closing(self, register: Register) -> Head:
         with self._lock:
+            if (hold := self._heads[register].hold) is not None:
+                raise RegisterHeldError(hold.batch)
             self._heads[register] = replace(self._heads[register], closing=True)
             return self._heads[register]
 
@@ -554,12 +560,15 @@ class MemoryTypeStore:
 
 @dataclass
 class MemoryQueue:
-    """Port: WorkQueue. `messages` are (document id, group), oldest first."""
+    """Port: WorkQueue. `messages` are (document id or work on a batch, group), oldest first."""
 
     messages: list[tuple[str, str | None]] = field(default_factory=list)
 
     def send(self, document_ids: Sequence[str], *, group: str | None = None) -> None:
         self.messages += [(document_id, group) for document_id in document_ids]
+
+    def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
+        self.messages += [(str(each), group) for each in work]
 
 
 @dataclass
@@ -610,6 +619,17 @@ class MemoryArchive:
                 )
             return self._described[key]
 
+    def put_pieces_once(
+        self,
+        key: str,
+        pieces: Iterable[bytes],
+        retain_until: datetime,
+        mode: LockMode,
+        *,
+        media_type: str,
+    ) -> ArchivedFile:
+        return self.put_once(key, b"".join(pieces), retain_until, mode, media_type=media_type)
+
     def find(self, key: str) -> ArchivedFile | None:
         with self._lock:
             return self._described.get(key)
@@ -623,6 +643,9 @@ class PlainRenderer:
 
     def render(self, request: RenderRequest) -> bytes:
         return json.dumps(dict(request.data), sort_keys=True, ensure_ascii=False).encode()
+
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        return (b"%d " % width + self.render(request),)
 
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
         return LintedPdf(pdf, min(1, request.max_pages))

@@ -1,7 +1,9 @@
-"""Pages by the `preview` function (ports: Previewer, RegisterPrinter), called synchronously.
+"""Pages by the `preview` function (ports: Previewer, PagePainter, RegisterPrinter), called
+synchronously.
 
 Both ends of the call live here: what `PreviewFunction` sends, `answer` reads. A request
-without `kind` is a document's preview; `"kind": "register"` is a register on paper.
+without `kind` is a document's preview; `"kind": "register"` is a register on paper,
+`"kind": "picture"` a document as a picture.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.functions import ask
+from chalicelib.adapters.png_stack import stacked
 from chalicelib.domain.directory import Paper
-from chalicelib.domain.errors import LintError, RenderError, TemplateLimitError
+from chalicelib.domain.errors import LintError, NoPictureError, RenderError, TemplateLimitError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
     LintedPdf,
@@ -21,12 +24,15 @@ from chalicelib.ports import (
     RegisterSheet,
     Renderer,
     RenderRequest,
+    Side,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _REGISTER = "register"
+_PICTURE = "picture"
+_BETWEEN_SIDES = 24  # pixels
 _FAULTS = {fault.code: fault for fault in (RenderError, TemplateLimitError, LintError)}
 
 
@@ -40,6 +46,13 @@ class PreviewFunction:
     def render(self, request: RenderRequest) -> LintedPdf:
         body = self._ask(_to_wire(request))
         return LintedPdf(base64.b64decode(body["pdf"]), body["pages"])
+
+    def paint(self, request: RenderRequest, side: Side, width: int) -> bytes:
+        asked = {"kind": _PICTURE, "side": side.value, "width": width}
+        png = self._ask({**_to_wire(request), **asked})["png"]
+        if png is None:
+            raise NoPictureError
+        return base64.b64decode(png)
 
     def print_register(self, sheet: RegisterSheet) -> bytes:
         body = self._ask({"kind": _REGISTER, "sheet": asdict(sheet)})
@@ -64,6 +77,8 @@ def answer(event: dict[str, Any], renderer: Renderer, printer: RegisterPrinter) 
     try:
         if event.get("kind") == _REGISTER:
             return _print(event, printer)
+        if event.get("kind") == _PICTURE:
+            return _paint(event, renderer)
         return _render(event, renderer)
     except (RenderError, LintError) as error:
         return {"fault": error.code, "detail": error.detail, "detail_th": error.detail_th}
@@ -79,7 +94,23 @@ def _print(event: Mapping[str, Any], printer: RegisterPrinter) -> dict[str, Any]
 
 
 def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
-    request = RenderRequest(
+    request = _from_wire(event)
+    linted = renderer.lint(renderer.render(request), request)
+    return {"pdf": base64.b64encode(linted.pdf).decode(), "pages": linted.pages}
+
+
+def _paint(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
+    """`png` is None if the document has no such side."""
+    pages = renderer.draw(_from_wire(event), event["width"])
+    wanted = {Side.FRONT: pages[:1], Side.BACK: pages[1:2], Side.BOTH: pages[:2]}[
+        Side(event["side"])
+    ]
+    png = base64.b64encode(stacked(wanted, between=_BETWEEN_SIDES)).decode() if wanted else None
+    return {"png": png}
+
+
+def _from_wire(event: Mapping[str, Any]) -> RenderRequest:
+    return RenderRequest(
         document_type=event["document_type"],
         type_version=event["type_version"],
         max_pages=event["max_pages"],
@@ -87,8 +118,6 @@ def _render(event: Mapping[str, Any], renderer: Renderer) -> dict[str, Any]:
         data=event["data"],
         attachments=tuple(map(_attachment, event["attachments"])),
     )
-    linted = renderer.lint(renderer.render(request), request)
-    return {"pdf": base64.b64encode(linted.pdf).decode(), "pages": linted.pages}
 
 
 def _to_wire(request: RenderRequest) -> dict[str, Any]:

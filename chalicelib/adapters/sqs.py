@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
+    from chalicelib.domain.batches import BatchWork
     from chalicelib.domain.directory import Agency
     from chalicelib.ports import Ids
 
@@ -21,7 +22,8 @@ _BATCH = 10
 
 
 class SqsWorkQueue:
-    """One of Tra's own queues, plain or FIFO. Messages carry a document id only."""
+    """One of Tra's own queues, plain or FIFO. Messages carry a document id, or the name of a
+    batch, and nothing else."""
 
     def __init__(self, client: SQSClient, url: str, ids: Ids) -> None:
         self._client = client
@@ -31,21 +33,28 @@ class SqsWorkQueue:
     def send(self, document_ids: Sequence[str], *, group: str | None = None) -> None:
         """At least once. A FIFO queue would drop a repeat within five minutes by its
         deduplication id, and `sweep` repeats on purpose: so each send has a fresh one."""
-        remaining = iter(document_ids)
-        while batch := list(islice(remaining, _BATCH)):
-            entries = list(self._entries(batch, group))
+        self._send(({"document_id": document_id} for document_id in document_ids), group)
+
+    def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
+        """As `send`."""
+        self._send(({"batch": str(each)} for each in work), group)
+
+    def _send(self, bodies: Iterable[dict[str, str]], group: str | None) -> None:
+        remaining = iter(bodies)
+        while few := list(islice(remaining, _BATCH)):
+            entries = list(self._entries(few, group))
             with translated("queue"):
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             if answer.get("Failed"):
                 raise UnavailableError(f"{len(answer['Failed'])} message(s) were not queued.")
 
     def _entries(
-        self, document_ids: Sequence[str], group: str | None
+        self, bodies: Sequence[dict[str, str]], group: str | None
     ) -> Iterator[SendMessageBatchRequestEntryTypeDef]:
-        for position, document_id in enumerate(document_ids):
+        for position, body in enumerate(bodies):
             entry: SendMessageBatchRequestEntryTypeDef = {
                 "Id": str(position),
-                "MessageBody": json.dumps({"document_id": document_id}),
+                "MessageBody": json.dumps(body),
             }
             if group is not None:
                 entry["MessageGroupId"] = group

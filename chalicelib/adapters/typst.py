@@ -38,7 +38,8 @@ _ROOM = Path(__file__).parent.parent
 TEMPLATES = _ROOM / "templates"
 FONTS = _ROOM / "fonts"
 
-_POINTS_PER_MM = 72 / 25.4
+_MM_PER_INCH = 25.4
+_POINTS_PER_MM = 72 / _MM_PER_INCH
 _TOLERANCE = 1.0  # points; rounding in typst's output
 _LAST_SPACE = 0.3  # of the text size: a broken line may end with an unseen space
 
@@ -109,23 +110,47 @@ class TypstRenderer:
         that cannot be kept in its place; TemplateLimitError: the template takes more than it
         may; UnavailableError: the version is nowhere to be found yet.
         """
-        if self._version(request.document_type) == request.type_version:
-            return self._print(request)
-        bundle = self._bundles(request.document_type, request.type_version)
+        bundle = self._bundle_of(request)
         if bundle is None:
-            raise self._missing(request)
+            return self._print(request)[0]
         with self._sandbox.job(bundle.digest) as job:
             printed = print_bundle(job, bundle, request)
         if printed.stray:
             raise _overflow()
         return printed.pdf
 
-    def _print(self, request: RenderRequest) -> bytes:
-        for longest in ATTEMPTS:
+    def draw(self, request: RenderRequest, width: int) -> tuple[bytes, ...]:
+        """The pages that `render` makes, as PNG of `width` pixels. Raises what `render` raises."""
+        ppi = width * _MM_PER_INCH / request.paper.width
+        bundle = self._bundle_of(request)
+        if bundle is None:
+            _, files = self._print(request)
             with self._turn:
-                pdf = _compile(self._compiler, request_files(request, longest), request)
+                drawn = _compile(self._compiler, files, request, {"format": "png", "ppi": ppi})
+            return (drawn,) if isinstance(drawn, bytes) else tuple(drawn)
+        with self._sandbox.job(bundle.digest) as job:
+            printed, files = _best_attempt(job, bundle, request, ("a-3a",))
+            if printed.stray:
+                raise _overflow()
+            return job.make(files, request, ppi=ppi).made
+
+    def _bundle_of(self, request: RenderRequest) -> TypeBundle | None:
+        """None for what is packaged. Raises as `render` does where there is neither."""
+        if self._version(request.document_type) == request.type_version:
+            return None
+        bundle = self._bundles(request.document_type, request.type_version)
+        if bundle is None:
+            raise self._missing(request)
+        return bundle
+
+    def _print(self, request: RenderRequest) -> tuple[bytes, Mapping[str, bytes]]:
+        """The file, and what it was made of."""
+        for longest in ATTEMPTS:
+            files = request_files(request, longest)
+            with self._turn:
+                pdf = cast("bytes", _compile(self._compiler, files, request))
             if not stray_text(pdf, request.paper):
-                return pdf
+                return pdf, files
         raise _overflow()
 
     def lint(self, pdf: bytes, request: RenderRequest) -> LintedPdf:
@@ -180,6 +205,13 @@ def print_bundle(
 ) -> Printed:
     """The first attempt at which all text keeps its place, or the last. Raises as `Job.make`;
     what has too many pages may have fewer once its lines can be broken."""
+    return _best_attempt(job, bundle, request, standards)[0]
+
+
+def _best_attempt(
+    job: Job, bundle: TypeBundle, request: RenderRequest, standards: Sequence[str]
+) -> tuple[Printed, Mapping[str, bytes]]:
+    """See `print_bundle`; and what it was made of."""
     for longest in ATTEMPTS:
         files = {**request_files(request, longest), **own_files(bundle)}
         try:
@@ -190,7 +222,7 @@ def print_bundle(
             continue
         if not printed.stray:
             break
-    return printed
+    return printed, files
 
 
 def own_files(bundle: TypeBundle) -> dict[str, bytes]:
@@ -229,13 +261,20 @@ def request_files(request: RenderRequest, longest: int | None) -> dict[str, byte
     }
 
 
-def _compile(compiler: typst.Compiler, files: Mapping[str, bytes], request: RenderRequest) -> bytes:
+_PDF: Mapping[str, Any] = {"format": "pdf", "pdf_standards": "a-3a"}
+
+
+def _compile(
+    compiler: typst.Compiler,
+    files: Mapping[str, bytes],
+    request: RenderRequest,
+    form: Mapping[str, Any] = _PDF,
+) -> Any:
     try:
-        pdf = compiler.compile(
-            input=files,  # type: ignore[type-var]  # typst's stubs do not know of several files
-            format="pdf",
-            pdf_standards="a-3a",
+        return compiler.compile(
+            input=files,  # several files, of which typst's stubs do not know
             timestamp=request.data["created_at"],
+            **form,
         )
     except typst.TypstError as error:
         # typst quotes the text it stumbled over, so its message stays out of ours.
@@ -243,7 +282,6 @@ def _compile(compiler: typst.Compiler, files: Mapping[str, bytes], request: Rend
     except RuntimeError as error:
         # Memory, fonts, files: the content is not to blame, and another try may do.
         raise UnavailableError("The renderer failed.") from _Quiet(error)
-    return cast("bytes", pdf)
 
 
 def _printed(data: Mapping[str, Any]) -> dict[str, Any]:

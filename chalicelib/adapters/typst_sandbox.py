@@ -134,7 +134,7 @@ class Job:
         request: RenderRequest,
         *,
         standards: Sequence[str] = (),
-        ppi: int | None = None,
+        ppi: float | None = None,
     ) -> Printed:
         """A PDF that follows `standards`; with `ppi` a picture of each page instead. Raises
         RenderError, TemplateLimitError, UnavailableError."""

@@ -65,7 +65,8 @@ class DocumentType:
     `requires` and `recipients_within` are rules about the whole submission
     (`domain/type_rules.py`). `business_key` points at the texts that together name one case of
     the agency (a licence's applicant and factory, say): within a batch no two lines may have the
-    same. `issuers` are the only agencies that may issue this type; empty means all.
+    same. `phone_image` says that documents may be shown as pictures on phones (E4). `issuers`
+    are the only agencies that may issue this type; empty means all.
     """
 
     name: str
@@ -82,6 +83,7 @@ class DocumentType:
     business_key: tuple[str, ...] = ()
     issuers: tuple[str, ...] = ()
     attachment: AttachmentKind = AttachmentKind.CONTENT
+    phone_image: bool = False
     paper: Paper = field(default_factory=Paper)
     seal: SealPolicy = field(default_factory=SealPolicy)
     content_schema: Mapping[str, Any]

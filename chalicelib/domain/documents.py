@@ -106,6 +106,14 @@ class Change:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """Where a document of a batch comes from: the batch, and the line of its file (1-based)."""
+
+    batch_id: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What an officer decides about an issued document, before it becomes a ruling. Without
@@ -155,7 +163,8 @@ class Document:
     `content_digest` (hex SHA-256, see `content_digest`) is fixed at acceptance
     and bound to the number in the numbering transaction (P2). `salt` (hex, 32 random
     bytes) hides it in the public log: the log holds only a commitment to both (P7).
-    `run` names all documents, in order, that get consecutive numbers with this one.
+    `run` names all documents, in order, that get consecutive numbers with this one. `batch`
+    says which line of which batch it comes from; while it is numbered, its batch is swept, not it.
     `supersedes` names the document that this one replaces in the moment it is issued.
 
     `notified` holds who was told what: an agency's id for the issue, and for other notices
@@ -179,6 +188,7 @@ class Document:
     retention_years: int
     wish: NumberWish | None = None
     run: tuple[str, ...] = ()
+    batch: BatchLine | None = None
     verification_code: str
     submitted_at: datetime
     submitted_by: str

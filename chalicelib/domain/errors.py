@@ -115,6 +115,31 @@ class NotReadyError(TraError):
     retryable = True
 
 
+class NoPictureError(TraError):
+    """Documents of this type are not shown as pictures, or this one has no such side."""
+
+    code = "no_picture"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Documents of this type have no picture for phones, or not of this side; see "
+            "`phone_image` of the type.",
+            "เอกสารประเภทนี้ไม่มีภาพสำหรับแสดงบนโทรศัพท์ หรือไม่มีด้านที่ขอ โปรดดู phone_image ของประเภทเอกสาร",
+        )
+
+
+class NotInForceError(TraError):
+    """The document is revoked, replaced, suspended or expired, so it is not shown."""
+
+    code = "not_in_force"
+
+    def __init__(self, standing: str) -> None:
+        super().__init__(
+            f"The document is {standing}, so no picture of it is given any more.",
+            f"เอกสารอยู่ในสถานะ {standing} จึงไม่แสดงภาพอีกต่อไป",
+        )
+
+
 class EndedWithoutFileError(TraError):
     """The document ended as rejected or void, so there will never be a file."""
 
@@ -181,6 +206,20 @@ class RegisterClosedError(TraError):
     code = "register_closed"
 
 
+class RegisterHeldError(TraError):
+    """The next numbers of this register are a batch's (`batch`: agency/id) until it has them all."""
+
+    code = "register_held"
+    retryable = True
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(
+            "A batch is getting its numbers from this register just now; repeat in a minute.",
+            "ทะเบียนนี้กำลังออกเลขให้ชุดเอกสารอยู่ โปรดลองใหม่ในอีกสักครู่",
+        )
+        self.batch = batch
+
+
 class RegisterNotOverError(TraError):
     """The year of this register still lasts in Asia/Bangkok, so it cannot be closed."""
 
@@ -197,6 +236,22 @@ class LogForkError(TraError):
     """A log file would change what was published. Nothing is written; somebody must look."""
 
     code = "log_fork"
+
+
+# -- batches -------------------------------------------------------------------
+
+
+class BatchMovedError(TraError):
+    """A batch is in another state than this needs, or somebody else changed it meanwhile."""
+
+    code = "batch_moved"
+
+
+class BatchBrokenError(TraError):
+    """What a batch needs of its file cannot be had: it was changed after its check began, or
+    what was kept of it is gone. The batch ends."""
+
+    code = "batch_broken"
 
 
 # -- rendering, sealing, archiving -------------------------------------------

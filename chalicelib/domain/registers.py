@@ -256,15 +256,27 @@ class NumberWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A register given to one batch until all its numbers are given, so that they follow each
+    other: whose it is (`agency/batch`), the last number before, and the instant of all its
+    numbers (UTC)."""
+
+    batch: str
+    after: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """How far a register is: the last number given and when; `closing` once its year is
     being closed, and no number is given any more; `statement` (hex SHA-256) once the
-    closing statement lies in the archive."""
+    closing statement lies in the archive; `hold` while the next numbers are one batch's."""
 
     last_number: int = 0
     last_at: datetime | None = None
     closing: bool = False
     statement: str | None = None
+    hold: Hold | None = None
 
     def next_instant(self, now: datetime) -> datetime:
         """The numbering instant: `now`, but never before the last one, so that time in a
@@ -290,8 +302,9 @@ class Block:
 
 
 def lay_out_block(register: Register, head: Head, claims: Sequence[Claim], now: datetime) -> Block:
-    """Give `claims` the numbers after the head of `register`, in order."""
-    at = head.next_instant(now)
+    """Give `claims` the numbers after the head of `register`, in order. While a batch holds the
+    register, its instant is that of the hold."""
+    at = head.hold.at if head.hold else head.next_instant(now)
     entries = tuple(
         Entry(
             register=register,

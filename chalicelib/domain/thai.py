@@ -221,6 +221,17 @@ def is_plain_name(text: str) -> bool:
     )
 
 
+# Thai letters are E0 B8 xx and E0 B9 xx in UTF-8: à¸ and à¹ to who reads them as Latin-1 or
+# CP1252. In TIS-620 they are A1 to FB, signs and accented letters in long rows.
+_GARBLED = re.compile(r"(?:à[¸¹][^\x00-\x7f]){2}|[\u00a1-\u00fb]{5}")
+
+
+def is_garbled(text: str) -> bool:
+    """Whether it looks like Thai that was read in an encoding for Western Europe. No language
+    written in that has five letters above ASCII in a row."""
+    return _GARBLED.search(text) is not None
+
+
 def _in_satang(amount: Decimal) -> Decimal:
     exact = amount.quantize(Decimal("0.01"))
     if exact != amount:

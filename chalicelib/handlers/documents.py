@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any, Protocol
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Resource
+from chalicelib.bootstrap import House
+from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
+    ArchivedFile,
     Classification,
     Document,
     DocumentState,
@@ -22,7 +25,9 @@ from chalicelib.domain.errors import (
     InvalidRequestError,
     LintError,
     MalformedRequestError,
+    NoPictureError,
     NotFoundError,
+    NotInForceError,
     NotReadyError,
     RenderError,
     RequestTooLargeError,
@@ -35,7 +40,9 @@ from chalicelib.domain.thai import in_bangkok, start_of_day
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
+    AskPicture,
     DocumentPage,
+    DocumentPicture,
     DocumentView,
     EvidenceBundle,
     Known,
@@ -47,15 +54,17 @@ from chalicelib.handlers.models import (
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
-from chalicelib.ports import IdempotencyClaim, Search
+from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
 from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
+from chalicelib.services.show_picture import demand_picture, show_picture
 from chalicelib.services.submit import Submission, repeat, submit, why_not_superseded
 
 blueprint = Blueprint(__name__)
 
 LINK_SECONDS = 60
+PNG = "image/png"
 
 
 @operation(
@@ -89,7 +98,7 @@ def submit_document(call: Call) -> Response:
     )
     if made:
         return _accepted(call, made)
-    body = parse(SubmitDocument, raw, _known(call))
+    body = parse(SubmitDocument, raw, known_to(call))
     submission = _submission(call, body, claim)
     _demand_numberable(submission)
     if body.dry_run:
@@ -166,6 +175,53 @@ def download_file(call: Call) -> Response:
 @operation(
     blueprint,
     "GET",
+    "/v1/documents/{document_id}/image",
+    summary="The document as a picture for a phone, of types with `phone_image`: image/png if "
+    "Accept names it first, else DocumentPicture. Ask again before it is shown: what is not in "
+    "force any more has no picture, and one that did not change costs nothing (ETag).",
+    action=Action.READ_FILE,
+    query=AskPicture,
+    headers={"If-None-Match": "The ETag of the picture at hand: 304 if it is still to be shown."},
+    answers={200: DocumentPicture, 304: "The picture at hand is still to be shown."},
+    also=(PNG,),
+    errors=(
+        InvalidRequestError,
+        NotFoundError,
+        NoPictureError,
+        NotInForceError,
+        NotReadyError,
+        EndedWithoutFileError,
+        RenderError,
+        UnavailableError,
+    ),
+)
+def show_image(call: Call) -> Response:
+    side = Side(parse(AskPicture, call.query).side)
+    document = authorised(call)
+    if document.file is None:
+        raise _no_file(document)
+    kind = demand_picture(document, room=call.house.picture_room)
+    headers = _headers_of_picture(document.file, side)
+    if headers["ETag"] in str(call.request.headers.get("if-none-match", "")):
+        return Response("", status_code=304, headers={**headers})
+    png = show_picture(document, kind, side, room=call.house.picture_room)
+    if call.names_first(PNG):
+        return Response(png, headers={**headers, "Content-Type": PNG})
+    return as_json(DocumentPicture.of(document.document_id, side, png), headers=headers)
+
+
+def _headers_of_picture(file: ArchivedFile, side: Side) -> dict[str, str]:
+    """The sealed file decides what its picture shows; whether it may be shown is asked anew."""
+    return {
+        "ETag": f'"{file.sha256[:32]}-{side}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Authorization",
+    }
+
+
+@operation(
+    blueprint,
+    "GET",
     "/v1/documents/{document_id}/evidence",
     summary="Everything that proves the document, in one bundle; `missing` names what is not "
     "published yet.",
@@ -199,9 +255,23 @@ def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:
     )
 
 
-def _known(call: Call) -> Known:
+class Submitter(Protocol):
+    """For whom a document is submitted, and in which house: a request, or a batch."""
+
+    @property
+    def house(self) -> House: ...
+
+    @property
+    def caller(self) -> Actor: ...
+
+    def demand(self, action: Action) -> None:
+        """Raises ForbiddenError."""
+
+
+def known_to(call: Submitter, version: int | None = None) -> Known:
+    """What the edge looks things up in; of types the newest, or one version."""
     return Known(
-        document_type=call.house.types.get,
+        document_type=lambda name: call.house.types.get(name, version),
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
         today=in_bangkok(call.house.clock()).date(),
@@ -209,11 +279,22 @@ def _known(call: Call) -> Known:
     )
 
 
-def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None) -> Submission:
-    kind = call.house.types.get(body.document_type)
+def submission_of(by: Submitter, raw: dict[str, Any], version: int) -> Submission:
+    """What a body asks for that came another way, under one version of its type; validated as
+    POST /v1/documents does. Raises InvalidRequestError."""
+    return _submission(by, parse(SubmitDocument, raw, known_to(by, version)), None, version)
+
+
+def _submission(
+    call: Submitter,
+    body: SubmitDocument,
+    claim: IdempotencyClaim | None,
+    version: int | None = None,
+) -> Submission:
+    kind = call.house.types.get(body.document_type, version)
     if kind is None:
         raise NotFoundError
-    _demand_prefix(call, kind)
+    demand_prefix(call, kind)
     return Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
@@ -232,7 +313,7 @@ def _submission(call: Call, body: SubmitDocument, claim: IdempotencyClaim | None
     )
 
 
-def _demand_prefix(call: Call, kind: DocumentType) -> None:
+def demand_prefix(call: Submitter, kind: DocumentType) -> None:
     """Who asks learns at once that its letters cannot be numbered; `number` looks again."""
     reason = why_no_letter(Book(call.caller.agency_id, kind.book), call.house.directory)
     if reason is not None:
@@ -259,7 +340,7 @@ def _demand_numberable(submission: Submission) -> None:
             )
 
 
-def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
+def _wish(call: Submitter, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
     """A wished-for number is looked up at once, so that who asks learns at once; `number`
     looks again, because until then somebody else may use it."""
     for field, wished, way in (
@@ -277,7 +358,7 @@ def _wish(call: Call, kind: DocumentType, body: SubmitDocument) -> NumberWish | 
     return None
 
 
-def _superseded(call: Call, kind: DocumentType, body: SubmitDocument) -> str | None:
+def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> str | None:
     """The document to be replaced is looked up at once, so that who asks learns at once."""
     if body.supersedes is None:
         return None

@@ -42,7 +42,7 @@ from chalicelib.domain.registers import Numbering
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import RulingKind, Standing
-from chalicelib.domain.thai import in_bangkok
+from chalicelib.domain.thai import in_bangkok, is_garbled
 from chalicelib.domain.type_rules import submission_faults
 from chalicelib.handlers.ruling_models import StandingView
 from chalicelib.services.preview import Previewed
@@ -303,6 +303,14 @@ class SearchDocuments(_Strict):
         return SubmitDocument._is_a_day(text)  # noqa: SLF001 - the same rule, same module
 
 
+class AskPicture(_Strict):
+    """Query of GET /v1/documents/{id}/image."""
+
+    side: Literal["front", "back", "both"] = Field(
+        default="front", description="`both`: front above back."
+    )
+
+
 # -- answers -----------------------------------------------------------------
 
 
@@ -403,6 +411,11 @@ class AcceptedDocument(_Answer):
         )
 
 
+class BatchLineView(_Answer):
+    batch_id: str
+    line: int = Field(description="Of the batch's file, from 1.")
+
+
 class DocumentView(AcceptedDocument):
     agency_id: str
     document_type: str
@@ -414,6 +427,7 @@ class DocumentView(AcceptedDocument):
     valid_from: date | None
     valid_until: date | None
     retention_years: int
+    batch: BatchLineView | None = Field(description="Where a document of a batch comes from.")
     submitted_at: datetime
     history: list[ChangeView]
     number: int | None
@@ -448,6 +462,9 @@ class DocumentView(AcceptedDocument):
             valid_from=document.valid_from,
             valid_until=document.valid_until,
             retention_years=document.retention_years,
+            batch=BatchLineView(batch_id=document.batch.batch_id, line=document.batch.line)
+            if document.batch
+            else None,
             submitted_at=document.submitted_at,
             history=[ChangeView(state=c.state, at=c.at) for c in document.history],
             number=numbering.number if numbering else None,
@@ -599,6 +616,9 @@ class DocumentTypeView(_Answer):
     book: str
     retention_years: int
     requires: list[str] = Field(description="Fields of the body that this type requires.")
+    phone_image: bool = Field(
+        description="Whether GET /v1/documents/{id}/image shows issued documents on phones (E4)."
+    )
     recipients_within: str | None = Field(
         description="Where in the content the agencies stand that may be recipients; JSON "
         "Pointer in which `*` is every member of a list."
@@ -644,6 +664,19 @@ class Preview(_Answer):
             pages=previewed.linted.pages,
             preview_base64=base64.b64encode(previewed.linted.pdf).decode(),
         )
+
+
+class DocumentPicture(_Answer):
+    """A document as a picture, for clients that do not ask for image/png."""
+
+    document_id: str
+    side: str
+    media_type: Literal["image/png"] = "image/png"
+    png_base64: str
+
+    @classmethod
+    def of(cls, document_id: str, side: str, png: bytes) -> Self:
+        return cls(document_id=document_id, side=side, png_base64=base64.b64encode(png).decode())
 
 
 class PublicVerification(_Answer):
@@ -748,13 +781,7 @@ def _unfit_values(value: object, pointer: str) -> Iterator[FieldFault]:
                 'โปรดเขียนเลขทศนิยมและเลขขนาดใหญ่เป็นข้อความ เช่น "12.50"',
             )
         case str():
-            if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} for c in value):
-                yield FieldFault(
-                    pointer,
-                    "control_character",
-                    "Contains a control, formatting or unassigned character; remove it.",
-                    "มีอักขระควบคุมหรืออักขระที่มองไม่เห็น โปรดนำออก",
-                )
+            yield from _unfit_text(value, pointer)
         case dict():
             for name, member in value.items():
                 yield from _unfit_values(member, f"{pointer}/{_escaped(name)}")
@@ -762,6 +789,28 @@ def _unfit_values(value: object, pointer: str) -> Iterator[FieldFault]:
             for position, member in enumerate(value):
                 yield from _unfit_values(member, f"{pointer}/{position}")
 
+
+def _unfit_text(text: str, pointer: str) -> Iterator[FieldFault]:
+    for place, character in enumerate(text, 1):
+        if unicodedata.category(character) in _UNSEEN:
+            yield FieldFault(
+                pointer,
+                "control_character",
+                f"Character {place} is a control, formatting or unassigned character; remove it.",
+                f"อักขระที่ {place} เป็นอักขระควบคุมหรืออักขระที่มองไม่เห็น โปรดนำออก",
+            )
+            break
+    if is_garbled(text):
+        yield FieldFault(
+            pointer,
+            "garbled_text",
+            "This is Thai that was read in another encoding (à¸ª, ¹ÒÂ). Read its source as UTF-8 or "
+            "TIS-620 and send it again.",
+            "ข้อความไทยนี้ถูกอ่านด้วยรหัสอักขระผิด (à¸ª, ¹ÒÂ) โปรดอ่านต้นทางเป็น UTF-8 หรือ TIS-620 แล้วส่งใหม่",
+        )
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 # Beyond this, JSON parsers disagree (RFC 8259, section 6).
 _MAX_INTEGER = 2**53 - 1
@@ -897,6 +946,7 @@ def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
         "retention_years": kind.retention_years,
         "requires": list(kind.requires),
         "recipients_within": kind.recipients_within,
+        "phone_image": kind.phone_image,
         "issuers": list(kind.issuers),
         "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
     }

@@ -60,6 +60,11 @@ class Call:
         html, plain = accept.find("text/html"), accept.find("application/json")
         return html >= 0 and (plain < 0 or html < plain)
 
+    def names_first(self, media_type: str) -> bool:
+        """Whether Accept names this type first: only then the gateway hands its bytes on."""
+        accept = str(self.request.headers.get("accept", ""))
+        return re.split("[,;]", accept, maxsplit=1)[0].strip().lower() == media_type
+
     @property
     def media_type(self) -> str:
         """Of the body, without parameters."""

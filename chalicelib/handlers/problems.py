@@ -30,6 +30,8 @@ KINDS: dict[type[TraError], Kind] = {
     errors.UnauthenticatedError: Kind(401, "The token was not accepted", "ไม่ยอมรับโทเคนนี้"),
     errors.ForbiddenError: Kind(403, "You may not do this", "ท่านไม่มีสิทธิดำเนินการนี้"),
     errors.NotFoundError: Kind(404, "Not found", "ไม่พบรายการ"),
+    errors.NoPictureError: Kind(404, "There is no such picture", "ไม่มีภาพนี้"),
+    errors.NotInForceError: Kind(409, "The document is not in force", "เอกสารไม่มีผลใช้บังคับ"),
     errors.NotReadyError: Kind(409, "Not ready yet", "ยังไม่พร้อม"),
     errors.RegisterNotOverError: Kind(
         409, "The year of this register still lasts", "ทะเบียนปีนี้ยังไม่สิ้นปี"
@@ -63,6 +65,12 @@ KINDS: dict[type[TraError], Kind] = {
     ),
     errors.UnavailableError: Kind(503, "Not available just now", "ระบบไม่พร้อมชั่วคราว"),
     errors.RegisterConflictError: Kind(503, "The register is busy", "ทะเบียนกำลังถูกใช้งาน"),
+    errors.RegisterHeldError: Kind(
+        503, "A batch is getting its numbers", "ทะเบียนกำลังออกเลขให้ชุดเอกสาร"
+    ),
+    errors.BatchMovedError: Kind(
+        409, "The batch is in another state by now", "ชุดเอกสารเปลี่ยนสถานะแล้ว"
+    ),
     errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
 }
 

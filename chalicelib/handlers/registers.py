@@ -16,6 +16,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     NumberUsedError,
     RegisterClosedError,
+    RegisterHeldError,
     RenderError,
     RequestTooLargeError,
     UnavailableError,
@@ -88,6 +89,7 @@ def show_register(call: Call) -> Response:
         InvalidRequestError,
         NotFoundError,
         RegisterClosedError,
+        RegisterHeldError,
         UnavailableError,
     ),
 )
@@ -212,19 +214,14 @@ def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
 
 
 def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
-    """The gateway hands bytes on only if Accept names their type first."""
     printed = print_pdf(query, agency, room=call.house.printing_room)
     following = _following(call, query.register, ".pdf", printed.next)
     headers = {**_file_headers(query.register, "pdf", following), "Vary": "Accept"}
-    if _names_first(PDF, call.request.headers.get("accept", "")):
+    if call.names_first(PDF):
         return Response(printed.pdf, headers={**headers, "Content-Type": PDF})
     del headers["Content-Disposition"]
     view = PrintedRegister.of(printed, query.register, following)
     return as_json(view, headers=headers)
-
-
-def _names_first(media_type: str, accept: str) -> bool:
-    return re.split("[,;]", accept, maxsplit=1)[0].strip().lower() == media_type
 
 
 def _file_headers(register: Register, suffix: str, following: str | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
-from chalicelib.domain.errors import RegisterNotOverError, TraError
+from chalicelib.domain.errors import RegisterHeldError, RegisterNotOverError, TraError
 from chalicelib.domain.registers import (
     Entry,
     EntryState,
@@ -49,7 +49,7 @@ class ClosingRoom:
 @dataclass(frozen=True, slots=True)
 class Closing:
     """How far a register is: `statement` (hex SHA-256) once closed, else how many of its
-    documents have not ended yet."""
+    documents have not ended yet (0: a batch still gets numbers)."""
 
     register: Register
     statement: str | None
@@ -96,7 +96,11 @@ def close_year(register: Register, *, room: ClosingRoom) -> Closing:
         raise RegisterNotOverError(message)
 
     # 1. From now on no number of the old year is given.
-    head = room.registers.begin_closing(register)
+    try:
+        head = room.registers.begin_closing(register)
+    except RegisterHeldError:
+        # A batch began in the old year and is about to have all its numbers.
+        return Closing(register, None)
     if head.statement is not None:
         return Closing(register, head.statement)
 

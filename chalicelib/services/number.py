@@ -12,6 +12,7 @@ from chalicelib.domain.errors import (
     EntryMovedError,
     RegisterClosedError,
     RegisterConflictError,
+    RegisterHeldError,
     UnavailableError,
 )
 from chalicelib.domain.registers import (
@@ -68,8 +69,8 @@ class Numberer:
 def number(document_ids: Sequence[str], *, to: Numberer) -> None:
     """Number the accepted ones of `document_ids` in the order given; all of one book.
 
-    Raises UnavailableError if the block could not be written, or not all seal
-    messages sent. Repeatable: who has a number keeps it and is only sent on.
+    Raises RegisterHeldError while the next numbers are a batch's, UnavailableError if the block
+    could not be written, or not all seal messages sent. Repeatable: who has a number keeps it and is only sent on.
 
     Dies before step 3: nothing happened. Dies after it: documents are numbered, the
     messages come back and step 4 sends them on (P8).
@@ -239,6 +240,8 @@ def _assign(waiting: Sequence[Document], to: Numberer) -> list[Document]:
     if head.closing:
         message = "This clock still shows a year whose register is closed."
         raise RegisterClosedError(message)
+    if head.hold is not None:
+        raise RegisterHeldError(head.hold.batch)
     block = lay_out_block(register, head, [_claim(d, to) for d in waiting], now)
     numbered = [
         _numbered(document, entry, to)

@@ -12,6 +12,7 @@ from chalicelib.domain.errors import (
     NumberUsedError,
     RegisterClosedError,
     RegisterConflictError,
+    RegisterHeldError,
     UnavailableError,
 )
 from chalicelib.domain.registers import (
@@ -58,7 +59,8 @@ class ReservationRequest:
 def reserve(request: ReservationRequest, *, desk: ReservationDesk) -> tuple[Entry, ...]:
     """Take the next numbers as visible entries, in one transaction.
 
-    Raises UnavailableError if the register stays busy, RegisterClosedError. Dies before
+    Raises UnavailableError if the register stays busy, RegisterHeldError while a batch gets its
+    numbers, RegisterClosedError. Dies before
     the transaction: nothing happened; after it: the numbers are taken, visible, and
     expire if nobody uses them. Not idempotent: a repeat takes further numbers, which
     expire as well.
@@ -80,6 +82,8 @@ def reserve(request: ReservationRequest, *, desk: ReservationDesk) -> tuple[Entr
         head = desk.registers.head(register)
         if head.closing:
             raise RegisterClosedError("The year of this register is closed.")
+        if head.hold is not None:
+            raise RegisterHeldError(head.hold.batch)
         block = lay_out_reservation(register, head, terms, salts, now)
         try:
             desk.registers.assign(block, {})

@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.documents import DocumentState
 from chalicelib.domain.errors import UnavailableError
-from chalicelib.ports import Clock, DocumentStore, RegisterStore, Unsettled, WorkQueue
+from chalicelib.ports import BatchStore, Clock, DocumentStore, RegisterStore, Unsettled, WorkQueue
 from chalicelib.services.reserve import expire
 
 # A document that stays stuck is looked at less and less often, but for ever (P4).
@@ -24,9 +25,11 @@ class Broom:
 
     documents: DocumentStore
     registers: RegisterStore
+    batches: BatchStore
     number_queue: WorkQueue
     seal_queue: WorkQueue
     deliver_queue: WorkQueue
+    batch_queue: WorkQueue
     clock: Clock
     sweep_after: timedelta
 
@@ -36,7 +39,8 @@ class Swept:
     """What one run did: messages sent anew, how many of them not for the first time, reservations
     that expired, and documents that could not be sent on just now. And what it saw: how long
     ago the oldest document was submitted that has a number and no seal yet; 0 if none waits.
-    `woken` are documents that expired, whose recipients are told now."""
+    `woken` are documents that expired, whose recipients are told now. Documents of batches are
+    not among those that wait for a seal: `batches` of those were set going again."""
 
     resent: int
     stubborn: int
@@ -44,6 +48,7 @@ class Swept:
     failed: int
     oldest_unsealed_seconds: int
     woken: int = 0
+    batches: int = 0
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
@@ -66,7 +71,8 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
         stubborn += unsettled.sweeps > 0
     expired = expire(registers=broom.registers, clock=broom.clock)
     woken = _wake(broom)
-    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom), woken)
+    batches = _resend_batches(broom, limit)
+    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom), woken, batches)
 
 
 def _wake(broom: Broom) -> int:
@@ -84,6 +90,14 @@ def _wake(broom: Broom) -> int:
             broom.deliver_queue.send(awake)
         woken += len(awake)
     return woken
+
+
+def _resend_batches(broom: Broom, limit: int) -> int:
+    """Set batches going in which nothing moved; how many. Each says itself when somebody is to
+    look at it again."""
+    due = broom.batches.due(broom.clock(), limit)
+    broom.batch_queue.send_batch([BatchWork(ref) for ref in due])
+    return len(due)
 
 
 def _oldest_unsealed(broom: Broom) -> int:

@@ -73,6 +73,7 @@ def _who_may(
         ("rulings", "deliver"),
         ("statements", "close"),
         ("evidence-records", "renew"),
+        ("batches", "batch"),
     ],
 )
 def test_one_function_writes_each_part_of_the_archive(
@@ -82,7 +83,8 @@ def test_one_function_writes_each_part_of_the_archive(
     writer: str,
 ) -> None:
     """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, closing
-    statements from `close` alone, evidence records from `renew` alone."""
+    statements from `close` alone, evidence records from `renew` alone, manifests of batches
+    from `batch` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -126,6 +128,26 @@ def test_strangers_files_are_read_by_one_function(
     assert "verify" not in readers
 
 
+def test_what_was_checked_is_written_by_who_checks(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """P2, issue 5 item 4: `api` lets agencies upload, `batch` keeps what it checked, `number`
+    reads that, and nobody else comes near."""
+    bucket = deployment.outputs["BatchesBucket"]
+
+    def put(key: str) -> Callable[[boto3.session.Session], Any]:
+        return lambda session: session.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+
+    assert _who_may(as_function, put("uploads/permission/test")) == {"api"}
+    assert _who_may(as_function, put("kept/permission/test/segments/1")) == {"batch"}
+    assert _who_may(
+        as_function,
+        lambda session: session.client("s3").get_object(
+            Bucket=bucket, Key="kept/permission/test/segments/1"
+        ),
+    ) == {"batch", "number"}
+
+
 def test_published_types_are_read_by_who_needs_them_and_written_by_nobody(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
@@ -140,7 +162,7 @@ def test_published_types_are_read_by_who_needs_them_and_written_by_nobody(
             Bucket=bucket, Key="types/permission-test.json"
         ),
     )
-    assert readers == {"api", "number", "seal", "preview"}
+    assert readers == {"api", "number", "seal", "batch", "preview"}
     assert not _who_may(
         as_function,
         lambda session: session.client("s3").put_object(
@@ -227,7 +249,16 @@ def test_only_who_works_on_registers_writes_them(
         as_function,
         lambda session: session.client("dynamodb").put_item(TableName=table, Item=dict(key)),
     )
-    assert found == {"api", "number", "seal", "sweep", "checkpoint", "close", "renew"}
+    assert found == {
+        "api",
+        "number",
+        "seal",
+        "batch",
+        "sweep",
+        "checkpoint",
+        "close",
+        "renew",
+    }
     assert _who_may(
         as_function,
         lambda session: session.client("dynamodb").delete_item(TableName=table, Key=dict(key)),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from chalicelib.adapters.memory import MemoryQueue
@@ -27,6 +28,12 @@ from chalicelib.handlers import queues, schedules
 from chalicelib.ports import Search
 from chalicelib.services.audit import audit as audit_register
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
+
+QUEUES = ("number", "seal", "batch", "batch_seal", "deliver")
+"""Queues of work; chunks of batches come to `seal` by one of their own."""
+
+_HANDLERS = {"batch_seal": "seal"}
+_AT_ONCE = {"batch": 1, "batch_seal": 2}
 
 # Reading a clock or an id is no external call.
 _PURE = frozenset({"messages", "files", "events", "connection", "items"})
@@ -94,25 +101,26 @@ class World:
     def step(self, function: str, danger: Danger | None = None, *, batch: int = 10) -> bool:
         """Let one function take a batch from its queue; False if there was none. What it
         does not finish comes back, in front, as SQS FIFO would give it."""
-        queue = self._queue(function)
+        queue, handler = self._queue(function), _HANDLERS.get(function, function)
+        batch = min(batch, _AT_ONCE.get(function, batch))
         taken, queue.messages[:] = queue.messages[:batch], queue.messages[batch:]
         if not taken:
             return False
         wrap = (danger or Danger()).wrap
         try:
             with furnished(self.fakes.house(wrap)):
-                report = getattr(queues, function)(_event(function, taken), CONTEXT)
+                report = getattr(queues, handler)(_event(handler, taken), _context(handler))
         except Killed:
             queue.messages[:0] = taken
             raise
         failed = {failure["itemIdentifier"] for failure in report["batchItemFailures"]}
-        queue.messages[:0] = [m for i, m in enumerate(taken) if str(i) in failed]
+        queue.messages[:0] = [m for i, m in enumerate(taken) if _message_id(i, m) in failed]
         return True
 
     def run_to_rest(self) -> None:
         """Let all functions work until nothing moves."""
         for _ in range(10_000):
-            moved = [self.step(name) for name in ("number", "seal", "deliver")]
+            moved = [self.step(name) for name in QUEUES]
             if not any(moved):
                 return
         raise AssertionError("the functions never come to rest")
@@ -128,6 +136,12 @@ class World:
         return queue
 
 
+def _context(function: str) -> Any:
+    """`batch` may run for minutes."""
+    millis = 300_000 if function == "batch" else 30_000
+    return SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: millis})
+
+
 def _event(function: str, messages: list[tuple[str, str | None]]) -> dict[str, Any]:
     """The sample event, with a record of its own id for each message."""
     template = sample_event(function)["Records"][0]
@@ -135,13 +149,22 @@ def _event(function: str, messages: list[tuple[str, str | None]]) -> dict[str, A
         "Records": [
             {
                 **template,
-                "messageId": str(position),
-                "body": json.dumps({"document_id": document_id}),
-                "attributes": {**template["attributes"], "MessageGroupId": group},
+                "messageId": _message_id(position, message),
+                "body": json.dumps({_member(message[0]): message[0]}),
+                "attributes": {**template["attributes"], "MessageGroupId": message[1]},
             }
-            for position, (document_id, group) in enumerate(messages)
+            for position, message in enumerate(messages)
         ]
     }
+
+
+def _message_id(position: int, message: tuple[str, str | None]) -> str:
+    """A message that comes again has the id it had."""
+    return message[0] if _member(message[0]) == "batch" else str(position)
+
+
+def _member(work: str) -> str:
+    return "batch" if "/" in work else "document_id"
 
 
 def audit(fakes: Fakes, register: Register, *, agency_id: str = "diw") -> list[str]:

@@ -30,11 +30,9 @@ from chalicelib.services.checkpoint import extend
 from chalicelib.services.close import close_year
 from chalicelib.services.reserve import ReservationRequest, reserve
 from infra.devservices import DevServices, running
-from infra.onboard import onboard
-from infra.pki import issue_seal_certificate
+from tests.support.aws_site import aws_house
 from tests.support.rooms import CONTEXT, furnished, sample_event
-from tests.support.samples import AGENCIES, document, settings
-from tests.support.tables import create_table
+from tests.support.samples import document
 
 pytestmark = pytest.mark.aws
 
@@ -149,62 +147,13 @@ def site(aws: str, gun: Gun, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     bootstrap.forget_clients()
 
 
-def _plain_bucket(name: str) -> str:
-    s3: Any = boto3.client("s3")
-    s3.create_bucket(
-        Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name}
-    )
-    return name
-
-
 def _build(services: DevServices) -> Site:
-    run = uuid4().hex[:8]
-    dynamodb: Any = boto3.client("dynamodb")
-    sqs: Any = boto3.client("sqs")
-    kms: Any = boto3.client("kms")
-    bucket = f"archive-{run}"
-    s3: Any = boto3.client("s3")
-    s3.create_bucket(
-        Bucket=bucket,
-        ObjectLockEnabledForBucket=True,
-        CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name},
-    )
-    house = House(
-        settings(
-            documents_table=create_table(dynamodb, "DocumentsTable", f"documents-{run}"),
-            registers_table=create_table(dynamodb, "RegistersTable", f"registers-{run}"),
-            directory_table=create_table(dynamodb, "DirectoryTable", f"directory-{run}"),
-            archive_bucket=bucket,
-            logs_bucket=_plain_bucket(f"logs-{run}"),
-            log_key_id=kms.create_key(KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")[
-                "KeyMetadata"
-            ]["Arn"],
-            seal_queue_url=sqs.create_queue(QueueName=f"seal-{run}")["QueueUrl"],
-            deliver_queue_url=sqs.create_queue(QueueName=f"deliver-{run}")["QueueUrl"],
-            evidence_key_id=kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")[
-                "KeyMetadata"
-            ]["KeyId"],
-            timestamp_urls=(services.pki.timestamp_url,),
-        )
-    )
-    agencies = onboard(
-        [a for a in AGENCIES if a.inbox_url],
-        [services.pki.root_pem],
-        stack=f"tra-{run}",
-        outputs={
-            "DataKey": kms.create_key()["KeyMetadata"]["Arn"],
-            "DeliverRole": "arn:aws:iam::000000000000:role/deliver",
-        },
-        session=boto3.session.Session(),
-        directory=house.directory,
-        certify=lambda agency, key: issue_seal_certificate(
-            services.pki, key, agency.agency_id, agency.name_th, agency.name_en
-        ),
-    )
-    for agency in agencies:
+    house, inboxes = aws_house(services)
+    for url in inboxes.values():
         # This process is root, not the role of `deliver`; tests/e2e has the real policy.
-        sqs.set_queue_attributes(QueueUrl=str(agency.inbox_url), Attributes={"Policy": ""})
-    return Site(house, {a.agency_id: str(a.inbox_url) for a in agencies})
+        sqs: Any = boto3.client("sqs")
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    return Site(house, inboxes)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -16,12 +16,10 @@ from typing import Any
 import pypdf
 import pytest
 
-from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import PackagedDocumentTypes
-from chalicelib.adapters.typst import TypstRenderer
-from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.domain.presentation import PREVIEW_MARK
 from tests.integration.conftest import Answer, Api
+from tests.support.previews import near_preview
 from tests.support.rooms import Fakes, furnished
 
 TYPES = [kind.name for kind in PackagedDocumentTypes().all()]
@@ -33,15 +31,6 @@ READS = {
     "previewer": {"render"},
 }
 """All that a dry run may ask of the world; whatever else it calls leaves a trace."""
-
-
-class NearPreview:
-    """The `preview` function at the other end of the call, in this process."""
-
-    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
-        assert FunctionName == "preview"
-        told = answer(json.loads(Payload), TypstRenderer(), TypstRegisterPrinter())
-        return {"Payload": BytesIO(json.dumps(told).encode())}
 
 
 @dataclass
@@ -93,8 +82,7 @@ def dry_run(fakes: Fakes) -> Iterator[DryRun]:
     called: list[tuple[str, str]] = []
     _with_prefix(fakes, "อก ๐๓๐๒")
     house = fakes.house(lambda name, port: Watched(name, port, called))
-    far = PreviewFunction(NearPreview(), "preview")  # type: ignore[arg-type]  # what is used of it
-    vars(house)["previewer"] = Watched("previewer", far, called)
+    vars(house)["previewer"] = Watched("previewer", near_preview(), called)
     with furnished(house):
         yield DryRun(Api(fakes), called)
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chalicelib import bootstrap
+from chalicelib.adapters.batch_reading import FileReader
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.memory import (
     CountingIds,
@@ -28,6 +29,7 @@ from chalicelib.adapters.memory import (
     MemoryUploads,
     PlainRenderer,
 )
+from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStore
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.memory_rounds import MemoryRounds
@@ -113,6 +115,9 @@ class Fakes:
     number_queue: MemoryQueue = field(default_factory=MemoryQueue)
     seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     deliver_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    batch_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    batch_seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    batch_files: MemoryBatchFiles = field(default_factory=MemoryBatchFiles)
     renderer: Any = field(default_factory=PlainRenderer)
     printer: Any = field(default_factory=TypstRegisterPrinter)
     sealer: Any = field(default_factory=MarkingSealer)
@@ -140,6 +145,10 @@ class Fakes:
             "number_queue": self.number_queue,
             "seal_queue": self.seal_queue,
             "deliver_queue": self.deliver_queue,
+            "batch_queue": self.batch_queue,
+            "batch_seal_queue": self.batch_seal_queue,
+            "batch_files": self.batch_files,
+            "batches": MemoryBatchStore(self.ledger),
             "renderer": self.renderer,
             "sealer": self.sealer,
             "xml_sealer": self.xml_sealer,
@@ -158,6 +167,7 @@ class Fakes:
             ids=CountingIds(),
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
+            batch_reader=FileReader(),
             register_printer=self.printer,
         )
         return house

@@ -102,3 +102,16 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
             assert child.stderr is not None
             child.stdout.close()
             assert child.stderr.read() == b""
+
+
+def test_a_picture_is_kept_where_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """E4: `tra image ID -o card.png` writes the picture, and says how large it is."""
+    with deployment({"png_base64": "iVBORw0KGgo="}) as url:
+        monkeypatch.setenv("TRA_URL", url)
+        monkeypatch.setenv("TRA_TOKEN", "a.b.c")
+        target = tmp_path / "card.png"
+        assert main(["image", "0" * 26, "--side", "both", "-o", str(target)]) == 0
+    assert target.read_bytes() == b"\x89PNG\r\n\x1a\n"
+    assert f"{target}  8 bytes" in capsys.readouterr().out

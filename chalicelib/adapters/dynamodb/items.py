@@ -29,6 +29,7 @@ from pynamodb.models import Model
 
 from chalicelib.domain.documents import (
     ArchivedFile,
+    BatchLine,
     Change,
     Classification,
     Document,
@@ -43,6 +44,7 @@ from chalicelib.domain.registers import (
     Entry,
     EntryState,
     Head,
+    Hold,
     LogName,
     Numbering,
     NumberWish,
@@ -325,6 +327,8 @@ class DocumentItem(Model):
     retention_years = NumberAttribute()
     wish = WishMap(null=True)
     run: ListAttribute[str] = ListAttribute(of=UnicodeAttribute, null=True)  # type: ignore[arg-type]  # pynamodb types `of` by the value
+    batch_id = UnicodeAttribute(null=True)
+    batch_line = NumberAttribute(null=True)
     verification_code = UnicodeAttribute()
     submitted_at = UnicodeAttribute()
     submitted_by = UnicodeAttribute()
@@ -376,6 +380,8 @@ class DocumentItem(Model):
             retention_years=document.retention_years,
             wish=WishMap.of(document.wish) if document.wish else None,
             run=list(document.run) or None,
+            batch_id=document.batch.batch_id if document.batch else None,
+            batch_line=document.batch.line if document.batch else None,
             verification_code=document.verification_code,
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
@@ -387,6 +393,17 @@ class DocumentItem(Model):
             unsettled_shard=shard_of(document.document_id),
             due_at=to_text(due_at),
         )
+
+    @classmethod
+    def of_numbered(cls, document: Document) -> DocumentItem:
+        """A document of a batch as first stored (state numbered). Not in `unsettled`: until it
+        ends its batch is watched."""
+        item = cls.of(document, due_at=document.submitted_at)
+        if document.numbering is None:
+            raise ValueError("the document has no number")
+        item.numbering = NumberingMap.of(document.numbering)
+        item.unsettled_shard = item.due_at = None
+        return item
 
     def to_domain(self) -> Document:
         return Document(
@@ -406,6 +423,7 @@ class DocumentItem(Model):
             retention_years=int(self.retention_years),
             wish=self.wish.to_domain() if self.wish else None,
             run=tuple(self.run or ()),
+            batch=BatchLine(self.batch_id, int(self.batch_line)) if self.batch_id else None,
             verification_code=self.verification_code,
             submitted_at=to_instant(self.submitted_at),
             submitted_by=self.submitted_by,
@@ -504,6 +522,9 @@ class HeadItem(Model):
     last_at = UnicodeAttribute()
     closing = BooleanAttribute(null=True)
     statement = UnicodeAttribute(null=True)
+    held_by = UnicodeAttribute(null=True)
+    held_after = NumberAttribute(null=True)
+    held_at = UnicodeAttribute(null=True)
 
     def to_domain(self) -> Head:
         return Head(
@@ -511,6 +532,9 @@ class HeadItem(Model):
             to_instant(self.last_at),
             closing=bool(self.closing),
             statement=self.statement,
+            hold=Hold(self.held_by, int(self.held_after), to_instant(self.held_at))
+            if self.held_by
+            else None,
         )
 
 

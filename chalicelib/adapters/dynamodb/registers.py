@@ -52,6 +52,7 @@ from chalicelib.domain.errors import (
     EntryMovedError,
     RegisterClosedError,
     RegisterConflictError,
+    RegisterHeldError,
     UnavailableError,
 )
 from chalicelib.domain.registers import (
@@ -287,12 +288,19 @@ class DynamoRegisterStore:
 
     def begin_closing(self, register: Register) -> Head:
         """Idempotency key of this write: the head itself."""
-        item = self._heads(register.register_id, HeadItem.LINE)
+        heads = self._heads
+        item = heads(register.register_id, HeadItem.LINE)
         with translated():
-            item.update(
-                actions=[self._heads.closing.set(True)],
-                condition=self._heads.register_id.exists(),
-            )
+            try:
+                item.update(
+                    actions=[heads.closing.set(True)],
+                    condition=heads.register_id.exists() & heads.held_by.does_not_exist(),
+                )
+            except UpdateError as error:
+                found = self.head(register)
+                if not is_condition_failure(error) or found.hold is None:
+                    raise
+                raise RegisterHeldError(found.hold.batch) from error
         return item.to_domain()
 
     def mark_closed(self, register: Register, statement: str) -> Head:
@@ -416,10 +424,12 @@ class DynamoRegisterStore:
     def _move_head(self, transaction: TransactWrite, block: Block) -> None:
         heads = self._heads
         expected: Condition = (
-            (heads.last_number == block.after) & heads.closing.does_not_exist()
-            if block.after
-            else heads.register_id.does_not_exist()
+            (heads.last_number == block.after)
+            & heads.closing.does_not_exist()
+            & heads.held_by.does_not_exist()
         )
+        if not block.after:
+            expected = heads.register_id.does_not_exist() | expected
         transaction.update(
             heads(block.register.register_id, HeadItem.LINE),
             actions=[
@@ -587,6 +597,8 @@ class DynamoRegisterStore:
             [documents.unsettled_shard.remove(), documents.due_at.remove()]
             if document.settled
             else [
+                # Of a document of a batch, from its issue on: see `DocumentItem.of_numbered`.
+                documents.unsettled_shard.set(shard_of(document.document_id)),
                 documents.due_at.set(to_text(last.at + self._sweep_after)),
                 documents.sweeps.set(0),
             ]

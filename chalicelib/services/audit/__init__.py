@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from itertools import count as numbers_from
 
 from chalicelib.domain.errors import TraError
@@ -45,7 +46,7 @@ def audit(register: Register, *, room: AuditRoom) -> Report:
     findings. Raises UnavailableError if something cannot be read: then nothing is
     known. Repeatable; dies anywhere: nothing happened.
     """
-    visit = _Visit(register, room)
+    visit = _Visit(register, replace(room, is_paused=cache(room.is_paused)))
     # 1. How far everything is. Read first: whatever comes later is newer.
     visit.begin()
     # 2. The outcome log, built again and compared; and summed up by number.
@@ -108,6 +109,15 @@ class _Visit:
             log: self.room.logs.state(self.register, log) for log in LogName
         }
         self.sums = OutcomeSums(1, self.head.last_number)
+        self._check_hold()
+
+    def _check_hold(self) -> None:
+        """A batch has its numbers within minutes; who waits for them longer should know."""
+        hold = self.head.hold
+        self.counts["held"] = int(hold is not None)
+        if hold is not None and hold.at < self.limit:
+            number = self.head.last_number
+            self.findings.add(Fault.UNFINISHED, number=number, place=f"held by {hold.batch}")
 
     # -- 2 -------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.documents import Document, DocumentState, archive_key, content_digest
 from chalicelib.domain.findings import Fault, Finding, Findings
 from chalicelib.domain.registers import Entry, EntryState, Register
@@ -68,7 +69,12 @@ def _fault_of(entry: Entry, document: Document | None, room: AuditRoom) -> Fault
         return _fault_without_document(entry, room.clock() - room.patience)
     if document is None:
         return Fault.ENTRY_WITHOUT_DOCUMENT
-    return _fault_between(entry, document, room.clock() - room.patience)
+    fault = _fault_between(entry, document, room.clock() - room.patience)
+    if fault is Fault.UNFINISHED and document.batch is not None:
+        # Whoever paused a batch knows that it waits, and `GET /v1/batches/{id}` says so.
+        ref = BatchRef(document.agency_id, document.batch.batch_id)
+        return None if room.is_paused(ref) else fault
+    return fault
 
 
 def _fault_between(entry: Entry, document: Document, limit: datetime) -> Fault | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.evidence_rounds import RenewalPolicy
 from chalicelib.domain.notes import Verify
 from chalicelib.ports import (
@@ -43,7 +44,8 @@ def unwatched(_progress: Progress) -> None:
 class AuditRoom:
     """Collaborators of `audit`. `log_key` gives the 32 bytes of the log's public key,
     `verify` checks an Ed25519 signature. Without `read_bytes` the digests of files are
-    those that the store checked when it took them."""
+    those that the store checked when it took them. `is_paused` says of a batch whether somebody
+    paused it: its documents may wait."""
 
     documents: DocumentStore
     registers: RegisterStore
@@ -59,4 +61,5 @@ class AuditRoom:
     renewal: RenewalPolicy = field(default_factory=RenewalPolicy)
     read_bytes: bool = True
     patience: timedelta = PATIENCE
+    is_paused: Callable[[BatchRef], bool] = field(default=lambda _ref: False)
     watch: Watch = field(default=unwatched)
