@@ -63,7 +63,8 @@ def number_batch(ref: BatchRef, *, to: BatchNumberer, in_time: Callable[[], bool
     Returns False if time ran out first: then it has to be called again. The register is held
     for the batch from before its first number until after its last, so that nobody else's
     stands between; all its entries carry the instant of the hold, so that a year that turns
-    meanwhile splits nothing. A batch that was cancelled lets go after the block at hand.
+    meanwhile splits nothing. A batch that was cancelled lets go after the segment at hand (at most
+    1,000 numbers); one whose agency cannot number letters any more ends before it holds anything.
 
     Raises RegisterHeldError if another batch is first, RegisterClosedError, UnavailableError.
     Repeatable: the register's head says how many were given. Dies anywhere: blocks are written
