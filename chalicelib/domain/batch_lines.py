@@ -15,7 +15,8 @@ from typing import Any, Self
 from chalicelib.domain.errors import FieldFault
 
 MAX_LINE_BYTES = 128 * 1024
-"""As much as one request may have (`handlers/operations.py`); terminator not counted."""
+"""As much as one request may have (`handlers/operations.py`), as uploaded and in UTF-8; terminator
+not counted."""
 
 
 class FileFormat(StrEnum):

@@ -71,6 +71,7 @@ _LAST_FILTER = 4
 
 
 def _png_size(data: bytes, most: Size) -> Size:
+    _demand(len(data) > len(PNG))
     names, bodies = zip(*_chunks(data), strict=True)
     _demand(names[0] == b"IHDR" and names[-1] == b"IEND" and not bodies[-1])
     _demand(len(bodies[0]) == 13)  # noqa: PLR2004 - of IHDR
@@ -83,10 +84,11 @@ def _png_size(data: bytes, most: Size) -> Size:
     size = _bounded(width, height, most)
     _demand(methods == [0, 0])
     _demand(depth in _DEPTHS.get(colour, ()) and not interlace, UNSUPPORTED)
+    _demand(b"IDAT" in names)
     _demand_palette(names, bodies, colour, depth)
-    first = names.index(b"IDAT") if b"IDAT" in names else 0
+    first = names.index(b"IDAT")
     packed = bodies[first : first + names.count(b"IDAT")]
-    _demand(first and set(names[first : first + len(packed)]) == {b"IDAT"})
+    _demand(set(names[first : first + len(packed)]) == {b"IDAT"})
     _demand_pixels(b"".join(packed), -(-width * depth * _CHANNELS[colour] // 8), height)
     return size
 

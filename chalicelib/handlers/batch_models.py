@@ -162,7 +162,9 @@ class BatchView(_Answer):
     cancelled_by: str | None
     manifest_sha256: str | None
     retain_until: datetime | None = Field(description="Of the manifest.")
-    upload: BatchUpload | None
+    upload: BatchUpload | None = Field(
+        description="While the batch waits for its file, and for who may submit."
+    )
     links: BatchLinks
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action
+from chalicelib.domain.access import Action, Verdict, decide
 from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchState, OnError, Start
 from chalicelib.domain.batches import numbers_given as numbers_given_to
 from chalicelib.domain.directory import DocumentType
@@ -281,7 +281,9 @@ def _log(batch: Batch, what: str) -> None:
 
 
 def _view(call: Call, batch: Batch) -> BatchView:
-    waits = batch.state is BatchState.AWAITING_UPLOAD
+    # Who may only look at a batch gets nothing to put a file there with.
+    may_upload = decide(call.caller, Action.SUBMIT_DOCUMENT).verdict is Verdict.ALLOW
+    waits = batch.state is BatchState.AWAITING_UPLOAD and may_upload
     numbered = batch.numbered
     if batch.hold is not None and not numbered:
         numbered = numbers_given_to(batch, call.house.registers.head(batch.register))

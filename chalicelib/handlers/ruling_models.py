@@ -35,6 +35,7 @@ class RuleOnDocument(BaseModel):
     reason: str = Field(
         min_length=1,
         max_length=LONGEST_REASON,
+        pattern=r"\S",
         description="In words, for the agency's own records: no event, log or page repeats them.",
     )
     effective_at: str | None = Field(

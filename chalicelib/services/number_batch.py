@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.domain.batches import (
     Batch,
@@ -28,7 +28,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.registers import Claim, Head, Hold, lay_out_block, numbering_of
 from chalicelib.ports import BatchFiles, BatchStore, Clock, Directory, RegisterStore, WorkQueue
-from chalicelib.services.number import BYTES_PER_BLOCK
+from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter
 
 # One transaction holds at most 100 items: the head, the batch, at the beginning of a year the
 # register's own line, and for each number an entry, a document and a verification code.
@@ -63,7 +63,8 @@ def number_batch(ref: BatchRef, *, to: BatchNumberer, in_time: Callable[[], bool
     Returns False if time ran out first: then it has to be called again. The register is held
     for the batch from before its first number until after its last, so that nobody else's
     stands between; all its entries carry the instant of the hold, so that a year that turns
-    meanwhile splits nothing. A batch that was cancelled lets go after the block at hand.
+    meanwhile splits nothing. A batch that was cancelled lets go after the segment at hand (at most
+    1,000 numbers); one whose agency cannot number letters any more ends before it holds anything.
 
     Raises RegisterHeldError if another batch is first, RegisterClosedError, UnavailableError.
     Repeatable: the register's head says how many were given. Dies anywhere: blocks are written
@@ -97,17 +98,24 @@ def _held(batch: Batch, to: BatchNumberer) -> Batch | None:
             return batch
         if batch.paused or batch.cancelled_by:
             return None
-        register = batch.book.at(to.clock())
+        now = to.clock()
+        register = batch.book.at(now)
         head = to.registers.head(register)
         if head.closing:
             raise RegisterClosedError("This clock still shows a year whose register is closed.")
         if head.hold is not None and head.hold.batch != str(batch.ref):
             raise RegisterHeldError(head.hold.batch)
-        hold = Hold(str(batch.ref), head.last_number, head.next_instant(to.clock()))
+        hold = Hold(str(batch.ref), head.last_number, head.next_instant(now))
         agency = to.directory.agency(batch.agency_id)
         prefix = agency.letter_prefix if agency else None
         holding = batch.holding(hold, register, prefix)
+        # Checked before, but the agency may have lost its prefix since: no register is held for
+        # numbers that nobody can print.
+        reason = why_no_letter(batch.book, to.directory)
         try:
+            if reason is not None:
+                _end(batch, reason, now, to)
+                return None
             to.batches.hold(holding, head)
         except (RegisterConflictError, BatchMovedError):
             to.pause(attempt)
@@ -115,6 +123,11 @@ def _held(batch: Batch, to: BatchNumberer) -> Batch | None:
             continue
         return holding
     raise UnavailableError(f"The register was busy {_TRIES} times in a row.")
+
+
+def _end(batch: Batch, reason: Reason, now: datetime, to: BatchNumberer) -> None:
+    ended = batch.entering(BatchState.CANCELLED, now, cancelled_by=_ACTOR, reason=reason)
+    to.batches.save(ended)
 
 
 def _again(batch: Batch, to: BatchNumberer) -> Batch:

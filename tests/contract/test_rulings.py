@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 from chalicelib.domain.documents import (
     EXPIRED,
     Decision,
@@ -15,7 +16,11 @@ from chalicelib.domain.documents import (
     archived_mark,
     told_mark,
 )
-from chalicelib.domain.errors import IdempotencyKeyReusedError, RegisterConflictError
+from chalicelib.domain.errors import (
+    IdempotencyKeyReusedError,
+    RegisterConflictError,
+    UnavailableError,
+)
 from chalicelib.domain.registers import EntryState, LogName, insert_after, numbering_of
 from chalicelib.domain.standing import REASONS_FOR, Replacement, RulingKind, marks_of
 from chalicelib.domain.status_list import Page
@@ -268,3 +273,24 @@ def test_a_document_with_an_inserted_number_is_on_its_parents_page(ledger: Ledge
     whole = ledger.registers.marked(REGISTER, Page(0))
     assert [(m.number, m.child) for m in whole] == [(1, 0), (1, 1)]
     assert ledger.registers.marked(REGISTER, Page(1)) == ()
+
+
+@pytest.mark.aws
+@pytest.mark.parametrize("ledger", ["dynamodb"], indirect=True)
+def test_a_document_from_before_rulings_can_be_ruled_on(ledger: Ledger) -> None:
+    """P5: what was stored by an earlier release has no place for such evidence yet; its
+    recipients are told all the same."""
+    (made,) = issue(ledger, "D1")
+    ledger.registers.rule(decided(made, RulingKind.REVOKED), None)
+    store = ledger.documents
+    assert isinstance(store, DynamoDocumentStore)
+    item = store.items("DOC#D1")
+    item.update(actions=[store.items.evidences.remove()])
+    for signed in ("signed", "another"):
+        assert store.keep_evidence("D1", signed, notice="ruling-1") == "signed"
+    found = store.get("D1")
+    assert found is not None
+    assert found.evidences == {"ruling-1": "signed"}
+    with pytest.raises(UnavailableError):
+        store.keep_evidence("D9", "signed", notice="ruling-1")
+    assert store.get("D9") is None

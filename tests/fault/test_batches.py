@@ -346,6 +346,20 @@ def test_a_check_that_is_short_of_time_goes_on_with_another_message() -> None:
     assert _wrong(world, ref) == []
 
 
+def test_time_is_looked_at_within_a_segment_too() -> None:
+    """P4, P8: lines that take long to look at (each may name a hundred agencies) must not use up
+    an invocation before anything of it is kept: it would begin again for ever."""
+    world = World()
+    bad = tuple(range(1, 206))  # of these little is kept, so they make a long segment
+    ref = _made(world, _file(250, bad), on_error=OnError.SKIP_INVALID)
+    taken, world.fakes.batch_queue.messages[:] = world.fakes.batch_queue.messages[:1], []
+    with furnished(world.fakes.house()):
+        queues.batch(_event("batch", taken), CONTEXT)  # a context that is nearly over
+    assert 0 < _batch(world, ref).checked.lines < 250
+    world.run_to_rest()
+    assert (_batch(world, ref).state, _batch(world, ref).numbered) == (BatchState.DONE, LINES)
+
+
 # -- strangers ---------------------------------------------------------------
 
 

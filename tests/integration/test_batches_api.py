@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.batches import BatchRef
+from chalicelib.domain.registers import Register
 from tests.fault.harness import World, audit
 from tests.fault.test_batches import REGISTER
 from tests.integration.conftest import Answer, Api
@@ -256,3 +258,58 @@ def test_other_agencies_batches_do_not_exist(api: Api, world: World) -> None:
         assert answer.status == 404
     assert api.call("GET", "/v1/batches", authorizer=claims).json["items"] == []
     assert [b["batch_id"] for b in api.call("GET", "/v1/batches").json["items"]] == [batch_id]
+
+
+def test_who_may_only_read_gets_no_form_to_upload_with(api: Api) -> None:
+    """P6: the file becomes documents in the name of whoever made the batch; an auditor may look
+    at it, and put nothing there."""
+    batch_id = _make(api)["batch_id"]
+    claims = sample_event("api")["requestContext"]["authorizer"]
+    readers = (
+        {**claims, "roles": "auditor"},
+        {**claims, "scope": "documents:read"},
+    )
+    for reader in readers:
+        shown = api.call(
+            "GET", "/v1/batches/{batch_id}", path={"batch_id": batch_id}, authorizer=reader
+        )
+        assert (shown.status, shown.json["state"]) == (200, "awaiting_upload")
+        assert shown.json["upload"] is None
+    assert _show(api, batch_id)["upload"] is not None
+
+
+def test_letters_of_an_agency_that_lost_its_prefix_end_with_a_reason(
+    api: Api, world: World
+) -> None:
+    """P1, P4: between check and numbering the agency loses its letter prefix: the batch ends, and
+    the book is not held for numbers that nobody can print."""
+    agency = world.fakes.directory.agency("diw")
+    assert agency is not None
+    world.fakes.directory.put_agency(replace(agency, letter_prefix="อก ๐๓๐๔"))
+    kind = json.loads(
+        api.call("GET", "/v1/document-types/{name}", path={"name": "official-letter"}).text
+    )
+    content = json_lines([{"content": kind["example"]["content"]}] * 2)
+    made = {"document_type": "official-letter", "start": "manual"}
+    batch = _checked(api, world, content, **made)
+    assert batch["state"] == "ready"
+    world.fakes.directory.put_agency(agency)
+    _act(api, batch["batch_id"], "start")
+    for _ in range(5):
+        world.step("number")
+    world.run_to_rest()
+    batch = _show(api, batch["batch_id"])
+    assert (batch["state"], batch["reason"]["code"]) == ("cancelled", "no_letter_prefix")
+    assert world.fakes.ledger.head(Register("diw", "send", 2026)).hold is None
+
+
+def test_what_is_told_of_bad_lines_is_kept_in_small_pieces(api: Api, world: World) -> None:
+    """Issue 5 item 4, constant memory: names that a stranger chose stand in what is told of a
+    line; a file full of long ones must not be remembered whole."""
+    long_names = [{"content": {f"{n:03d}{'x' * 100_000}": 1}} for n in range(40)]
+    batch = _checked(api, world, json_lines(long_names))
+    assert (batch["state"], batch["invalid"]) == ("refused", 40)
+    kept = world.fakes.batch_files.files
+    pieces = [len(told) for (_, name), told in kept.items() if name.startswith("faults/")]
+    assert sum(pieces) > 4_000_000
+    assert max(pieces) < 1_500_000

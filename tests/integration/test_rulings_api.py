@@ -242,6 +242,7 @@ def test_who_may_decide(api: Api, licence: dict[str, Any]) -> None:
         ({"reason_code": "resolved", "reason": "x"}, ("/reason_code", "not_allowed")),
         ({"reason_code": "superseded", "reason": "x"}, ("/reason_code", "not_allowed")),
         ({"reason_code": "fraud", "reason": ""}, ("/reason", "too_short")),
+        ({"reason_code": "fraud", "reason": " \u00a0 "}, ("/reason", "wrong_pattern")),
         ({"reason_code": "fraud", "reason": "x" * 501}, ("/reason", "too_long")),
         ({"reason_code": "fraud", "reason": "x\u202e"}, ("/reason", "control_character")),
         ({"reason_code": "fraud", "reason": "x", "by": "y"}, ("/by", "unknown_field")),

@@ -191,6 +191,17 @@ def test_a_line_as_long_as_a_request_is_read() -> None:
     assert line.body == {"a": "x" * (MAX_LINE_BYTES - 9)}
 
 
+def test_what_grows_when_converted_is_measured_afterwards() -> None:
+    """P1, P4: Thai takes three times the bytes in UTF-8, in which it is stored. A line that grows
+    beyond what a request may have would fit no item, and could never be numbered."""
+    shape = FileShape(format=FileFormat.JSON_LINES, encoding=Encoding.TIS_620)
+    for letters, codes in ((40_000, []), (44_000, [("", "line_too_long")])):
+        line = json.dumps({"a": "ก" * letters}, ensure_ascii=False)
+        (told,) = _all(f"{line}\n".encode("cp874"), shape)
+        assert _codes(told) == codes
+        assert (told.body is None) is bool(codes)
+
+
 @pytest.mark.parametrize(("first", "code"), [(b"x", "line_too_long"), (b'"', "unclosed_quote")])
 def test_memory_stays_constant(first: bytes, code: str) -> None:
     """Item 4: 100 MB without a line end need no more memory than a line and a few chunks."""

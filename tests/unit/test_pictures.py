@@ -91,6 +91,13 @@ def test_jpeg_passes_and_prints(jpeg: bytes) -> None:
     _print(jpeg)
 
 
+def without(name: bytes, picture: bytes) -> bytes:
+    """A PNG that lacks this chunk."""
+    at = picture.index(name) - 4
+    (length,) = struct.unpack_from(">I", picture, at)
+    return picture[:at] + picture[at + 12 + length :]
+
+
 LARGE = png(190, 253)
 BOMB = png(rows=b"\0" * 50_000_000)
 
@@ -105,6 +112,9 @@ BOMB = png(rows=b"\0" * 50_000_000)
         (b"<svg/>", "not_a_picture"),
         (b"%PDF-1.7", "not_a_picture"),
         (png()[:-1], "picture_damaged"),
+        (png()[:8], "picture_damaged"),
+        (without(b"IDAT", png(colour=PALETTE, palette=2)), "picture_damaged"),
+        (without(b"IHDR", png()), "picture_damaged"),
         (png(end=b"<script>"), "picture_damaged"),
         (png() + png(), "picture_damaged"),
         (png().replace(b"IEND\xaeB`\x82", b"IEND\0\0\0\0"), "picture_damaged"),
@@ -144,7 +154,7 @@ BOMB = png(rows=b"\0" * 50_000_000)
             "picture_dimensions",
         ),
     ],
-    ids=range(42),
+    ids=range(45),
 )
 def test_what_would_not_print_is_refused(data: bytes, code: str) -> None:
     """Bad input: bombs, files that are no pictures, damage, and what hides beside the picture

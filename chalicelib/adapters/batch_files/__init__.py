@@ -17,8 +17,9 @@ from typing import Any
 
 from chalicelib.adapters.batch_files.cells import cells_of, values_of
 from chalicelib.adapters.batch_files.encodings import BYTE_ORDER_MARK, encoding_of
-from chalicelib.adapters.batch_files.records import Record, csv_records_of, lines_of
+from chalicelib.adapters.batch_files.records import TOO_LONG, Record, csv_records_of, lines_of
 from chalicelib.domain.batch_lines import (
+    MAX_LINE_BYTES,
     START,
     BodyMaker,
     Column,
@@ -281,6 +282,9 @@ def _decoded(record: Record, encoding: Encoding) -> str:
         text = record.raw.decode(encoding.codec)
     except UnicodeDecodeError as error:
         raise _UnreadableLineError(FieldFault("", *_WRONG_BYTES[encoding])) from error
+    # Thai grows threefold: what would fit no request fits no item of the database either.
+    if encoding is not Encoding.UTF_8 and len(text.encode()) > MAX_LINE_BYTES:
+        raise _UnreadableLineError(FieldFault("", *TOO_LONG))
     if text.startswith("\ufeff"):
         raise _UnreadableLineError(FieldFault("", *_MARK_WITHIN))
     return text

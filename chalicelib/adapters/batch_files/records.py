@@ -18,8 +18,8 @@ Why = tuple[str, str, str]  # code, English, Thai
 
 TOO_LONG: Why = (
     "line_too_long",
-    f"The line has more than {MAX_LINE_BYTES} bytes.",
-    f"บรรทัดยาวเกิน {MAX_LINE_BYTES} ไบต์",
+    f"The line has more than {MAX_LINE_BYTES} bytes (in UTF-8).",
+    f"บรรทัดยาวเกิน {MAX_LINE_BYTES} ไบต์ (นับแบบ UTF-8)",
 )
 STRAY_QUOTE: Why = (
     "stray_quote",

@@ -19,6 +19,7 @@ from chalicelib.adapters.dynamodb.faults import (
     Cancellation,
     cancellations,
     is_condition_failure,
+    is_missing_place,
     translated,
 )
 from chalicelib.adapters.dynamodb.items import (
@@ -227,6 +228,9 @@ class DynamoDocumentStore:
                     condition=self.items.pk.exists() & place.does_not_exist(),
                 )
             except UpdateError as error:
+                if is_missing_place(error):
+                    self._make_place(item)
+                    return self.keep_evidence(document_id, evidence, notice=notice)
                 if not is_condition_failure(error):
                     raise
                 document = self.items.get(item.pk, consistent_read=True).to_domain()
@@ -236,6 +240,18 @@ class DynamoDocumentStore:
                     raise
                 return kept
         return evidence
+
+    def _make_place(self, item: DocumentItem) -> None:
+        """What was stored before there were rulings lacks the place for their evidence."""
+        items = self.items
+        try:
+            item.update(
+                actions=[items.evidences.set({})],
+                condition=items.pk.exists() & items.evidences.does_not_exist(),
+            )
+        except UpdateError as error:
+            if not is_condition_failure(error):
+                raise
 
     def mark_notified(self, document_id: str, mark: str) -> Document:
         item = self.items(DocumentItem.key(document_id))

@@ -32,6 +32,13 @@ def is_condition_failure(error: PynamoDBException) -> bool:
     return error.cause_response_code == _CONDITION_FAILED_SINGLE
 
 
+def is_missing_place(error: PynamoDBException) -> bool:
+    """An update wants to write into a map that the item has not; DynamoDB tells that apart from
+    other invalid updates by its words alone."""
+    invalid = error.cause_response_code == "ValidationException"
+    return invalid and "document path" in (error.cause_response_message or "")
+
+
 def cancellations(error: TransactWriteError) -> Sequence[Cancellation]:
     """One per item, in the order of the request: deletes, puts, updates as pynamodb
     sends them. Raises UnavailableError for a failure that is no cancellation, and
