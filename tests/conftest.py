@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 
+# They build the one package and deploy the one stack of this working copy.
+_ONE_AFTER_THE_OTHER = ("tests/e2e/", "tests/browser/", "tests/integration/test_package.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file stays in one of them, and so does all
+    that builds and deploys."""
+    for item in items:
+        path = item.path.relative_to(item.config.rootpath).as_posix()
+        together = "deployment" if path.startswith(_ONE_AFTER_THE_OTHER) else path
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session")
 def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of an embedded AWS (ministack) of this session's own, IAM enforced."""

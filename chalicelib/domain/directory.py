@@ -63,7 +63,7 @@ class DocumentType:
     `subject_at` and `counterpart_at` say where in the content the register's columns
     subject (เรื่อง) and to (ถึง) are found (JSON Pointer, RFC 6901).
     `requires` and `recipients_within` are rules about the whole submission
-    (`domain/type_rules.py`). `business_key` points at the texts that together name one case of
+    (`domain/type_rules.py`). `business_key` points at the values that together name one case of
     the agency (a licence's applicant and factory, say): within a batch no two lines may have the
     same. `phone_image` says that documents may be shown as pictures on phones (E4). `issuers`
     are the only agencies that may issue this type; empty means all.
