@@ -56,7 +56,7 @@ status: setup  ## where it answers
 	@$(RUN) infra.local status
 
 test: setup  ## all tests
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest -n auto --maxprocesses 4 --no-loadscope-reorder
 
 interop: setup $(VALIDATORS)  ## every kind of seal before EU DSS, veraPDF, pdfsig and openssl; needs Java 17
 	@rm -f build/interop/table-*.md

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.embedded_aws import INTERPRETER, embedded_aws
 
@@ -19,14 +20,17 @@ if TYPE_CHECKING:
 _ONE_AFTER_THE_OTHER = ("tests/e2e/", "tests/browser/", "tests/integration/test_package.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _ByFile(LoadScopeScheduling):
     """Where several processes share the tests, a file stays in one of them, and so does all
     that builds and deploys."""
-    for item in items:
-        path = item.path.relative_to(item.config.rootpath).as_posix()
-        together = "deployment" if path.startswith(_ONE_AFTER_THE_OTHER) else path
-        item.add_marker(pytest.mark.xdist_group(together))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "deployment" if path.startswith(_ONE_AFTER_THE_OTHER) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

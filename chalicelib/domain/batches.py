@@ -411,3 +411,19 @@ def demand_state(batch: Batch, *allowed: BatchState) -> None:
             f"The batch is {batch.state.value} by now; this cannot be done with it any more.",
             f"ชุดเอกสารอยู่ในสถานะ {batch.state.value} แล้ว จึงทำรายการนี้ไม่ได้",
         )
+
+
+def body_of(line: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A body of POST /v1/documents: what the line says over what all lines share. `content` and
+    the objects in it are laid over each other field by field, anything else stands as a whole."""
+    body = {**defaults, **line}
+    if "content" in defaults and "content" in line:
+        body["content"] = _laid_over(defaults["content"], line["content"])
+    return body
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    both = below.keys() & above.keys()
+    return {**below, **above, **{name: _laid_over(below[name], above[name]) for name in both}}

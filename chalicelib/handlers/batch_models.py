@@ -28,7 +28,7 @@ from chalicelib.services.check_batch import NOT_IN_BATCH
 
 MOST_COLUMNS = 500
 
-_DEFAULTS = frozenset(SubmitDocument.model_fields) - NOT_IN_BATCH - {"document_type", "content"}
+_DEFAULTS = frozenset(SubmitDocument.model_fields) - NOT_IN_BATCH - {"document_type"}
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -61,8 +61,16 @@ class SubmitBatch(_Strict):
     )
     defaults: dict[str, Any] = Field(
         default={},
-        description="What lines do not say themselves: " + ", ".join(sorted(_DEFAULTS)) + ".",
-        examples=[{"recipients": ["dbd"], "valid_from": "2026-12-01"}],
+        description="What lines do not say themselves: "
+        + ", ".join(sorted(_DEFAULTS))
+        + ". `content` is laid under each line's own field by field.",
+        examples=[
+            {
+                "recipients": ["dbd"],
+                "valid_from": "2026-12-01",
+                "content": {"title_th": "ใบอนุญาตประกอบกิจการโรงงาน"},
+            }
+        ],
     )
 
     @field_validator("document_type")

@@ -8,7 +8,15 @@ from typing import Any
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Verdict, decide
-from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchState, OnError, Start
+from chalicelib.domain.batches import (
+    Batch,
+    BatchFile,
+    BatchRef,
+    BatchState,
+    OnError,
+    Start,
+    body_of,
+)
 from chalicelib.domain.batches import numbers_given as numbers_given_to
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.errors import (
@@ -298,21 +306,31 @@ def _view(call: Call, batch: Batch) -> BatchView:
 
 def _demand_defaults(call: Call, kind: DocumentType, defaults: dict[str, Any]) -> None:
     """Held against the type's own example, so that a bad default is told now and not once for
-    each line. What depends on a line's content is told there."""
+    each line. What depends on a line's content is told there; of shared content only that it
+    is an object with fields that the type has."""
     faults = default_faults(defaults)
     unknown = {fault.pointer for fault in faults}
-    body = {**kind.example, "recipients": [], **defaults, "document_type": kind.name}
+    body = body_of(defaults, {**kind.example, "recipients": []})
+    body["document_type"] = kind.name
     try:
         parse(SubmitDocument, body, known_to(call))
     except InvalidRequestError as error:
         told = (
             FieldFault(f"/defaults{fault.pointer}", fault.code, fault.detail, fault.detail_th)
             for fault in error.faults
-            if fault.pointer[1:].partition("/")[0] in defaults and fault.code != "outside_scope"
+            if _of_the_defaults(fault, defaults)
         )
         faults += [fault for fault in told if fault.pointer not in unknown]
     if faults:
         raise InvalidRequestError(faults)
+
+
+def _of_the_defaults(fault: FieldFault, defaults: dict[str, Any]) -> bool:
+    """Whether a fault found beside the example's content is one of what all lines share."""
+    name, _, within = fault.pointer[1:].partition("/")
+    if name == "content" and within:
+        return fault.code == "unknown_field"
+    return name in defaults and fault.code != "outside_scope"
 
 
 def _redirect(link: str) -> Response:

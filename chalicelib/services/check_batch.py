@@ -19,6 +19,7 @@ from chalicelib.domain.batches import (
     Checked,
     CheckedLine,
     Segment,
+    body_of,
     spell_lines,
 )
 from chalicelib.domain.canonical import canonical_json
@@ -164,13 +165,17 @@ def _document(line: ReadLine, batch: Batch, room: CheckRoom) -> Document:
     if line.body is None:
         raise InvalidRequestError(line.faults)
     faults = [*line.faults, *_envelope_faults(line.body, batch)]
-    body = {**batch.defaults, **line.body, "document_type": batch.document_type}
+    body = body_of(line.body, batch.defaults)
+    body["document_type"] = batch.document_type
     for name in NOT_IN_BATCH:
         body.pop(name, None)
     try:
         document = room.check_line(batch, body)
     except InvalidRequestError as error:
         raise InvalidRequestError([*faults, *error.faults]) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # A rule that stumbled over this line would stumble again: the batch ends all the same (P4).
+        raise InvalidRequestError([*faults, _NO_RULE]) from error
     if faults:
         raise InvalidRequestError(faults)
     return document
@@ -337,6 +342,13 @@ def _cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+_NO_RULE = FieldFault(
+    "",
+    "could_not_be_checked",
+    "The rules of this document type cannot be applied to this line. Submit it by itself to see "
+    "whether it is the line; tell the operators of this deployment if it looks right.",
+    "ระบบตรวจบรรทัดนี้ตามกฎของประเภทเอกสารไม่ได้ โปรดลองส่งเป็นเอกสารเดี่ยว และแจ้งผู้ดูแลระบบหากข้อมูลถูกต้องแล้ว",
+)
 _TOO_MANY = FieldFault(
     "",
     "too_many_lines",

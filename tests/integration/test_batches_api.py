@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.registers import Register
 from tests.fault.harness import World, audit
@@ -152,6 +153,41 @@ def test_csv_with_a_mapping(api: Api, world: World) -> None:
     assert missing >= {f"/content/{name}" for name in required if name != "holder"}
 
 
+def test_what_all_lines_share_is_said_once(api: Api, world: World, licence: Body) -> None:
+    """Issue 5 item 4: a CSV has columns for what differs; the content that all lines share is laid
+    under each of them, field by field, and lines that say it themselves win."""
+    rows = "ชื่อ,ชื่อเอกสาร\r\nบริษัท หนึ่ง จำกัด,\r\nบริษัท สอง จำกัด,ใบอนุญาตอื่น\r\n".encode("cp874")
+    mapping = {"ชื่อ": "/content/holder/name", "ชื่อเอกสาร": "/content/title_th"}
+    shared = {"content": licence["content"], "recipients": ["dbd"]}
+    batch = _checked(api, world, rows, format="csv", mapping=mapping, defaults=shared)
+    assert (batch["state"], batch["issued"]) == ("done", 2)
+    made = {d.batch.line: d.content for d in world.fakes.ledger._documents.values() if d.batch}
+    content = licence["content"]
+    assert made[2] == {**content, "holder": {**content["holder"], "name": "บริษัท หนึ่ง จำกัด"}}
+    assert made[3]["title_th"] == "ใบอนุญาตอื่น"
+    assert made[3]["holder"]["kind"] == content["holder"]["kind"]
+
+
+def test_a_line_that_no_rule_can_be_applied_to_is_a_bad_line(
+    api: Api, world: World, licence: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: a rule that stumbles over a line, whatever the fault of the rule, ends that line and not
+    the batch's progress."""
+    stumbled = JsonSchemaContentChecker.faults
+
+    def faults(checker: Any, kind: Any, content: Any) -> Any:
+        if content["holder"]["name"] == "บริษัท ทดสอบ 2 จำกัด":
+            raise IndexError
+        return stumbled(checker, kind, content)
+
+    monkeypatch.setattr(JsonSchemaContentChecker, "faults", faults)
+    batch = _checked(api, world, json_lines(_lines(licence, 3)), on_error="skip_invalid")
+    assert (batch["state"], batch["issued"], batch["invalid"]) == ("done", 2, 1)
+    assert [(row["line"], row["code"]) for row in _report(world, batch)] == [
+        (2, "could_not_be_checked")
+    ]
+
+
 def test_a_file_that_is_no_batch_is_refused(api: Api, world: World) -> None:
     """Bad input: UTF-16, a spreadsheet, nothing at all: refused with a reason, nothing stored."""
     for content, code in (
@@ -220,6 +256,11 @@ def test_bad_requests_store_nothing(api: Api, world: World) -> None:
             {"document_type": "licence", "defaults": {"valid_from": "2569-01-01"}},
             "/defaults/valid_from",
         ),
+        (
+            {"document_type": "licence", "defaults": {"content": {"titel": "x"}}},
+            "/defaults/content/titel",
+        ),
+        ({"document_type": "licence", "defaults": {"content": []}}, "/defaults/content"),
         ({"document_type": "licence", "on_error": "hope"}, "/on_error"),
     ):
         answer = api.call("POST", "/v1/batches", body=body)
