@@ -21,10 +21,10 @@ from chalicelib.domain.office_hours import (
 THAILAND = read_holidays()
 _PLAIN = HolidayYear(provisional=True, source="made up", days={})
 THAILAND_AND_LATER = replace(
-    THAILAND, years={**dict.fromkeys(range(2025, 2035), _PLAIN), **THAILAND.years}
+    THAILAND, years={**dict.fromkeys(range(2025, 2080), _PLAIN), **THAILAND.years}
 )
 """With years after those that are known: an office that opens a quarter of an hour a week needs
-two years for a day's work."""
+years for some days' work."""
 
 MINUTE = timedelta(minutes=1)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.documents import Urgency
 from chalicelib.domain.office_hours import OfficeHours, WorkingDay, WorkingTime
 from chalicelib.domain.reminders import DEFAULT_STAGES, Due, StageKind, schedule, within_faults
-from tests.support.calendars import THAILAND, at, instants, offices
+from tests.support.calendars import THAILAND, THAILAND_AND_LATER, at, instants, offices
 
 DEFAULT = WorkingTime(OfficeHours(), THAILAND)
 REMIND, ESCALATE = StageKind.REMIND, StageKind.ESCALATE
@@ -66,7 +66,7 @@ def test_stages_come_in_order_and_in_time(
 ) -> None:
     """For any calendar: each stage comes once, in order, while somebody is there, and none after
     ด่วนภายใน, which is always the end."""
-    hours = WorkingTime(office, THAILAND)
+    hours = WorkingTime(office, THAILAND_AND_LATER)
     arrival = hours.counted_arrival(entered)
     told = schedule(DEFAULT_STAGES[urgency], arrival, hours, within=within)
     assert all(one.at < other.at for one, other in pairwise(told))
