@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.directory import DocumentType
     from chalicelib.domain.evidence_records import RecordVerdict
     from chalicelib.domain.evidence_rounds import RenewalPolicy
+    from chalicelib.domain.holidays import Holidays
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
@@ -155,6 +156,12 @@ class House:
         return DynamoDirectory(self.settings.directory_table)
 
     @cached_property
+    def holidays(self) -> Holidays:
+        from chalicelib.adapters.holidays import read_holidays
+
+        return read_holidays()
+
+    @cached_property
     def types(self) -> DocumentTypes:
         return self._published_types
 
@@ -262,6 +269,10 @@ class House:
     @cached_property
     def deliver_queue(self) -> WorkQueue:
         return self._queue(self.settings.deliver_queue_url)
+
+    @cached_property
+    def dispatch_queue(self) -> WorkQueue:
+        return self._queue(self.settings.dispatch_queue_url)
 
     @cached_property
     def inboxes(self) -> Inboxes:

@@ -34,11 +34,13 @@ class Settings:
     documents_table: str
     registers_table: str
     directory_table: str
+    deliveries_table: str
     archive_bucket: str
     logs_bucket: str
     number_queue_url: str
     seal_queue_url: str
     deliver_queue_url: str
+    dispatch_queue_url: str
     evidence_key_id: str
     log_key_id: str
     preview_function: str
@@ -76,11 +78,13 @@ class Settings:
             documents_table=reader.text("TRA_DOCUMENTS_TABLE"),
             registers_table=reader.text("TRA_REGISTERS_TABLE"),
             directory_table=reader.text("TRA_DIRECTORY_TABLE"),
+            deliveries_table=reader.text("TRA_DELIVERIES_TABLE"),
             archive_bucket=reader.text("TRA_ARCHIVE_BUCKET"),
             logs_bucket=reader.text("TRA_LOGS_BUCKET"),
             number_queue_url=reader.text("TRA_NUMBER_QUEUE_URL"),
             seal_queue_url=reader.text("TRA_SEAL_QUEUE_URL"),
             deliver_queue_url=reader.text("TRA_DELIVER_QUEUE_URL"),
+            dispatch_queue_url=reader.text("TRA_DISPATCH_QUEUE_URL"),
             evidence_key_id=reader.text("TRA_EVIDENCE_KEY_ID"),
             log_key_id=reader.text("TRA_LOG_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),

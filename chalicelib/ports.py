@@ -14,6 +14,17 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchWork, Progress
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.deliveries import Delivery, DeliveryId
+from chalicelib.domain.deliveries import Progress as LetterProgress
+from chalicelib.domain.delivery_records import (
+    DeliveryChange,
+    DeliveryRecord,
+    FileCheck,
+    OpenItems,
+    Passing,
+    RefusedAnswer,
+)
 from chalicelib.domain.directory import Agency, DocumentType, Paper
 from chalicelib.domain.documents import (
     ISSUED,
@@ -23,9 +34,11 @@ from chalicelib.domain.documents import (
     Reason,
     Waiting,
 )
+from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.presentation import Attachment
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
@@ -329,6 +342,112 @@ class BatchStore(Protocol):
         """The sum of what the finished chunks came to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterSearch:
+    """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
+    in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
+    `entered_at`, inclusive. `unit` (inbox only): where the letter is now."""
+
+    agency_id: str
+    state: DeliveryState | None = None
+    text: str | None = None
+    unit: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some deliveries, newest first, and where to go on (None: nothing follows)."""
+
+    records: tuple[DeliveryRecord, ...]
+    cursor: str | None
+
+
+class DeliveryStore(Protocol):
+    """Deliveries, the evidence of each, what agencies stated about them, and what was refused
+    (docs/adr/0041). Strongly consistent unless said otherwise.
+
+    `told`, `archived`, `check` and passing on are noted apart from the state and may be noted
+    while others write it.
+    """
+
+    def plan(self, planned: Sequence[tuple[Delivery, str, str]], due_at: datetime) -> None:
+        """Store new deliveries, each with the JWS of its first evidence and its salt. One that
+        is there already stays as it is. Repeatable. Dies half-way: some are stored, each of
+        them whole, and the repeat stores the rest."""
+
+    def get(self, delivery_id: DeliveryId) -> DeliveryRecord | None: ...
+
+    def write(self, change: DeliveryChange) -> None:
+        """State, evidence, statement and marks in ONE transaction. Raises DeliveryMovedError if
+        somebody wrote since `change.seen`."""
+
+    def register(self, change: DeliveryChange, entry: Entry, head: Head) -> None:
+        """`write`, and in the same transaction `entry` as the next line of its register (whose
+        head is as seen in `head`), final, with its outcome waiting for the log.
+
+        Raises DeliveryMovedError, RegisterConflictError if the head moved, RegisterClosedError.
+        Dies half-way: nothing or everything was written.
+        """
+
+    def evidence(self, delivery_id: DeliveryId) -> tuple[str, ...]:
+        """The chain, as signed, in order."""
+
+    def statement(self, delivery_id: DeliveryId, digest: str) -> str | None:
+        """A receipt or rejection, as signed, by the SHA-256 (hex) of its JWS."""
+
+    def statements(self, delivery_id: DeliveryId) -> tuple[str, ...]:
+        """All that were kept, in the order they came."""
+
+    def refuse(self, delivery_id: DeliveryId, refused: RefusedAnswer) -> None:
+        """Keep what was not believed, once; beyond a hundred of one delivery nothing more."""
+
+    def refused(self, delivery_id: DeliveryId) -> tuple[RefusedAnswer, ...]: ...
+
+    def mark_told(self, delivery_id: DeliveryId, notice: str) -> None:
+        """Note that a notice was given. Repeatable."""
+
+    def mark_archived(self, delivery_id: DeliveryId, names: Sequence[str]) -> None:
+        """Note what lies in the archive. Repeatable."""
+
+    def keep_check(self, delivery_id: DeliveryId, check: FileCheck) -> None:
+        """Note what verification said of the file; the last word stands."""
+
+    def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
+        """Note that the letter is with another unit now. Raises DeliveryMovedError if somebody
+        else passed it on at the same moment."""
+
+    def look_again(self, seen: Delivery, due_at: datetime | None) -> bool:
+        """When somebody must look at it again (None: never). False, and nothing is written, if
+        somebody wrote the state since `seen`."""
+
+    def due(self, before: datetime, limit: int) -> tuple[DeliveryId, ...]:
+        """Deliveries whose due time has passed, most overdue first. Eventually consistent."""
+
+    def first_with(self, agency_id: str, marks: LetterMarks) -> DeliveryId | None:
+        """The delivery that brought a letter of these marks to the agency first."""
+
+    def of_letter(
+        self, document_id: str, *, cursor: str | None = None, limit: int = 100
+    ) -> LetterPage:
+        """All attempts to all recipients, by recipient and attempt. Eventually consistent."""
+
+    def progress(self, document_id: str) -> LetterProgress:
+        """How far the letter is with all its recipients. Eventually consistent."""
+
+    def outbox(self, search: LetterSearch) -> LetterPage:
+        """Eventually consistent; never a table scan."""
+
+    def inbox(self, search: LetterSearch) -> LetterPage:
+        """What arrived, whatever became of it. Eventually consistent; never a table scan."""
+
+    def open_items(self) -> OpenItems:
+        """All deliveries that have no outcome yet. Eventually consistent."""
+
+
 class BatchFiles(Protocol):
     """A batch's files: what its agency uploaded, and what Tra keeps of it for some weeks."""
 
@@ -510,12 +629,24 @@ class WorkQueue(Protocol):
     def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
         """The same for work on batches."""
 
+    def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
+        """The same for work on deliveries of letters."""
+
 
 class Inboxes(Protocol):
     """Queues of recipient agencies."""
 
     def send(self, agency: Agency, event: bytes) -> None:
         """Send one CloudEvent (JSON, UTF-8). May arrive twice; the event id is stable."""
+
+
+class Channels(Protocol):
+    """The agencies' own systems, each reached in its way."""
+
+    def hand_in(self, agency: Agency, kind: ChannelKind, event: bytes) -> None:
+        """Give an agency's system one CloudEvent (JSON, UTF-8). Returning means: it was taken.
+        It may be given twice; the event's id is stable. There is nothing to do for an agency
+        that is hosted here. Raises ChannelBusyError, ChannelRefusedError."""
 
 
 # -- rendering, sealing, archiving -------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 
 from chalicelib.adapters.memory_batches import BatchRegisters
 from chalicelib.domain.batches import BatchWork
+from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
     ISSUED,
@@ -569,6 +570,9 @@ class MemoryQueue:
 
     def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
         self.messages += [(str(each), group) for each in work]
+
+    def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
+        self.messages += [(str(each), None) for each in deliveries]
 
 
 @dataclass

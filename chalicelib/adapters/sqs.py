@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
     from chalicelib.domain.batches import BatchWork
+    from chalicelib.domain.deliveries import DeliveryId
     from chalicelib.domain.directory import Agency
     from chalicelib.ports import Ids
 
@@ -22,8 +23,8 @@ _BATCH = 10
 
 
 class SqsWorkQueue:
-    """One of Tra's own queues, plain or FIFO. Messages carry a document id, or the name of a
-    batch, and nothing else."""
+    """One of Tra's own queues, plain or FIFO. Messages carry the id of a document or
+    delivery, or the name of a batch, and nothing else."""
 
     def __init__(self, client: SQSClient, url: str, ids: Ids) -> None:
         self._client = client
@@ -38,6 +39,10 @@ class SqsWorkQueue:
     def send_batch(self, work: Sequence[BatchWork], *, group: str | None = None) -> None:
         """As `send`."""
         self._send(({"batch": str(each)} for each in work), group)
+
+    def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
+        """As `send`."""
+        self._send(({"delivery": str(each)} for each in deliveries), None)
 
     def _send(self, bodies: Iterable[dict[str, str]], group: str | None) -> None:
         remaining = iter(bodies)

@@ -25,6 +25,13 @@ class Action(StrEnum):
     READ_REGISTER = "registers:read"
     RESERVE_NUMBERS = "registers:reserve"
     COSIGN_LOG = "logs:cosign"
+    SEND_LETTER = "letters:send"
+    READ_LETTERS = "letters:read"
+    RECALL_LETTER = "letters:recall"
+    READ_INBOX = "inbox:read"
+    REGISTER_LETTER = "inbox:register"
+    REJECT_LETTER = "inbox:reject"
+    FORWARD_LETTER = "inbox:forward"
 
 
 class Role(StrEnum):
@@ -39,6 +46,9 @@ class Role(StrEnum):
 
 
 _READERS = frozenset(Role)
+_SARABAN = frozenset({Role.APPLICATION, Role.CLERK, Role.REGISTRAR})
+"""Who sends and receives letters for the agency (A7, A12)."""
+
 _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.SUBMIT_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
     # A submission that ends another document needs a scope of its own.
@@ -51,6 +61,14 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.RESERVE_NUMBERS: frozenset({Role.CLERK, Role.REGISTRAR}),
     # A witness acts for its agency on the logs of all: they are public.
     Action.COSIGN_LOG: frozenset({Role.APPLICATION, Role.AUDITOR}),
+    # Sending again and disputing a receive number belong to sending.
+    Action.SEND_LETTER: _SARABAN,
+    Action.READ_LETTERS: _READERS,
+    Action.RECALL_LETTER: _SARABAN,
+    Action.READ_INBOX: _READERS,
+    Action.REGISTER_LETTER: _SARABAN,
+    Action.REJECT_LETTER: _SARABAN,
+    Action.FORWARD_LETTER: _SARABAN,
 }
 
 

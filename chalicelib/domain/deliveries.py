@@ -15,8 +15,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.delivery_events import (
-    ChannelKind,
     Consigned,
     Counted,
     DeliveryEvent,
@@ -36,7 +36,7 @@ from chalicelib.domain.delivery_events import (
     TryFailed,
     key_of,
 )
-from chalicelib.domain.documents import Document, Reason
+from chalicelib.domain.documents import Document, Reason, Urgency
 from chalicelib.domain.erds import DeliveryState, EventName
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.registers import CIRCULAR
@@ -83,7 +83,12 @@ class DeliveryId:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentLetter:
     """What identifies an issued letter to everybody: its number as printed, its date (in
-    Asia/Bangkok) and the digest (hex SHA-256) of its sealed file."""
+    Asia/Bangkok) and the digest (hex SHA-256) of its sealed file.
+
+    `subject` and `urgency` are what lists show of it, and when it is reminded of; `act_within`
+    is the time of "ด่วนภายใน". They stay in the table: neither evidence nor messages tell them.
+    `retain_until` is how long the letter is locked, and what lies beside it (B9).
+    """
 
     document_id: str
     sender: str
@@ -91,9 +96,13 @@ class SentLetter:
     dated: date
     file_digest: str
     circular: bool = False
+    subject: str = ""
+    urgency: Urgency = Urgency.ROUTINE
+    act_within: datetime | None = None
+    retain_until: datetime | None = None
 
     @classmethod
-    def of(cls, document: Document) -> SentLetter:
+    def of(cls, document: Document, *, subject: str = "") -> SentLetter:
         """Raises ValueError unless the letter is issued: nothing leaves before it is safe (P3)."""
         numbering, file = document.numbering, document.file
         if numbering is None or file is None:
@@ -105,6 +114,10 @@ class SentLetter:
             dated=in_bangkok(numbering.dated or numbering.numbered_at).date(),
             file_digest=file.sha256,
             circular=document.book.name == CIRCULAR,
+            subject=subject,
+            urgency=document.urgency,
+            act_within=document.act_within,
+            retain_until=file.retain_until,
         )
 
 

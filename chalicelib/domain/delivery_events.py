@@ -9,26 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.office_hours import Arrival
-
-
-class ChannelKind(StrEnum):
-    """How a recipient is reached, as the directory says (C1)."""
-
-    HOSTED = "hosted"
-    QUEUE = "queue"
-    WEBHOOK = "webhook"
-    ECMS = "ecms"
-    EMAIL = "email"
-
-    @property
-    def confirms_arrival(self) -> bool:
-        """Taken by the channel is arrived in the recipient's system; the others tell of the
-        arrival later, or never."""
-        return self in {ChannelKind.HOSTED, ChannelKind.QUEUE, ChannelKind.WEBHOOK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.office_hours import OfficeHours
 from chalicelib.domain.reminders import Reminders
 from chalicelib.domain.seals import SealCredential, SealPolicy
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A part of an agency that letters are passed on to (งานสารบรรณ, กอง, สำนัก)."""
+
+    unit_id: str
+    name_th: str
+    name_en: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """A juristic-person agency. `inbox_url` is its own SQS queue; without one it is
-    listed but cannot be told anything, so it cannot be a recipient. `witness_key` (vkey)
-    is what its co-signatures on other agencies' logs are checked with.
+    """A juristic-person agency. `inbox_url` is its own SQS queue, `webhook_url` where its own
+    system takes messages over HTTPS; `channel` says which of them letters come by (C1), and
+    if it does not: the queue if there is one, else the inbox hosted here. `reply_keys` are the
+    public keys (JWK, each with `kid`) that its own system signs receipts with. `units` are
+    those that a letter can be passed on to. `witness_key` (vkey) is what its co-signatures on
+    other agencies' logs are checked with.
 
     `seals` are its seals in order of preference: documents are sealed with the first that
     can be used at that moment, so a new one put first takes over from the day it is valid.
@@ -28,11 +41,25 @@ class Agency:
     name_en: str
     letter_prefix: str | None = None
     signatory_position_th: str | None = None
+    channel: ChannelKind | None = None
     inbox_url: str | None = None
+    webhook_url: str | None = None
+    reply_keys: tuple[Mapping[str, str], ...] = ()
+    units: tuple[Unit, ...] = ()
     seals: tuple[SealCredential, ...] = ()
     witness_key: str | None = None
     office: OfficeHours = field(default_factory=OfficeHours)
     reminders: Reminders = field(default_factory=Reminders)
+
+    @property
+    def reached_by(self) -> ChannelKind:
+        """The channel that letters to it come by."""
+        if self.channel is not None:
+            return self.channel
+        return ChannelKind.QUEUE if self.inbox_url else ChannelKind.HOSTED
+
+    def unit(self, unit_id: str) -> Unit | None:
+        return next((unit for unit in self.units if unit.unit_id == unit_id), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
-from chalicelib.domain.registers import Book, Numbering, NumberWish, Register
+from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import (
@@ -166,6 +166,7 @@ class Document:
     `run` names all documents, in order, that get consecutive numbers with this one. `batch`
     says which line of which batch it comes from; while it is numbered, its batch is swept, not it.
     `supersedes` names the document that this one replaces in the moment it is issued.
+    `act_within` is the time of a letter that is "ด่วนภายใน".
 
     `notified` holds who was told what: an agency's id for the issue, and for other notices
     `<notice>/<agency>`, or `<notice>/#archive` once the evidence lies in the archive.
@@ -201,6 +202,7 @@ class Document:
     evidence: str | None = None
     notified: frozenset[str] = field(default_factory=frozenset)
     supersedes: str | None = None
+    act_within: datetime | None = None
     rulings: tuple[Ruling, ...] = ()
     evidences: Mapping[str, str] = field(default_factory=dict)
 
@@ -210,6 +212,12 @@ class Document:
         if self.numbering is None:
             raise ValueError("a document without number is in no register")
         return self.book.in_year(self.numbering.year)
+
+    @property
+    def is_letter(self) -> bool:
+        """It is numbered in the send or circular register: its recipients get deliveries of it
+        (docs/adr/0041), not the notice that a document was issued."""
+        return self.book.name in {SEND, CIRCULAR}
 
     @property
     def weight(self) -> int:

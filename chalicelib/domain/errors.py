@@ -358,6 +358,26 @@ class EvidenceRecordError(TraError):
     code = "evidence_record"
 
 
+class DeliveryMovedError(TraError):
+    """Somebody else wrote to the delivery since it was read; read it again."""
+
+    code = "delivery_moved"
+    retryable = True
+
+
+class ChannelBusyError(TraError):
+    """A channel did not take a message now; waiting may help."""
+
+    code = "channel_busy"
+    retryable = True
+
+
+class ChannelRefusedError(TraError):
+    """A channel will never take a message: it is not set up, or its other end forbids it."""
+
+    code = "channel_refused"
+
+
 class ArchiveError(TraError):
     """The archive holds something that contradicts the register."""
 

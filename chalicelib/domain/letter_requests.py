@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
-from chalicelib.domain.delivery_events import ChannelKind
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.thai import to_thai_digits

@@ -100,7 +100,8 @@ class Entry:
     or the place of an inserted number (12/1) under its parent. `document_id` and
     `content_digest` are there from numbering on, or, for a reservation, from its use
     on; they never change after that (P2). `subject` and `counterpart` are for people
-    and stay in the table. `marks` are the rulings on an issued document, in the order they
+    and stay in the table, as does `delivery_id` of a line of the receive register: the public
+    logs must not tell who writes to whom. `marks` are the rulings on an issued document, in the order they
     were decided; its state stays `issued`.
     """
 
@@ -122,6 +123,7 @@ class Entry:
     ended_at: datetime | None = None
     ended_by: str | None = None
     reason: str | None = None
+    delivery_id: str | None = None
     marks: tuple[Mark, ...] = ()
 
     @property

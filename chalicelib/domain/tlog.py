@@ -314,6 +314,7 @@ class SubjectKind(StrEnum):
 
     DOCUMENT = "document"
     RESERVATION = "reservation"
+    DELIVERY = "delivery"
 
 
 class Outcome(StrEnum):

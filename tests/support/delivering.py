@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
 from chalicelib.adapters.jws import check_jws
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import (
     Delivery,
     Impossible,
@@ -23,7 +24,6 @@ from chalicelib.domain.deliveries import (
     plan,
 )
 from chalicelib.domain.delivery_events import (
-    ChannelKind,
     Consigned,
     Counted,
     DeliveryEvent,

@@ -87,6 +87,8 @@ def settings(**changes: Any) -> Settings:
         "TRA_NUMBER_QUEUE_URL": "number",
         "TRA_SEAL_QUEUE_URL": "seal",
         "TRA_DELIVER_QUEUE_URL": "deliver",
+        "TRA_DISPATCH_QUEUE_URL": "dispatch",
+        "TRA_DELIVERIES_TABLE": "deliveries",
         "TRA_EVIDENCE_KEY_ID": "evidence",
         "TRA_LOG_KEY_ID": "log",
         "TRA_PREVIEW_FUNCTION": "preview",

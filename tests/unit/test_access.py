@@ -40,6 +40,7 @@ def test_without_a_role_nothing_is_allowed(action: Action) -> None:
 @pytest.mark.parametrize(("action", "role"), list(product(Action, Role)))
 def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
     """A8: everybody reads documents; each other action is for those it was given to."""
+    saraban = {Role.APPLICATION, Role.CLERK, Role.REGISTRAR}
     may = {
         Action.SUBMIT_DOCUMENT: {Role.APPLICATION, Role.CLERK},
         Action.SUPERSEDE_DOCUMENT: {Role.APPLICATION, Role.CLERK},
@@ -47,6 +48,11 @@ def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
         Action.COSIGN_LOG: {Role.APPLICATION, Role.AUDITOR},
         Action.READ_REGISTER: set(Role) - {Role.APPROVER},
         Action.RESERVE_NUMBERS: {Role.CLERK, Role.REGISTRAR},
+        Action.SEND_LETTER: saraban,
+        Action.RECALL_LETTER: saraban,
+        Action.REGISTER_LETTER: saraban,
+        Action.REJECT_LETTER: saraban,
+        Action.FORWARD_LETTER: saraban,
     }
     allowed = role in may.get(action, set(Role))
     verdict = decide(_actor(role), action, MINE).verdict

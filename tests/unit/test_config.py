@@ -17,6 +17,8 @@ GOOD = {
     "TRA_NUMBER_QUEUE_URL": "n",
     "TRA_SEAL_QUEUE_URL": "s",
     "TRA_DELIVER_QUEUE_URL": "q",
+    "TRA_DISPATCH_QUEUE_URL": "q",
+    "TRA_DELIVERIES_TABLE": "t",
     "TRA_EVIDENCE_KEY_ID": "k",
     "TRA_LOG_KEY_ID": "log",
     "TRA_PREVIEW_FUNCTION": "p",

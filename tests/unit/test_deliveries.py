@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import (
     MOST_CORRECTIONS,
     AlreadySo,
@@ -31,7 +32,6 @@ from chalicelib.domain.deliveries import (
     resend,
 )
 from chalicelib.domain.delivery_events import (
-    ChannelKind,
     Consigned,
     Counted,
     DeliveryEvent,
@@ -147,6 +147,7 @@ def test_only_an_issued_letter_is_sent() -> None:
         dated=date(2027, 1, 1),
         file_digest="ab" * 32,
         circular=True,
+        retain_until=at,
     )
 
 

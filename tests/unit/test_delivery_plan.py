@@ -16,10 +16,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, Moved, happen, plan
 from chalicelib.domain.delivery_chain import ChainFault, check_chain
 from chalicelib.domain.delivery_events import (
-    ChannelKind,
     Consigned,
     DeliveryEvent,
     GaveUp,

@@ -7,8 +7,9 @@ from datetime import date
 
 import pytest
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, plan
-from chalicelib.domain.delivery_events import ChannelKind, Consigned, HandedOver
+from chalicelib.domain.delivery_events import Consigned, HandedOver
 from chalicelib.domain.letter_marks import LetterMarks, plain_number, received_before
 from tests.support.delivering import BUDGET, LETTER, after, later, note, received
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.types import PackagedDocumentTypes
-from chalicelib.domain.delivery_events import ChannelKind
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import InvalidRequestError
 from chalicelib.domain.letter_requests import (

@@ -12,7 +12,8 @@ from pynamodb.exceptions import DoesNotExist
 
 from chalicelib.adapters.dynamodb.faults import translated
 from chalicelib.adapters.dynamodb.items import DirectoryItem, bind
-from chalicelib.domain.directory import Agency
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.office_settings import (
     office_hours_data,
@@ -102,8 +103,13 @@ def _agency(body: str) -> Agency:
     seals = data.pop("seals", ())
     # Entries written before there were office hours have the default ones.
     office, reminders = data.pop("office", {}), data.pop("reminders", {})
+    channel, units = data.pop("channel", None), data.pop("units", ())
+    keys = data.pop("reply_keys", ())
     return Agency(
         **data,
+        channel=ChannelKind(channel) if channel else None,
+        reply_keys=tuple(keys),
+        units=tuple(Unit(**unit) for unit in units),
         office=office_hours_of(office),
         reminders=reminders_of(reminders),
         seals=tuple(
