@@ -62,6 +62,20 @@ def take_step(
     Dies before the write: nothing happened. Dies after it: the step stands, and `sweep`, or a
     repeat, has done what follows from it.
     """
+    result = write_step(delivery_id, event_of, room=room, statement=statement)
+    if isinstance(result, Moved):
+        go_on(delivery_id, room=room)
+    return result
+
+
+def write_step(
+    delivery_id: DeliveryId,
+    event_of: Callable[[DeliveryRecord], DeliveryEvent],
+    *,
+    room: DeliveryRoom,
+    statement: str | None = None,
+) -> Result:
+    """`take_step` for who does himself what follows from it."""
     for attempt in range(_TRIES):
         record = room.deliveries.get(delivery_id)
         if record is None:
@@ -75,7 +89,6 @@ def take_step(
         except DeliveryMovedError:
             room.pause(attempt)
             continue
-        go_on(delivery_id, room=room)
         return Moved(change.delivery, result.events)
     message = "Others work on this delivery at the same time; repeat the request."
     raise UnavailableError(message)
