@@ -6,21 +6,20 @@ nothing is repaired.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from chalicelib.domain.deliveries import Delivery, SentLetter
 from chalicelib.domain.delivery_chain import ChainFault, check_chain
 from chalicelib.domain.delivery_events import ReceiptNote
+from chalicelib.domain.delivery_notices import untold
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.documents import Document
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.receipts import Receipt, Rejection
-from chalicelib.domain.received_letters import opaque_subject
+from chalicelib.domain.receive_register import opaque_subject
 from chalicelib.domain.registers import Entry, EntryState
-from chalicelib.domain.statements import StatementError, jws_digest
+from chalicelib.domain.statements import StatementError, claimed_payload, jws_digest
 from chalicelib.domain.tlog import SubjectKind, commit
 
 Contradiction = tuple[Fault, str]
@@ -102,7 +101,7 @@ def _about_receipt(
         yield Fault.STATEMENT_MISSING, f"receipt {note.place}"
         return
     try:
-        receipt = Receipt.read(claims_of(jws))
+        receipt = Receipt.read(claimed_payload(jws))
     except StatementError:
         yield Fault.STATEMENT_DIFFERS, f"receipt {note.place}"
         return
@@ -116,7 +115,7 @@ def _about_rejection(delivery: Delivery, jws: str | None) -> Iterator[Contradict
         yield Fault.STATEMENT_MISSING, "rejection"
         return
     try:
-        rejection = Rejection.read(claims_of(jws))
+        rejection = Rejection.read(claimed_payload(jws))
     except StatementError:
         yield Fault.STATEMENT_DIFFERS, "rejection"
         return
@@ -157,16 +156,6 @@ def _place(seq: int | None) -> str:
     return "" if seq is None else str(seq)
 
 
-def claims_of(jws: str) -> bytes:
-    """The payload of a compact JWS (RFC 7515) whose signature somebody else vouches for: here
-    the digest that the delivery and its evidence name. Raises StatementError."""
-    try:
-        encoded = jws.split(".")[1]
-        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    except (IndexError, ValueError, binascii.Error) as error:
-        raise StatementError("") from error
-
-
 # -- attempts ------------------------------------------------------------------------
 
 
@@ -179,8 +168,9 @@ def follows(delivery: Delivery, before: Delivery | None) -> bool:
 
 
 def left_alone(record: DeliveryRecord) -> bool:
-    """On its way, and nobody will ever look at it."""
-    return record.due_at is None and record.delivery.state in _ON_THE_WAY
+    """On its way, or with somebody still to be told, and nobody will ever look at it."""
+    waits = record.delivery.state in _ON_THE_WAY or bool(untold(record.delivery, record.told))
+    return record.due_at is None and waits
 
 
 # -- the receive register ------------------------------------------------------------
@@ -195,7 +185,7 @@ def is_its_entry(entry: Entry, record: DeliveryRecord) -> bool:
     return note is not None and _facts(entry) == {
         "agency": delivery.recipient,
         "kind": SubjectKind.DELIVERY,
-        "subject": opaque_subject(record.salt, delivery.id),
+        "subject": opaque_subject(delivery.id, record.salt),
         "commitment": commit(salt, file_digest),
         "document": None,
         "delivery": delivery.delivery_id,

@@ -13,7 +13,14 @@ from chalicelib.domain.deliveries import DeliveryId, Moved, RetryBudget, SentLet
 from chalicelib.domain.deliveries import resend as resend_delivery
 from chalicelib.domain.delivery_events import Consigned, DeliveryEvent, HandedOver, Received
 from chalicelib.domain.delivery_evidence import as_told, give_evidence
-from chalicelib.domain.delivery_records import DeliveryChange, DeliveryRecord
+from chalicelib.domain.delivery_notices import notices
+from chalicelib.domain.delivery_records import (
+    DeliveryChange,
+    DeliveryRecord,
+    archive_prefix,
+    evidence_name,
+    statement_name,
+)
 from chalicelib.domain.documents import Document
 from chalicelib.domain.receipts import (
     Receipt,
@@ -22,11 +29,9 @@ from chalicelib.domain.receipts import (
     make_rejection,
     print_receive_number,
 )
-from chalicelib.domain.received_letters import opaque_subject
-from chalicelib.domain.registers import RECEIVE, Book, Entry, EntryState
+from chalicelib.domain.receive_register import receive_book, receive_line
 from chalicelib.domain.statements import jws_digest
 from chalicelib.domain.thai import register_year
-from chalicelib.domain.tlog import SubjectKind, commit
 from chalicelib.ports import EvidenceSigner
 from tests.support.evidence import LocalSigner
 
@@ -78,7 +83,7 @@ class Post:
         """By a clerk here, or by the agency's own system; the number it got."""
         record, now = self.record(delivery_id), self.house.clock()
         hosted = record.delivery.channel is ChannelKind.HOSTED
-        register = Book(delivery_id.recipient, RECEIVE).at(now)
+        register = receive_book(delivery_id.recipient).at(now)
         head = self.house.registers.head(register)
         number = head.last_number + 1 if hosted else 4711
         receipt = self._receipt(record, number)
@@ -87,24 +92,7 @@ class Post:
         if not hosted:
             self.happens(delivery_id, event, jws)
             return number
-        entry = Entry(
-            register=register,
-            number=number,
-            subject_kind=SubjectKind.DELIVERY,
-            subject_id=opaque_subject(record.salt, delivery_id),
-            commitment=commit(bytes.fromhex(record.salt), record.delivery.letter.file_digest),
-            document_type="received-letter",
-            numbered_at=now,
-            document_id=None,
-            content_digest=record.delivery.letter.file_digest,
-            subject=record.delivery.letter.subject,
-            counterpart="กรมโรงงานอุตสาหกรรม",
-            state=EntryState.ISSUED,
-            file_digest=jws_digest(jws),
-            ended_at=now,
-            ended_by="clerk-1",
-            delivery_id=str(delivery_id),
-        )
+        entry = receive_line(record, receipt, jws, at=now, sender_name="กรม", by="clerk-1")
         self.house.deliveries.register(self._change(delivery_id, event, jws), entry, head)
         return number
 
@@ -119,14 +107,14 @@ class Post:
         jws = self.house.evidence_signer.sign(rejection.payload())
         self.happens(delivery_id, rejection.event(jws, now), jws)
 
-    def is_archived(self, delivery_id: DeliveryId) -> None:
-        """Evidence and statements, beside the letter and locked as long; nothing is left to do."""
+    def is_settled(self, delivery_id: DeliveryId) -> None:
+        """Evidence and statements lie beside the letter, locked as long, and all were told."""
         delivery, deliveries = self.record(delivery_id).delivery, self.house.deliveries
         files = archived_files(deliveries.evidence(delivery_id), deliveries.statements(delivery_id))
         until = delivery.letter.retain_until
         assert until is not None
         for name, jws in files.items():
-            key = f"deliveries/{delivery_id.document_id}/{delivery_id}/{name}"
+            key = archive_prefix(delivery_id) + name
             self.house.archive.put_once(
                 key,
                 jws.encode(),
@@ -135,6 +123,8 @@ class Post:
                 media_type="application/jose",
             )
         deliveries.mark_archived(delivery_id, list(files))
+        for notice in notices(delivery):
+            deliveries.mark_told(delivery_id, notice.key)
         due_at = None if delivery.state.ended else self.house.clock() + _DUE
         deliveries.look_again(delivery, due_at)
 
@@ -186,6 +176,6 @@ class Post:
 def archived_files(chain: tuple[str, ...], statements: tuple[str, ...]) -> dict[str, str]:
     """Names and contents of what lies beside a letter of one delivery."""
     return {
-        **{f"evidence-{seq:06d}.jws": jws for seq, jws in enumerate(chain)},
-        **{f"statement-{jws_digest(jws)}.jws": jws for jws in statements},
+        **{evidence_name(place): jws for place, jws in enumerate(chain)},
+        **{statement_name(jws_digest(jws)): jws for jws in statements},
     }

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId, Step
 from chalicelib.domain.delivery_events import Recalled, RelayRefused
+from chalicelib.domain.delivery_records import archive_prefix
 from chalicelib.domain.documents import Document, Reason
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.findings import Fault, Report
@@ -74,7 +75,7 @@ class Site(World):
         self.post.happens(ids["B"][1], Recalled(at=now))
         self.post.happens(ids["C"][1], RelayRefused(at=now, reason=GONE))
         for delivery_id in (*(i for each in ids.values() for i in each), again):
-            self.post.is_archived(delivery_id)
+            self.post.is_settled(delivery_id)
 
     def document(self, document_id: str) -> Document:
         return self.fakes.ledger._documents[document_id]
@@ -109,7 +110,7 @@ class Site(World):
         kept[RECEIVED, number, 0] = entry
 
     def file(self, delivery: str, name: str) -> str:
-        return f"deliveries/{delivery.partition('.')[0]}/{delivery}/{name}"
+        return archive_prefix(DeliveryId.parse(delivery)) + name
 
     def change_lock(self, key: str, **changes: object) -> None:
         kept = self.fakes.archive._described
@@ -311,14 +312,12 @@ PLANTED: list[tuple[str, Plant, set[Fault]]] = [
     ),
     (
         "evidence lost in the archive",
-        lambda s: s.remove(s.file("A.dbd.1", "evidence-000001.jws")),
+        lambda s: s.remove(s.file("A.dbd.1", "evidence-0001.jws")),
         {Fault.EVIDENCE_MISSING},
     ),
     (
         "other evidence in the archive",
-        lambda s: s.fakes.archive.files.update(
-            {s.file("A.dbd.1", "evidence-000001.jws"): b"other"}
-        ),
+        lambda s: s.fakes.archive.files.update({s.file("A.dbd.1", "evidence-0001.jws"): b"other"}),
         {Fault.EVIDENCE_DIFFERS},
     ),
     (
@@ -330,13 +329,13 @@ PLANTED: list[tuple[str, Plant, set[Fault]]] = [
     ),
     (
         "no lock",
-        lambda s: s.change_lock(s.file("A.dbd.1", "evidence-000001.jws"), lock_mode=None),
+        lambda s: s.change_lock(s.file("A.dbd.1", "evidence-0001.jws"), lock_mode=None),
         {Fault.LOCK_MISSING},
     ),
     (
         "a short lock",
         lambda s: s.change_lock(
-            s.file("A.dbd.1", "evidence-000001.jws"), retain_until=s.fakes.clock()
+            s.file("A.dbd.1", "evidence-0001.jws"), retain_until=s.fakes.clock()
         ),
         {Fault.LOCK_TOO_SHORT},
     ),
@@ -348,6 +347,11 @@ PLANTED: list[tuple[str, Plant, set[Fault]]] = [
     (
         "a delivery on its way that nobody will look at",
         lambda s: s.note(_planned_once_more(s), due_at=None),
+        {Fault.DELIVERY_FORGOTTEN},
+    ),
+    (
+        "a rejection that its sender will never hear of",
+        lambda s: s.note("B.dbd.1", told=frozenset()),
         {Fault.DELIVERY_FORGOTTEN},
     ),
 ]

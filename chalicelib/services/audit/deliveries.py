@@ -23,7 +23,12 @@ from chalicelib.domain.delivery_consistency import (
     is_its_entry,
     left_alone,
 )
-from chalicelib.domain.delivery_records import DeliveryRecord
+from chalicelib.domain.delivery_records import (
+    DeliveryRecord,
+    archive_prefix,
+    evidence_name,
+    statement_name,
+)
 from chalicelib.domain.documents import ArchivedFile, Document
 from chalicelib.domain.findings import Fault, Finding
 from chalicelib.domain.registers import RECEIVE, Entry, EntryState, Register
@@ -142,7 +147,8 @@ class _Letter:
         self.counts["evidence"] += record.delivery.evidence_count
         self.counts["receipts"] += len(record.delivery.receipts)
         self.expected |= files
-        demanded = {_key(record.delivery, name) for name in record.archived}
+        prefix = archive_prefix(record.delivery.id)
+        demanded = {prefix + name for name in record.archived}
         self.demanded |= demanded
         if record.delivery.changed_at < self.limit and not files.keys() <= demanded:
             found.append((Fault.DELIVERY_FORGOTTEN, "archive"))
@@ -236,10 +242,6 @@ def _files_of(
     delivery: Delivery, chain: Sequence[str], statements: Sequence[str]
 ) -> Mapping[str, str]:
     """Digests of what is archived of a delivery, by key."""
-    evidence = {f"evidence-{seq:06d}.jws": jws_digest(jws) for seq, jws in enumerate(chain)}
-    stated = {f"statement-{digest}.jws": digest for digest in map(jws_digest, statements)}
-    return {_key(delivery, name): digest for name, digest in (evidence | stated).items()}
-
-
-def _key(delivery: Delivery, name: str) -> str:
-    return f"deliveries/{delivery.id.document_id}/{delivery.delivery_id}/{name}"
+    digests = {evidence_name(place): jws_digest(jws) for place, jws in enumerate(chain)}
+    digests |= {statement_name(digest): digest for digest in map(jws_digest, statements)}
+    return {archive_prefix(delivery.id) + name: digest for name, digest in digests.items()}
