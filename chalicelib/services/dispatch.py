@@ -7,12 +7,13 @@ beside another worker, or after a death at any line.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.channels import ChannelKind
-from chalicelib.domain.deliveries import Delivery, DeliveryId
+from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved
 from chalicelib.domain.delivery_events import (
     Consigned,
     Counted,
@@ -25,10 +26,16 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.delivery_messages import delivered_event
 from chalicelib.domain.delivery_notices import (
+    Notice,
+    NoticeKind,
+    notice_event,
+    notices,
+    tell_again_at,
     untold,
 )
 from chalicelib.domain.delivery_records import (
     DeliveryRecord,
+    archive_prefix,
     evidence_name,
     statement_name,
 )
@@ -36,6 +43,7 @@ from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import (
+    ArchiveError,
     ChannelBusyError,
     ChannelRefusedError,
     NotFoundError,

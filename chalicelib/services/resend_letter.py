@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib.domain.deliveries import DeliveryId, RetryBudget, resend
+from chalicelib.domain.deliveries import RetryBudget, resend
+from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.errors import NotFoundError

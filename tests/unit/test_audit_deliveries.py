@@ -223,7 +223,7 @@ PLANTED: list[tuple[str, Plant, set[Fault]]] = [
     (
         "a receipt taken out",
         lambda s: s.change("A.dbd.1", receipts=()),
-        {Fault.OUTCOME_WRONG, Fault.NUMBER_WITHOUT_RECEIPT},
+        {Fault.OUTCOME_WRONG, Fault.NUMBER_WITHOUT_RECEIPT, Fault.DELIVERY_FORGOTTEN},
     ),
     (
         "a receipt of another delivery",
