@@ -33,7 +33,8 @@ _TRIES = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRoom:
     """Collaborators of every step. `pause(attempt)` waits before the next try, longer each time
-    and with jitter. `look_after` is how long what no message carries any more may rest."""
+    and with jitter. `look_after` is how long what no message carries any more may rest,
+    `give_up_after` how long a channel is tried (A5)."""
 
     deliveries: DeliveryStore
     directory: Directory
@@ -44,6 +45,7 @@ class DeliveryRoom:
     pause: Callable[[int], None]
     public_url: str
     look_after: timedelta
+    give_up_after: timedelta = timedelta(hours=72)
 
 
 def take_step(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, Moved, RetryBudget, SentLetter, plan, refuse
@@ -31,13 +30,12 @@ _BUILT = frozenset({ChannelKind.HOSTED, ChannelKind.QUEUE, ChannelKind.WEBHOOK})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingRoom:
-    """Collaborators of `send`. `give_up_after`: how long a channel is tried (A5)."""
+    """Collaborators of `send`."""
 
     steps: DeliveryRoom
     documents: DocumentStore
     registers: RegisterStore
     ids: Ids
-    give_up_after: timedelta
 
 
 def send(
@@ -85,7 +83,7 @@ def _signed(
 
 def _planned(letter: SentLetter, recipient: str, room: SendingRoom) -> Moved:
     now = room.steps.clock()
-    budget = RetryBudget.lasting(room.give_up_after, since=now)
+    budget = RetryBudget.lasting(room.steps.give_up_after, since=now)
     agency = room.steps.directory.agency(recipient)
     channel = agency.reached_by if agency else ChannelKind.HOSTED
     if agency is not None and channel in _BUILT:
