@@ -382,6 +382,20 @@ class MemoryLedger(BatchRegisters):
             self._heads[register] = replace(head, statement=head.statement or statement)
             return self._heads[register]
 
+    # -- lines of receive registers (`MemoryDeliveryStore`) -------------------
+
+    def enter(self, entry: Entry, seen: Head) -> None:
+        """The next line of a register, final at once, and its outcome."""
+        with self._lock:
+            head = self._heads.get(entry.register, Head())
+            if head.closing:
+                raise RegisterClosedError("The year of this register is closed.")
+            if head.last_number != seen.last_number or head.hold is not None:
+                raise RegisterConflictError("Another writer was at this register.")
+            self._entries[entry.register, *entry.position] = entry
+            self._heads[entry.register] = Head(entry.number, entry.numbered_at)
+            self._await_place(entry.register, entry.issued_at_once())
+
     # -- LogStore ------------------------------------------------------------
 
     def sequence(self, register: Register) -> int:

@@ -211,6 +211,16 @@ class Delivery:
         """When it last changed."""
         return self.history[-1].at
 
+    @property
+    def waits_since(self) -> datetime:
+        """When it came into the state it is in."""
+        since = self.changed_at
+        for step in reversed(self.history):
+            if step.state is not self.state:
+                break
+            since = step.at
+        return since
+
     def knows(self, key: str) -> bool:
         """Whether this event is in the history."""
         return any(step.key == key for step in self.history)
@@ -582,6 +592,15 @@ def _ended(
 # -- many deliveries of one letter ---------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """As much of a delivery as progress is made of."""
+
+    id: DeliveryId
+    state: DeliveryState
+    planned_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a letter to many agencies is. `oldest_open`: since when the longest waits."""
@@ -595,13 +614,13 @@ class Progress:
         return sum(count for state, count in self.states.items() if state.ended)
 
     @classmethod
-    def of(cls, deliveries: Iterable[Delivery]) -> Progress:
+    def of(cls, deliveries: Iterable[Delivery | Outline]) -> Progress:
         """Counts the last attempt for each recipient: what became of it in the end."""
-        last: dict[str, Delivery] = {}
+        last: dict[str, Delivery | Outline] = {}
         for delivery in deliveries:
-            known = last.get(delivery.recipient)
+            known = last.get(delivery.id.recipient)
             if known is None or known.id.attempt < delivery.id.attempt:
-                last[delivery.recipient] = delivery
+                last[delivery.id.recipient] = delivery
         waiting = [d.planned_at for d in last.values() if not d.state.ended]
         return cls(
             total=len(last),
