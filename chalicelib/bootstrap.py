@@ -56,7 +56,6 @@ if TYPE_CHECKING:
         EvidenceSigner,
         FileChecker,
         Ids,
-        Inboxes,
         LogFiles,
         LogInventory,
         LogSigner,
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
@@ -94,8 +94,10 @@ if TYPE_CHECKING:
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
     from chalicelib.services.records import RecordRoom
+    from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
+    from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
@@ -285,12 +288,6 @@ class House:
     @cached_property
     def dispatch_queue(self) -> WorkQueue:
         return self._queue(self.settings.dispatch_queue_url)
-
-    @cached_property
-    def inboxes(self) -> Inboxes:
-        from chalicelib.adapters.sqs import SqsInboxes
-
-        return SqsInboxes(_client("sqs"))
 
     @cached_property
     def channels(self) -> Channels:
@@ -606,6 +603,7 @@ class House:
     @cached_property
     def dispatch_room(self) -> DispatchRoom:
         from chalicelib.services.archive_delivery import DeliveryArchive
+        from chalicelib.services.check_arrival import check_arrival
         from chalicelib.services.dispatch import DispatchRoom
         from chalicelib.services.give_notices import NoticeRoom
 
@@ -624,8 +622,42 @@ class House:
                 clock=self.clock,
                 public_url=self.settings.public_url,
             ),
-            check_arrival=self._check_arrival,
+            check_arrival=partial(check_arrival, room=self.arrival_room),
         )
+
+    @cached_property
+    def arrival_room(self) -> ArrivalRoom:
+        from chalicelib.services.check_arrival import ArrivalRoom
+
+        return ArrivalRoom(
+            deliveries=self.deliveries,
+            documents=self.documents,
+            archive=self.archive,
+            checker=self.file_checker,
+            anchors=self._believed_anchors,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def receiving_room(self) -> ReceivingRoom:
+        from chalicelib.services.register_letter import ReceivingRoom
+
+        return ReceivingRoom(
+            delivering=self.delivery_room, registers=self.registers, arrivals=self.arrival_room
+        )
+
+    @cached_property
+    def answer_room(self) -> AnswerRoom:
+        from chalicelib.adapters.jws import check_jws
+        from chalicelib.services.take_answer import AnswerRoom
+
+        return AnswerRoom(delivering=self.delivery_room, check_jws=check_jws)
+
+    @cached_property
+    def resend_room(self) -> ResendRoom:
+        from chalicelib.services.resend_letter import ResendRoom
+
+        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:

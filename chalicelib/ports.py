@@ -633,13 +633,6 @@ class WorkQueue(Protocol):
         """The same for work on deliveries of letters."""
 
 
-class Inboxes(Protocol):
-    """Queues of recipient agencies."""
-
-    def send(self, agency: Agency, event: bytes) -> None:
-        """Send one CloudEvent (JSON, UTF-8). May arrive twice; the event id is stable."""
-
-
 class Channels(Protocol):
     """The agencies' own systems, each reached in its way."""
 
@@ -812,6 +805,10 @@ class FileChecker(Protocol):
 
     def check_upload(self, upload_id: str, anchors: Sequence[str]) -> CheckedFile:
         """Raises NotFoundError if nothing was uploaded under this id, UnavailableError."""
+
+    def check_linked(self, link: str, anchors: Sequence[str]) -> CheckedFile:
+        """A file of any size that a short-lived link of this deployment's own (`Archive.link`)
+        leads to. Raises UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
