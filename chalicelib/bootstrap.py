@@ -56,7 +56,6 @@ if TYPE_CHECKING:
         EvidenceSigner,
         FileChecker,
         Ids,
-        Inboxes,
         LogFiles,
         LogInventory,
         LogSigner,
@@ -289,12 +288,6 @@ class House:
     @cached_property
     def dispatch_queue(self) -> WorkQueue:
         return self._queue(self.settings.dispatch_queue_url)
-
-    @cached_property
-    def inboxes(self) -> Inboxes:
-        from chalicelib.adapters.sqs import SqsInboxes
-
-        return SqsInboxes(_client("sqs"))
 
     @cached_property
     def channels(self) -> Channels:
@@ -597,6 +590,42 @@ class House:
         )
 
     @cached_property
+    def sending_room(self) -> SendingRoom:
+        from chalicelib.services.send import SendingRoom
+
+        return SendingRoom(
+            steps=self.delivery_room,
+            documents=self.documents,
+            registers=self.registers,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def dispatch_room(self) -> DispatchRoom:
+        from chalicelib.services.archive_delivery import DeliveryArchive
+        from chalicelib.services.check_arrival import check_arrival
+        from chalicelib.services.dispatch import DispatchRoom
+        from chalicelib.services.give_notices import NoticeRoom
+
+        return DispatchRoom(
+            steps=self.delivery_room,
+            channels=self.channels,
+            archive=DeliveryArchive(
+                deliveries=self.deliveries,
+                archive=self.archive,
+                lock_mode=self.settings.lock_mode,
+            ),
+            notices=NoticeRoom(
+                deliveries=self.deliveries,
+                directory=self.directory,
+                channels=self.channels,
+                clock=self.clock,
+                public_url=self.settings.public_url,
+            ),
+            check_arrival=partial(check_arrival, room=self.arrival_room),
+        )
+
+    @cached_property
     def arrival_room(self) -> ArrivalRoom:
         from chalicelib.services.check_arrival import ArrivalRoom
 
@@ -629,41 +658,6 @@ class House:
         from chalicelib.services.resend_letter import ResendRoom
 
         return ResendRoom(delivering=self.delivery_room, ids=self.ids)
-
-    @cached_property
-    def sending_room(self) -> SendingRoom:
-        from chalicelib.services.send import SendingRoom
-
-        return SendingRoom(
-            steps=self.delivery_room,
-            documents=self.documents,
-            registers=self.registers,
-            ids=self.ids,
-        )
-
-    @cached_property
-    def dispatch_room(self) -> DispatchRoom:
-        from chalicelib.services.archive_delivery import DeliveryArchive
-        from chalicelib.services.dispatch import DispatchRoom
-        from chalicelib.services.give_notices import NoticeRoom
-
-        return DispatchRoom(
-            steps=self.delivery_room,
-            channels=self.channels,
-            archive=DeliveryArchive(
-                deliveries=self.deliveries,
-                archive=self.archive,
-                lock_mode=self.settings.lock_mode,
-            ),
-            notices=NoticeRoom(
-                deliveries=self.deliveries,
-                directory=self.directory,
-                channels=self.channels,
-                clock=self.clock,
-                public_url=self.settings.public_url,
-            ),
-            check_arrival=self._check_arrival,
-        )
 
     @cached_property
     def bench(self) -> Bench:

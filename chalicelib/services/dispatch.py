@@ -59,7 +59,7 @@ class DispatchRoom:
     channels: Channels
     archive: DeliveryArchive
     notices: NoticeRoom
-    check_arrival: Callable[[DeliveryRecord], None]
+    check_arrival: Callable[[DeliveryRecord], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
