@@ -382,9 +382,9 @@ def test_a_mark_put_down_after_the_look(room: Room, monkeypatch: pytest.MonkeyPa
     first, second = room.planned(letter(1), letter(2, number=letter(1).number))
     room.take(first.id, consigned())
     store: Any = room.deliveries
-    looks = iter([lambda _: {}])
-    real = store._marks_at
-    monkeypatch.setattr(store, "_marks_at", lambda keys: next(looks, real)(keys))
+    found = store._marks_at
+    early: list[dict[str, str]] = [{}]
+    monkeypatch.setattr(store, "_marks_at", lambda keys: early.pop() if early else found(keys))
     room.take(second.id, consigned())
     assert room.record(second.id).duplicate_of == str(first.id)
     by_file = replace(LetterMarks.of(letter(2)), by_number="")
