@@ -18,12 +18,13 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, Stage
 from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
     from chalicelib.adapters.http_log import HttpLog
+    from chalicelib.adapters.kms import KmsEvidenceSigner
     from chalicelib.adapters.oidc import JwksVerifier
     from chalicelib.adapters.preview_function import PreviewFunction
     from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         BatchFiles,
         BatchReader,
         BatchStore,
+        Channels,
         ContentChecker,
         DeliveryStore,
         Directory,
@@ -293,7 +295,21 @@ class House:
         return SqsInboxes(_client("sqs"))
 
     @cached_property
+    def channels(self) -> Channels:
+        from chalicelib.adapters.channels import AgencyChannels
+        from chalicelib.adapters.webhook import Webhooks
+
+        webhooks = Webhooks(
+            self._evidence_key, clock=self.clock, local=self.settings.stage is Stage.LOCAL
+        )
+        return AgencyChannels(_queues, webhooks)
+
+    @cached_property
     def evidence_signer(self) -> EvidenceSigner:
+        return self._evidence_key
+
+    @cached_property
+    def _evidence_key(self) -> KmsEvidenceSigner:
         from chalicelib.adapters.kms import KmsEvidenceSigner
 
         return KmsEvidenceSigner(_client("kms"), self.settings.evidence_key_id)
@@ -1120,7 +1136,7 @@ _LONGEST_FUNCTION = 27  # seconds; the slowest that is called synchronously, `ve
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, region: str | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -1129,6 +1145,7 @@ def _client(service: str) -> Any:
     waits = service == "lambda"
     return boto3.client(
         service,  # type: ignore[call-overload]  # the name is one of our four
+        region_name=region,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1 if waits else 5},
             connect_timeout=1 if waits else 3,
@@ -1139,6 +1156,12 @@ def _client(service: str) -> Any:
             s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"},
         ),
     )
+
+
+def _queues(region: str | None) -> Any:
+    """The client for the queues of a region: AWS answers for each only there."""
+    own = _client("sqs")
+    return own if region in {None, own.meta.region_name} else _client("sqs", region)
 
 
 def forget_clients() -> None:
