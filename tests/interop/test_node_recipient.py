@@ -102,9 +102,9 @@ def test_what_it_states_is_believed(tmp_path: Path) -> None:
     first, message = _delivery("01HFIRST", "นร ๐๕๐๕/๑๗๑๒๑")
     other, same_file = _delivery("01HOTHER", "นร ๐๕๐๕/๑๗๑๒๒")
     texts = [message, message, same_file]
+    files = [str(tmp_path / name) for name in ("journal.jsonl", "key.json", "jwks.json")]
     said = subprocess.run(
-        ["node", "--input-type=module", "-e", _DRIVER, tmp_path / "journal.jsonl"]
-        + [tmp_path / "key.json", tmp_path / "jwks.json", PDF.decode()],
+        ["node", "--input-type=module", "-e", _DRIVER, *files, PDF.decode()],
         cwd=SAMPLE,
         input=b"\n".join(texts),
         check=True,
