@@ -3,8 +3,9 @@
 //
 // Everything may happen twice and end anywhere. The decision is in the journal before the answer
 // leaves; so who is asked again answers with the same bytes, and no number is given twice.
-import { CompactSign, errors } from "jose";
+import { CompactSign } from "jose";
 import { createHash } from "node:crypto";
+import { unsigned } from "./tra.mjs";
 
 const DELIVERED = "tra.letter.delivered.v1";
 const RECALLED = "tra.delivery.recalled.v1";
@@ -154,16 +155,6 @@ const about = (told) =>
       (name) => [name, told[name]],
     ),
   );
-
-/** The signature is at fault, and not the way to Tra's keys. */
-const unsigned = (error) =>
-  [
-    errors.JWSInvalid,
-    errors.JWSSignatureVerificationFailed,
-    errors.JOSEAlgNotAllowed,
-    errors.JOSENotSupported,
-    errors.JWKSNoMatchingKey,
-  ].some((kind) => error instanceof kind);
 
 const digest = (bytes) => `sha-256:${createHash("sha256").update(bytes).digest("hex")}`;
 const thai = (number) => String(number).replace(/\d/g, (digit) => "๐๑๒๓๔๕๖๗๘๙"[digit]);

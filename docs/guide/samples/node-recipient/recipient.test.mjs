@@ -1,7 +1,9 @@
 // The sample held against a Tra of a few lines: npm test
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -235,4 +237,59 @@ test("two processes do not share a journal", async () => {
   const path = join(folder, randomUUID());
   await Journal.open(path);
   await assert.rejects(Journal.open(path), /another process/);
+});
+
+test("by webhook: what Tra signed for this address, now, is kept and handled; nothing else", async (t) => {
+  const room = mkdtempSync(join(folder, "webhook-"));
+  writeFileSync(join(room, "key.json"), JSON.stringify(key));
+  const settings = {
+    TRA_URL: url,
+    TRA_TOKEN_URL: `${url}/token`,
+    TRA_TOKEN_FORM: "grant_type=client_credentials",
+    AGENCY_ID: "dga",
+    AGENCY_NAME: "สพร.",
+    RECEIVER: "นางสาวสมมติ รับหนังสือ",
+    SIGNING_KEY: "key.json",
+    WEBHOOK_URL: "https://dga.example/tra",
+    PORT: "0",
+  };
+  const script = join(import.meta.dirname, "webhook.mjs");
+  const child = spawn(process.execPath, [script], { cwd: room, env: settings });
+  t.after(() => child.kill());
+  const lines = [];
+  child.stdout.on("data", (said) => lines.push(...String(said).trim().split("\n").map(JSON.parse)));
+  const heard = async (count) => {
+    while (lines.length < count) await once(child.stdout, "data");
+    return lines.at(-1);
+  };
+  const { port } = await heard(1);
+  const post = async (body, claims, signer = traKey) => {
+    const [header, , value] = (
+      await new CompactSign(Buffer.from(body))
+        .setProtectedHeader({ alg: "ES256", kid: signer.kid, ...claims })
+        .sign(signer)
+    ).split(".");
+    const headers = { "Tra-Signature": `${header}..${value}` };
+    return (await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body, headers })).status;
+  };
+
+  const body = await genuine("01R.dga.1");
+  const good = {
+    typ: "tra-webhook+jws",
+    iat: Math.floor(Date.now() / 1000),
+    jti: "01R.dga.1.delivered",
+    aud: settings.WEBHOOK_URL,
+  };
+  assert.equal(await post(body, { ...good, iat: good.iat - 600 }), 401);
+  assert.equal(await post(body, { ...good, aud: "https://another.example/" }), 401);
+  assert.equal(await post(body, { ...good, jti: "another" }), 401);
+  assert.equal(await post(body, { ...good, typ: "JOSE" }), 401);
+  assert.equal(await post(body, good, { ...key, kid: "tra" }), 401);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body })).status, 401);
+  assert.equal(await post(body, good), 204);
+  assert.equal((await heard(2)).number, 1);
+  const first = house.asked.at(-1).receipt;
+  assert.equal(await post(body, good), 204); // Tra did not hear the first 204
+  assert.equal((await heard(3)).number, 1);
+  assert.equal(house.asked.at(-1).receipt, first);
 });

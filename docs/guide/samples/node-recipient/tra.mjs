@@ -1,11 +1,21 @@
 // Tra's public interface, as far as a recipient needs it (GET /v1/openapi.json tells all of it).
-import { compactVerify, createRemoteJWKSet } from "jose";
+import { compactVerify, createRemoteJWKSet, errors } from "jose";
 
 const PATIENCE = 30_000; // milliseconds
 const LARGEST_TO_VERIFY = 4 * 1024 * 1024; // bytes, in one request
 
 /** Tra, or the way to it, is not as it should be. Another try later may help. */
 export class TraError extends Error {}
+
+/** The signature is at fault, and not the way to Tra's keys. */
+export const unsigned = (error) =>
+  [
+    errors.JWSInvalid,
+    errors.JWSSignatureVerificationFailed,
+    errors.JOSEAlgNotAllowed,
+    errors.JOSENotSupported,
+    errors.JWKSNoMatchingKey,
+  ].some((kind) => error instanceof kind);
 
 export class Tra {
   #keys;
@@ -24,6 +34,21 @@ export class Tra {
   async signed(jws) {
     const { payload } = await compactVerify(jws, this.#keys, { algorithms: ["ES256"] });
     return JSON.parse(Buffer.from(payload).toString());
+  }
+
+  /** What the header `Tra-Signature` of a webhook says of its body: `aud` for whom, `iat` when,
+   * `jti` which event. Nothing, if Tra did not sign it so. (A JWS whose payload is the body:
+   * RFC 7515, appendix F.) */
+  async webhook(signature, body) {
+    const [header, , value] = signature.split(".");
+    const jws = `${header}.${Buffer.from(body).toString("base64url")}.${value}`;
+    try {
+      const { protectedHeader } = await compactVerify(jws, this.#keys, { algorithms: ["ES256"] });
+      return protectedHeader.typ === "tra-webhook+jws" ? protectedHeader : undefined;
+    } catch (error) {
+      if (unsigned(error)) return undefined;
+      throw error;
+    }
   }
 
   /** The sealed PDF of a document that was sent to this agency. The link that the answer leads
