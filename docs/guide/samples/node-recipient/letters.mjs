@@ -7,9 +7,15 @@ import { CompactSign } from "jose";
 import { createHash } from "node:crypto";
 import { unsigned } from "./tra.mjs";
 
-const DELIVERED = "tra.letter.delivered.v1";
 const RECALLED = "tra.delivery.recalled.v1";
-const PROVED_BY = { [DELIVERED]: "SubmissionAcceptance", [RECALLED]: "Recall" };
+
+/** Messages that ask for something, and the event whose evidence they carry. A reminder may be
+ * the first that we hear of a letter, or say that our answer was lost. */
+const PROVED_BY = {
+  "tra.letter.delivered.v1": "SubmissionAcceptance",
+  "tra.delivery.reminded.v1": "ConsignmentNotification",
+  [RECALLED]: "Recall",
+};
 const SAME = ["delivery_id", "document_id", "sender", "recipient", "letter_number", "letter_date"];
 
 /** The message is not what Tra signed, or not for us. */

@@ -45,7 +45,8 @@ house.answer = async (request, response) => {
     house.asked.push({ path: request.url, ...JSON.parse(body) });
     const [, , , id] = request.url.split("/");
     if (house.down) return say(503, { code: "unavailable" });
-    return house.refuses[id] ? say(409, { code: house.refuses[id] }) : say(200, {});
+    const reason = house.refuses[id];
+    return reason ? say(409, { code: "answer_refused", reason }) : say(200, {});
   }
   if (request.url === "/v1/verify")
     return say(200, { indication: house.indication, register_answer: "match" });
@@ -223,7 +224,17 @@ test("a letter that was recalled before is not registered, in whatever order it 
   assert.equal(house.asked.length, before);
 });
 
-test("an answer that Tra refuses for good is kept, and the message may go", async () => {
+test("a reminder is answered like the message itself, with the same bytes", async () => {
+  const agency = await recipient();
+  const reminder = { type: "tra.delivery.reminded.v1", proof: { event: "ConsignmentNotification" } };
+  const text = await genuine("01S.dga.1", { event: reminder });
+  assert.equal((await agency.take(text, ENTERED)).number, 1);
+  const first = house.asked.at(-1).receipt;
+  await agency.take(await genuine("01S.dga.1"), ENTERED);
+  assert.equal(house.asked.at(-1).receipt, first);
+});
+
+test("an answer that comes too late is kept, and the message may go; else it waits", async () => {
   const path = join(folder, randomUUID());
   const agency = await recipient(path);
   house.refuses["01Q.dga.1"] = "delivery_recalled";
@@ -231,6 +242,8 @@ test("an answer that Tra refuses for good is kept, and the message may go", asyn
   assert.equal(done.refused, "delivery_recalled");
   const last = JSON.parse(readFileSync(path, "utf8").trim().split("\n").at(-1));
   assert.deepEqual([last.kind, last.why], ["aside", "refused by Tra: delivery_recalled"]);
+  house.refuses["01T.dga.1"] = "bad_signature";
+  await assert.rejects(agency.take(await genuine("01T.dga.1"), ENTERED), /bad_signature/);
 });
 
 test("two processes do not share a journal", async () => {

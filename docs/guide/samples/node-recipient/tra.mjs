@@ -4,6 +4,17 @@ import { compactVerify, createRemoteJWKSet, errors } from "jose";
 const PATIENCE = 30_000; // milliseconds
 const LARGEST_TO_VERIFY = 4 * 1024 * 1024; // bytes, in one request
 
+// Why an answer comes too late, for good. For any other reason (a key that the directory does not
+// know, say) somebody can do something.
+const ENDED = new Set([
+  "delivery_failed",
+  "delivery_recalled",
+  "delivery_rejected",
+  "delivery_handed_over",
+  "other_number",
+  "other_answer",
+]);
+
 /** Tra, or the way to it, is not as it should be. Another try later may help. */
 export class TraError extends Error {}
 
@@ -74,15 +85,17 @@ export class Tra {
   }
 
   /** Give the answer to a delivery: `kind` is `receipt` or `rejection`, `jws` the statement as
-   * signed. Returns the code of the refusal if Tra will never take it, else nothing. */
+   * signed. If the delivery has another end already, says which; else nothing. */
   async answer(kind, deliveryId, jws) {
     const answer = await this.#call(`/v1/inbox/${deliveryId}/${kind}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "Idempotency-Key": `${deliveryId}.${kind}` },
       body: JSON.stringify({ [kind]: jws }),
     });
-    if (answer.status === 409) return (await answer.json()).code;
-    if (!answer.ok) throw await problem(answer);
+    if (answer.ok) return undefined;
+    const refused = await problem(answer);
+    if (!ENDED.has(refused.reason)) throw refused;
+    return refused.reason;
   }
 
   async #call(path, { headers, ...options } = {}) {
@@ -106,6 +119,7 @@ const request = (url, options = {}) =>
   fetch(url, { signal: AbortSignal.timeout(PATIENCE), ...options });
 
 async function problem(answer) {
-  const { code, title } = await answer.json().catch(() => ({}));
-  return new TraError(`${answer.status} ${code ?? ""} ${title ?? ""}`.trim());
+  const { code, reason, title } = await answer.json().catch(() => ({}));
+  const said = [answer.status, code, reason, title].filter(Boolean).join(" ");
+  return Object.assign(new TraError(said), { reason });
 }
