@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.bundle_trust import BundleTrust
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
@@ -99,7 +100,6 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -826,7 +826,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,

@@ -8,6 +8,7 @@ alone, so that an agency may add its own.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import unicodedata
@@ -63,6 +64,18 @@ def write_digest(digest: str) -> str:
 def jws_digest(jws: str) -> str:
     """Hex SHA-256 of a compact JWS as it stands, signature included: what links name."""
     return hashlib.sha256(jws.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def jws_kid(jws: str) -> str | None:
+    """Which key a compact JWS says it is signed with; None if it says none, or is no JWS. A
+    claim, not a proof."""
+    head = jws.partition(".")[0]
+    try:
+        header = json_object(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, MalformedRequestError):
+        return None
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) else None
 
 
 def read_statement(payload: bytes, kind: str) -> Fields:
