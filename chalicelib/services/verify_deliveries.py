@@ -36,8 +36,8 @@ from chalicelib.domain.erds import EventName
 from chalicelib.domain.errors import EvidenceSignatureError
 from chalicelib.domain.merkle import ProofError
 from chalicelib.domain.notes import NoteError, NoteSignatureError
-from chalicelib.domain.receive_entries import DOCUMENT_TYPE, opaque_subject
-from chalicelib.domain.registers import CIRCULAR, RECEIVE, SEND, LogName, Register
+from chalicelib.domain.receive_register import RECEIVED_LETTER, opaque_subject, receive_book
+from chalicelib.domain.registers import CIRCULAR, SEND, LogName, Register
 from chalicelib.domain.statements import jws_digest, jws_kid
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.tlog import (
@@ -301,7 +301,7 @@ def _check_entries(receipts: Sequence[ProvenReceipt], look: _Look, trust: Bundle
 
 
 def _register_of(proven: ProvenReceipt) -> Register:
-    return Register(proven.receipt.agency, RECEIVE, proven.receipt.year)
+    return receive_book(proven.receipt.agency).in_year(proven.receipt.year)
 
 
 def _names(entry: Any, proven: ProvenReceipt) -> bool:
@@ -319,7 +319,7 @@ def _check_entry(
         return
     try:
         number, outcomes = entry["number_log"], _list(entry["outcome_log"])
-        expected = _expected(bytes.fromhex(as_text(entry["salt"])), look.delivery, proven)
+        expected = _expected(as_text(entry["salt"]), look.delivery, proven)
     except (KeyError, TypeError, ValueError):
         look.wrong(FORMAT, told.MALFORMED)
         return
@@ -346,13 +346,13 @@ class _Expected:
     receipt: str
 
 
-def _expected(salt: bytes, delivery: _Delivery, proven: ProvenReceipt) -> _Expected:
+def _expected(salt: str, delivery: _Delivery, proven: ProvenReceipt) -> _Expected:
     """Raises ValueError for a salt or digest that is none."""
     return _Expected(
         register=_register_of(proven),
         number=proven.receipt.number,
-        subject=opaque_subject(salt, delivery.id),
-        commitment=commit(salt, delivery.letter.file_digest),
+        subject=opaque_subject(delivery.id, salt),
+        commitment=commit(bytes.fromhex(salt), delivery.letter.file_digest),
         receipt=proven.digest,
     )
 
@@ -386,7 +386,7 @@ def _tells(index: int, raw: bytes, log: LogName, expected: _Expected) -> bool:
             (number.register_id, number.number) == place
             and index == expected.number - 1
             and given
-            == (SubjectKind.DELIVERY, expected.subject, expected.commitment, DOCUMENT_TYPE)
+            == (SubjectKind.DELIVERY, expected.subject, expected.commitment, RECEIVED_LETTER)
         )
     outcome = OutcomeLeaf.from_bytes(raw)
     ended = (outcome.outcome, outcome.subject_id, outcome.file_digest)
