@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         BatchReader,
         BatchStore,
         ContentChecker,
+        DeliveryStore,
         Directory,
         DocumentStore,
         DocumentTypes,
@@ -148,6 +149,12 @@ class House:
             self.settings.documents_table,
             sweep_after=self._sweep_after,
         )
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
+
+        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
 
     @cached_property
     def directory(self) -> Directory:
