@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.office_hours import OfficeHours
+from chalicelib.domain.pointers import value_at
 from chalicelib.domain.reminders import Reminders
 from chalicelib.domain.seals import SealCredential, SealPolicy
 
@@ -128,9 +129,5 @@ class DocumentType:
 
 def _text_at(content: Mapping[str, Any], pointer: str | None) -> str:
     """The text at a JSON Pointer, empty where there is none."""
-    value: Any = content
-    for step in (pointer or "").split("/")[1:]:
-        if not isinstance(value, Mapping):
-            return ""
-        value = value.get(step.replace("~1", "/").replace("~0", "~"), "")
+    value = value_at(content, pointer) if pointer else None
     return value if isinstance(value, str) else ""
