@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
     from chalicelib.services.check_arrival import ArrivalRoom
+    from chalicelib.services.bundle_trust import BundleTrust
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
@@ -107,7 +108,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -904,7 +904,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,
