@@ -694,6 +694,7 @@ class House:
         return AuditRoom(
             documents=self.documents,
             registers=self.registers,
+            deliveries=self.deliveries,
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
@@ -702,10 +703,17 @@ class House:
             renewal=self.renewal_policy,
             log_key=lambda: self.log_signer.public_key,
             verify=verify,
+            verify_evidence=self._verify_evidence,
             clock=self.clock,
             public_url=self.settings.public_url,
             is_paused=self._is_paused,
         )
+
+    def _verify_evidence(self, jws: str) -> bytes:
+        """The payload of what the evidence key signed. Raises EvidenceSignatureError."""
+        from chalicelib.adapters.jws import check_jws
+
+        return check_jws(jws, self.evidence_signer.jwks())
 
     def _is_paused(self, ref: BatchRef) -> bool:
         batch = self.batches.get(ref)
