@@ -38,19 +38,12 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.documents import Document, Reason, Urgency
 from chalicelib.domain.erds import DeliveryState, EventName
-from chalicelib.domain.errors import TraError
+from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
 from chalicelib.domain.thai import in_bangkok
 
 MOST_CORRECTIONS = 5
 """A receive-register number may be disputed and corrected so often; then people must talk."""
-
-
-class ResendRefusedError(TraError):
-    """Only what was rejected or failed is sent again; anything else has, or will have, its
-    own outcome."""
-
-    code = "resend_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +372,11 @@ _WHY_ENDED = {
     DeliveryState.RECALLED: Why.RECALLED,
     DeliveryState.HANDED_OVER: Why.HANDED_OVER,
 }
+
+
+def why_ended(delivery: Delivery) -> Why | None:
+    """Why nothing more can become of it; None while it has no outcome."""
+    return _WHY_ENDED.get(delivery.state)
 
 
 def happen(delivery: Delivery, event: DeliveryEvent) -> Result:

@@ -394,6 +394,63 @@ class DeliveryMovedError(TraError):
     retryable = True
 
 
+class DeliveryConflictError(TraError):
+    """What is asked does not go with what became of the delivery; `reason` is a stable word."""
+
+    code = "delivery_conflict"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class NotHostedError(TraError):
+    """The letter lies in the recipient's own system, which gives it a number and answers."""
+
+    code = "not_hosted_here"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The letter went to the agency's own system, which registers or rejects it there and "
+            "sends the signed answer.",
+            "หนังสือส่งเข้าระบบของหน่วยงานเอง จึงต้องลงทะเบียนรับหรือปฏิเสธในระบบนั้น แล้วส่งคำตอบที่ลงนามกลับมา",
+        )
+
+
+class UntrustedFileError(TraError):
+    """The file that arrived did not pass verification, so the letter cannot be registered;
+    `reasons` are codes of findings (docs/guide/verify.md)."""
+
+    code = "untrusted_file"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"The file did not pass verification ({', '.join(reasons)}); reject the letter, or have "
+            "the sender look at it.",
+            f"ไฟล์ไม่ผ่านการตรวจสอบ ({', '.join(reasons)}) โปรดปฏิเสธหนังสือหรือแจ้งผู้ส่งให้ตรวจสอบ",
+        )
+        self.reasons = tuple(reasons)
+
+
+class AnswerRefusedError(TraError):
+    """A signed receipt or rejection is not believed; `reason` is a stable word and `field` what
+    cannot be read, if that is it. What could be read of it was kept."""
+
+    code = "answer_refused"
+
+    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+        self.field = field
+
+
+class ResendRefusedError(TraError):
+    """Only what was rejected or failed is sent again; anything else has, or will have, its
+    own outcome."""
+
+    code = "resend_refused"
+
+
 class ChannelBusyError(TraError):
     """A channel did not take a message now; waiting may help."""
 

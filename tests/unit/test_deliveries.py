@@ -22,7 +22,6 @@ from chalicelib.domain.deliveries import (
     Impossible,
     Moved,
     Progress,
-    ResendRefusedError,
     RetryBudget,
     SentLetter,
     Why,
