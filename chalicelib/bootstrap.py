@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         BatchReader,
         BatchStore,
         ContentChecker,
+        DeliveryStore,
         Directory,
         DocumentStore,
         DocumentTypes,
@@ -76,12 +77,14 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
+    from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -89,8 +92,10 @@ if TYPE_CHECKING:
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
     from chalicelib.services.records import RecordRoom
+    from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
@@ -98,6 +103,7 @@ if TYPE_CHECKING:
     from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
+    from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
@@ -148,6 +154,12 @@ class House:
             self.settings.documents_table,
             sweep_after=self._sweep_after,
         )
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
+
+        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
 
     @cached_property
     def directory(self) -> Directory:
@@ -546,6 +558,56 @@ class House:
             public_url=self.settings.public_url,
             lock_mode=self.settings.lock_mode,
         )
+
+    @cached_property
+    def delivery_room(self) -> DeliveryRoom:
+        from chalicelib.services.delivery_steps import DeliveryRoom
+
+        return DeliveryRoom(
+            deliveries=self.deliveries,
+            directory=self.directory,
+            signer=self.evidence_signer,
+            dispatch_queue=self.dispatch_queue,
+            holidays=self.holidays,
+            clock=self.clock,
+            pause=_pause,
+            public_url=self.settings.public_url,
+            look_after=self._sweep_after,
+        )
+
+    @cached_property
+    def arrival_room(self) -> ArrivalRoom:
+        from chalicelib.services.check_arrival import ArrivalRoom
+
+        return ArrivalRoom(
+            deliveries=self.deliveries,
+            documents=self.documents,
+            archive=self.archive,
+            checker=self.file_checker,
+            anchors=self._believed_anchors,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def receiving_room(self) -> ReceivingRoom:
+        from chalicelib.services.register_letter import ReceivingRoom
+
+        return ReceivingRoom(
+            delivering=self.delivery_room, registers=self.registers, arrivals=self.arrival_room
+        )
+
+    @cached_property
+    def answer_room(self) -> AnswerRoom:
+        from chalicelib.adapters.jws import check_jws
+        from chalicelib.services.take_answer import AnswerRoom
+
+        return AnswerRoom(delivering=self.delivery_room, check_jws=check_jws)
+
+    @cached_property
+    def resend_room(self) -> ResendRoom:
+        from chalicelib.services.resend_letter import ResendRoom
+
+        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:

@@ -33,7 +33,8 @@ _TRIES = 6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRoom:
     """Collaborators of every step. `pause(attempt)` waits before the next try, longer each time
-    and with jitter. `look_after` is how long what no message carries any more may rest."""
+    and with jitter. `look_after` is how long what no message carries any more may rest,
+    `give_up_after` how long a channel is tried (A5)."""
 
     deliveries: DeliveryStore
     directory: Directory
@@ -44,6 +45,7 @@ class DeliveryRoom:
     pause: Callable[[int], None]
     public_url: str
     look_after: timedelta
+    give_up_after: timedelta = timedelta(hours=72)
 
 
 def take_step(
@@ -62,6 +64,20 @@ def take_step(
     Dies before the write: nothing happened. Dies after it: the step stands, and `sweep`, or a
     repeat, has done what follows from it.
     """
+    result = write_step(delivery_id, event_of, room=room, statement=statement)
+    if isinstance(result, Moved):
+        go_on(delivery_id, room=room)
+    return result
+
+
+def write_step(
+    delivery_id: DeliveryId,
+    event_of: Callable[[DeliveryRecord], DeliveryEvent],
+    *,
+    room: DeliveryRoom,
+    statement: str | None = None,
+) -> Result:
+    """`take_step` for who does himself what follows from it."""
     for attempt in range(_TRIES):
         record = room.deliveries.get(delivery_id)
         if record is None:
@@ -75,7 +91,6 @@ def take_step(
         except DeliveryMovedError:
             room.pause(attempt)
             continue
-        go_on(delivery_id, room=room)
         return Moved(change.delivery, result.events)
     message = "Others work on this delivery at the same time; repeat the request."
     raise UnavailableError(message)

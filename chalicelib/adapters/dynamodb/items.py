@@ -386,7 +386,7 @@ class DocumentItem(Model):
             verification_code=document.verification_code,
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
-            submitted_key=submitted_key(document.submitted_at, document.document_id),
+            submitted_key=timed_key(document.submitted_at, document.document_id),
             search_text=_search_text(document),
             state=document.state.value,
             history=[ChangeMap.of(change) for change in document.history],
@@ -595,6 +595,7 @@ class EntryItem(Model):
     ended_at = UnicodeAttribute(null=True)
     ended_by = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    delivery_id = UnicodeAttribute(null=True)
     marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap, null=True)
     ruled = NumberAttribute(null=True)
     expiring = UnicodeAttribute(null=True)
@@ -626,6 +627,10 @@ class EntryItem(Model):
             counterpart=entry.counterpart or None,
             state=entry.state.value,
             reserve=ReserveMap.of(reserve) if reserve else None,
+            file_digest=entry.file_digest,
+            ended_at=to_text(entry.ended_at) if entry.ended_at else None,
+            ended_by=entry.ended_by,
+            delivery_id=entry.delivery_id,
             expiring=cls.EXPIRING if reserve else None,
             expires_at=to_text(reserve.expires_at) if reserve else None,
         )
@@ -650,6 +655,7 @@ class EntryItem(Model):
             ended_at=to_instant(self.ended_at) if self.ended_at else None,
             ended_by=self.ended_by,
             reason=self.reason,
+            delivery_id=self.delivery_id,
             marks=_marks(self.marks),
         )
 
@@ -818,8 +824,9 @@ def _marks(maps: Iterable[MarkMap] | None) -> tuple[Mark, ...]:
     return tuple(mark.to_domain(number) for number, mark in enumerate(maps or (), 1))
 
 
-def submitted_key(instant: datetime, document_id: str) -> str:
-    return f"{to_text(instant)}#{document_id}"
+def timed_key(instant: datetime, named: str) -> str:
+    """A range key in order of time; `named` makes it one item's."""
+    return f"{to_text(instant)}#{named}"
 
 
 def shards() -> Iterable[str]:
