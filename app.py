@@ -9,6 +9,7 @@ from chalicelib.handlers import (
     catalogue,
     closing,
     documents,
+    letters,
     logs,
     previews,
     queues,
@@ -27,6 +28,7 @@ app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands
 for room in (
     authorizer,
     documents,
+    letters,
     batches,
     rulings,
     catalogue,
