@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.bundle_trust import BundleTrust
     from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
@@ -108,7 +109,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -730,6 +730,7 @@ class House:
         return AuditRoom(
             documents=self.documents,
             registers=self.registers,
+            deliveries=self.deliveries,
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
@@ -738,10 +739,17 @@ class House:
             renewal=self.renewal_policy,
             log_key=lambda: self.log_signer.public_key,
             verify=verify,
+            verify_evidence=self._verify_evidence,
             clock=self.clock,
             public_url=self.settings.public_url,
             is_paused=self._is_paused,
         )
+
+    def _verify_evidence(self, jws: str) -> bytes:
+        """The payload of what the evidence key signed. Raises EvidenceSignatureError."""
+        from chalicelib.adapters.jws import check_jws
+
+        return check_jws(jws, self.evidence_signer.jwks())
 
     def _is_paused(self, ref: BatchRef) -> bool:
         batch = self.batches.get(ref)
@@ -940,7 +948,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,
