@@ -10,6 +10,7 @@ from chalicelib.handlers import (
     closing,
     documents,
     exchange,
+    letters,
     logs,
     previews,
     queues,
@@ -28,6 +29,7 @@ app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands
 for room in (
     authorizer,
     documents,
+    letters,
     batches,
     rulings,
     catalogue,

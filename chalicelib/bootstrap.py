@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.bundle_trust import BundleTrust
     from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
@@ -108,7 +109,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -168,7 +168,10 @@ class House:
     def directory(self) -> Directory:
         from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 
-        return DynamoDirectory(self.settings.directory_table)
+        settings = self.settings
+        return DynamoDirectory(
+            settings.directory_table, fresh_seconds=settings.directory_fresh_seconds
+        )
 
     @cached_property
     def holidays(self) -> Holidays:
@@ -184,7 +187,11 @@ class House:
     def _published_types(self) -> PublishedDocumentTypes:
         from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
 
-        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+        return PublishedDocumentTypes(
+            PackagedDocumentTypes(),
+            self.type_store,
+            fresh_seconds=self.settings.directory_fresh_seconds,
+        )
 
     @cached_property
     def type_store(self) -> TypeStore:
@@ -948,7 +955,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,
