@@ -9,7 +9,9 @@ must hold in the end, whatever died.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -28,25 +30,28 @@ from chalicelib.domain.documents import Document, archive_key
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import AnswerRefusedError, ChannelBusyError, DeliveryConflictError
 from chalicelib.domain.findings import Fault
+from chalicelib.domain.holidays import Holidays
 from chalicelib.domain.receipts import Receipt, Rejection, RejectionReason, print_receive_number
 from chalicelib.domain.registers import RECEIVE, SEND, Book
 from chalicelib.domain.statements import claimed_payload, jws_digest, to_the_millisecond
 from chalicelib.domain.thai import register_year
 from chalicelib.ports import LetterSearch, Search
 from chalicelib.services.audit import audit
+from chalicelib.services.checkpoint import checkpoint_all
 from chalicelib.services.register_letter import Receiver, register_letter
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from chalicelib.services.take_answer import AnswerKind, take_answer
 from tests.fault.harness import Danger, World
 from tests.support.evidence import LocalSigner
 from tests.support.rooms import Fakes
-from tests.support.samples import AGENCIES, document
+from tests.support.samples import AGENCIES, NOON, document
 
 SENDER, HOSTED, QUEUED, HOOKED = "diw", "dbd", "rd", "opm"
 CLERK = Receiver(name="นางสาวรับ ตัวอย่าง", subject="clerk-7")
 BOOK = Book(SENDER, SEND)
 
 _EVERYTHING = 10**6
+_HALF_A_DAY = timedelta(hours=12)
 
 Act = Callable[[str], str]
 """What a recipient does with a delivery (its id): `register`, `reject` or `wait`; a system also
@@ -218,6 +223,10 @@ class LetterWorld(World):
             hooked,
         ]
 
+    def copy(self) -> LetterWorld:
+        """A world of its own, as this one is now. Locks and keys are shared: neither changes."""
+        return deepcopy(self, {id(shared): shared for shared in _shared(self)})
+
     def house(self, danger: Danger | None = None) -> House:
         """A house whose tries follow each other at once."""
         house = self.fakes.house((danger or Danger()).wrap)
@@ -333,10 +342,16 @@ class LetterWorld(World):
             self._work_on()
             due_at = self._next_due()
             if due_at is None:
+                self._publish()
                 return
             self.fakes.clock.now = max(self.fakes.clock(), due_at)
             self.sweep()
         raise AssertionError("the deliveries never come to rest")
+
+    def _publish(self) -> None:
+        """The audit wonders at logs that nobody has published for a day."""
+        if self.fakes.clock() - NOON > _HALF_A_DAY:
+            assert not checkpoint_all(room=self.house().checkpoint_room).failed
 
     def _next_due(self) -> datetime | None:
         some_day = self.fakes.clock() + timedelta(days=400)
@@ -351,6 +366,20 @@ class LetterWorld(World):
             if not self.visit_inbox() + self.bring_answers():
                 return
 
+
+def _shared(thing: object) -> Iterator[object]:
+    """What cannot be copied, or need not be, below this thing."""
+    if isinstance(thing, _SHARED):
+        yield thing
+    elif isinstance(thing, dict):
+        yield from (each for value in thing.values() for each in _shared(value))
+    elif type(thing).__module__.startswith(("tests.", "chalicelib.adapters.memory")):
+        for value in vars(thing).values():
+            if not isinstance(value, LetterWorld):
+                yield from _shared(value)
+
+
+_SHARED = (type(threading.Lock()), type(threading.RLock()), LocalSigner, Holidays)
 
 _ALL_STATES = frozenset(DeliveryState)
 _TOLD_WHEN: Mapping[str, frozenset[DeliveryState]] = {
