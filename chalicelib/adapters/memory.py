@@ -6,6 +6,7 @@ in one lock each, so that services can be tested, and killed, thousands of times
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -732,15 +733,16 @@ class MemoryUploads:
 
 
 class CountingSigner:
-    """Port: EvidenceSigner. Not two signatures alike, as with ECDSA."""
+    """Port: EvidenceSigner. Compact JWSs in form; not two alike, as with ECDSA."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
         self._count += 1
-        kind = f".{media_type}" if media_type else ""
-        return f"{hashlib.sha256(payload).hexdigest()}.{self._count}{kind}"
+        header = {"alg": "none", "typ": media_type or "JOSE"}
+        parts = (json.dumps(header).encode(), payload, str(self._count).encode())
+        return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}

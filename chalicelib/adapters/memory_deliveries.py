@@ -128,8 +128,8 @@ class MemoryDeliveryStore:
 
     def look_again(self, seen: Delivery, due_at: datetime | None) -> bool:
         with self._lock:
-            kept = self._there(seen.id)
-            if len(kept.record.delivery.history) != len(seen.history):
+            kept = self._kept.get(seen.id)
+            if kept is None or len(kept.record.delivery.history) != len(seen.history):
                 return False
             kept.record = replace(kept.record, due_at=due_at)
             return True

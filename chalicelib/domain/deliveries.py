@@ -38,19 +38,22 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.documents import Document, Reason, Urgency
 from chalicelib.domain.erds import DeliveryState, EventName
-from chalicelib.domain.errors import TraError
+from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
 from chalicelib.domain.thai import in_bangkok
 
+FAILING_STEPS = (
+    "refused",
+    "try_failed",
+    "relay_refused",
+    "not_consigned",
+    "gave_up",
+    "not_handed_over",
+)
+"""Names of the steps that can end a delivery as failed."""
+
 MOST_CORRECTIONS = 5
 """A receive-register number may be disputed and corrected so often; then people must talk."""
-
-
-class ResendRefusedError(TraError):
-    """Only what was rejected or failed is sent again; anything else has, or will have, its
-    own outcome."""
-
-    code = "resend_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,15 @@ class RetryBudget:
     def __post_init__(self) -> None:
         if self.most_tries < 1:
             raise ValueError("a delivery is tried at least once")
+
+    @classmethod
+    def lasting(cls, time: timedelta, *, since: datetime) -> RetryBudget:
+        """As many tries as fit into `time` with their pauses: it is the time that decides."""
+        tries, waited = 1, timedelta(0)
+        while waited < time:
+            waited += cls.pause_after(tries)
+            tries += 1
+        return cls(since + time, tries)
 
     def spent(self, tries: int, at: datetime) -> bool:
         return tries >= self.most_tries or at >= self.give_up_at
@@ -379,6 +391,11 @@ _WHY_ENDED = {
     DeliveryState.RECALLED: Why.RECALLED,
     DeliveryState.HANDED_OVER: Why.HANDED_OVER,
 }
+
+
+def why_ended(delivery: Delivery) -> Why | None:
+    """Why nothing more can become of it; None while it has no outcome."""
+    return _WHY_ENDED.get(delivery.state)
 
 
 def happen(delivery: Delivery, event: DeliveryEvent) -> Result:

@@ -51,6 +51,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
             documents_table=create_table(dynamodb, "DocumentsTable", f"documents-{run}"),
             registers_table=create_table(dynamodb, "RegistersTable", f"registers-{run}"),
             directory_table=create_table(dynamodb, "DirectoryTable", f"directory-{run}"),
+            deliveries_table=create_table(dynamodb, "DeliveriesTable", f"deliveries-{run}"),
             archive_bucket=bucket,
             logs_bucket=_plain_bucket(f"logs-{run}"),
             batches_bucket=_plain_bucket(f"batches-{run}"),
