@@ -41,7 +41,7 @@ from chalicelib.services.register_letter import (
 )
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from tests.fault.harness import Danger, Killed
-from tests.support.receiving import CLERK, SENT, Post
+from tests.support.receiving import CLERK, SENT, Intruder, Post
 
 OTHER_CLERK = Receiver(name="นายอีกคน ตัวอย่าง", subject="clerk-8")
 
@@ -200,9 +200,7 @@ def test_a_register_that_a_batch_holds_gives_no_number() -> None:
     """P1: while the next numbers are somebody else's, a clerk is told to repeat."""
     post = Post()
     delivery_id = post.arrived()
-    house = post.house(
-        lambda name, port: _Held(port) if name == "registers" else port  # type: ignore[arg-type]
-    )
+    house = post.house(lambda name, port: _Held(port) if name == "registers" else port)
     with pytest.raises(RegisterHeldError):
         register_letter(delivery_id, receiver=CLERK, room=house.receiving_room)
 
@@ -278,25 +276,6 @@ def test_what_was_left_open_is_checked_again_and_what_failed_is_not() -> None:
 
 
 # -- at the same time -------------------------------------------------------------------
-
-
-@dataclass
-class Intruder:
-    """Lets somebody else act, whole, at a chosen moment of a running function."""
-
-    at: int
-    act: Callable[[], Any]
-    moment: int = 0
-
-    def wrap(self, name: str, port: Any) -> Any:
-        danger = Danger()
-        danger.pass_by = self._pass_by  # type: ignore[method-assign]
-        return danger.wrap(name, port)
-
-    def _pass_by(self, _what: str) -> None:
-        mine, self.moment = self.moment, self.moment + 1
-        if mine == self.at:
-            self.act()
 
 
 def _moments(act: Callable[[Post, DeliveryId, Any], Any], prepare: Callable[..., Any]) -> int:
