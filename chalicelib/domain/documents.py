@@ -70,6 +70,7 @@ class Urgency(StrEnum):
 
 
 _WEIGHT_OF_THE_REST = 4_096
+_PER_RECIPIENT = 3
 
 ISSUED, EXPIRED = "issued", "expired"
 """Notices that every issued, and every expired, document gives; each ruling gives its own."""
@@ -224,7 +225,8 @@ class Document:
     @property
     def weight(self) -> int:
         """About how many bytes its item has: content as it is and for searching, and the rest."""
-        return 2 * len(canonical_json(self.content)) + _WEIGHT_OF_THE_REST
+        names = sum(len(recipient) + _PER_RECIPIENT for recipient in self.recipients)
+        return 2 * len(canonical_json(self.content)) + names + _WEIGHT_OF_THE_REST
 
     @property
     def commitment(self) -> str:
