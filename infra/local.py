@@ -170,6 +170,7 @@ def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
             "OidcAudience": AUDIENCE,
             "TimestampUrls": f"{services_url}/pki/tsa {services_url}/pki/tsa2",
             "LockMode": "COMPLIANCE",
+            "DirectoryFreshSeconds": "3",  # who tries something out does not want to wait
         }
         session = _session(region)
         deployed = deploy.deploy(package, stack, parameters, session=session, progress=show)

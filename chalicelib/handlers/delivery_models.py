@@ -41,9 +41,7 @@ class _Answer(BaseModel):
 
 # -- what is asked -------------------------------------------------------------
 
-_State = Literal[
-    "planned", "relayed", "consigned", "handed_over", "rejected", "failed", "recalled"
-]
+_State = Literal["planned", "relayed", "consigned", "handed_over", "rejected", "failed", "recalled"]
 _Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 _UpTo200 = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|1[0-9]{2}|200)$")]
@@ -155,7 +153,9 @@ class ForwardLetter(_Strict):
 
 
 class ReceivedView(_Answer):
-    entered_at: datetime = Field(description="When the letter entered the recipient's system (A20).")
+    entered_at: datetime = Field(
+        description="When the letter entered the recipient's system (A20)."
+    )
     counted_at: datetime | None = Field(
         description="The working time that counts as (E2); null while that year's holidays are "
         "not known."
@@ -439,9 +439,7 @@ class DeliveryDetail(DeliveryView):
         receipts: list[ReceiptView],
         rejection: RejectionView | None,
     ) -> Self:
-        return cls(
-            **_sent(record, name_of, public_url), receipts=receipts, rejection=rejection
-        )
+        return cls(**_sent(record, name_of, public_url), receipts=receipts, rejection=rejection)
 
 
 class OutboxPage(_Answer):
@@ -617,5 +615,3 @@ class PrintedCopy(_Answer):
     delivery_id: str
     media_type: Literal["application/pdf"] = "application/pdf"
     pdf_base64: str
-
-
