@@ -19,7 +19,6 @@ from chalicelib.domain.receipts import (
     MOST_NOTE,
     Receipt,
     Rejection,
-    RejectionReason,
     receipt_text,
     receive_stamp,
 )
