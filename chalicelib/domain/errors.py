@@ -394,6 +394,18 @@ class DeliveryMovedError(TraError):
     retryable = True
 
 
+class CopyTooLargeError(TraError):
+    """The file is larger than a printed copy can be made of."""
+
+    code = "copy_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file is too large for a copy with a stamp; fetch the sealed file and print that.",
+            "ไฟล์ใหญ่เกินกว่าจะพิมพ์สำเนาพร้อมตรารับ โปรดดาวน์โหลดไฟล์ต้นฉบับเพื่อพิมพ์",
+        )
+
+
 class DeliveryConflictError(TraError):
     """What is asked does not go with what became of the delivery; `reason` is a stable word."""
 
