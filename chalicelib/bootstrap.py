@@ -18,12 +18,13 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, Stage
 from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
     from chalicelib.adapters.http_log import HttpLog
+    from chalicelib.adapters.kms import KmsEvidenceSigner
     from chalicelib.adapters.oidc import JwksVerifier
     from chalicelib.adapters.preview_function import PreviewFunction
     from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         BatchFiles,
         BatchReader,
         BatchStore,
+        Channels,
         ContentChecker,
         CopyPrinter,
         DeliveryStore,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
     from chalicelib.services.check_arrival import ArrivalRoom
+    from chalicelib.services.bundle_trust import BundleTrust
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
@@ -107,7 +110,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -295,7 +297,21 @@ class House:
         return SqsInboxes(_client("sqs"))
 
     @cached_property
+    def channels(self) -> Channels:
+        from chalicelib.adapters.channels import AgencyChannels
+        from chalicelib.adapters.webhook import Webhooks
+
+        webhooks = Webhooks(
+            self._evidence_key, clock=self.clock, local=self.settings.stage is Stage.LOCAL
+        )
+        return AgencyChannels(_queues, webhooks)
+
+    @cached_property
     def evidence_signer(self) -> EvidenceSigner:
+        return self._evidence_key
+
+    @cached_property
+    def _evidence_key(self) -> KmsEvidenceSigner:
         from chalicelib.adapters.kms import KmsEvidenceSigner
 
         return KmsEvidenceSigner(_client("kms"), self.settings.evidence_key_id)
@@ -703,6 +719,7 @@ class House:
         return AuditRoom(
             documents=self.documents,
             registers=self.registers,
+            deliveries=self.deliveries,
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
@@ -711,10 +728,17 @@ class House:
             renewal=self.renewal_policy,
             log_key=lambda: self.log_signer.public_key,
             verify=verify,
+            verify_evidence=self._verify_evidence,
             clock=self.clock,
             public_url=self.settings.public_url,
             is_paused=self._is_paused,
         )
+
+    def _verify_evidence(self, jws: str) -> bytes:
+        """The payload of what the evidence key signed. Raises EvidenceSignatureError."""
+        from chalicelib.adapters.jws import check_jws
+
+        return check_jws(jws, self.evidence_signer.jwks())
 
     def _is_paused(self, ref: BatchRef) -> bool:
         batch = self.batches.get(ref)
@@ -913,7 +937,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,
@@ -1145,7 +1169,7 @@ _LONGEST_FUNCTION = 27  # seconds; the slowest that is called synchronously, `ve
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, region: str | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -1154,6 +1178,7 @@ def _client(service: str) -> Any:
     waits = service == "lambda"
     return boto3.client(
         service,  # type: ignore[call-overload]  # the name is one of our four
+        region_name=region,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1 if waits else 5},
             connect_timeout=1 if waits else 3,
@@ -1164,6 +1189,12 @@ def _client(service: str) -> Any:
             s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"},
         ),
     )
+
+
+def _queues(region: str | None) -> Any:
+    """The client for the queues of a region: AWS answers for each only there."""
+    own = _client("sqs")
+    return own if region in {None, own.meta.region_name} else _client("sqs", region)
 
 
 def forget_clients() -> None:

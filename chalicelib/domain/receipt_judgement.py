@@ -14,6 +14,7 @@ from enum import StrEnum
 from chalicelib.domain.deliveries import (
     AlreadySo,
     Delivery,
+    DeliveryId,
     Impossible,
     Moved,
     Result,
@@ -199,16 +200,33 @@ def _not_about(
     delivery: Delivery, said: Receipt | Rejection, signer: str, now: datetime
 ) -> Refusal | None:
     """Why a statement cannot be about this delivery, or not be true of it."""
-    letter = delivery.letter
-    if signer != delivery.recipient or said.delivery_id.recipient != delivery.recipient:
+    if signer != delivery.recipient:
         return Refusal.OTHER_AGENCY
-    if said.delivery_id != delivery.id:
+    return why_not_about(
+        said, delivery_id=delivery.id, letter=delivery.letter, since=delivery.planned_at, until=now
+    )
+
+
+def why_not_about(
+    said: Receipt | Rejection,
+    *,
+    delivery_id: DeliveryId,
+    letter: SentLetter,
+    since: datetime,
+    until: datetime,
+) -> Refusal | None:
+    """Why what was said, whoever signed it, cannot be about this delivery of `letter`, which was
+    sent at `since` and of which the service heard by `until` (clocks may differ); None if it
+    can."""
+    if said.delivery_id.recipient != delivery_id.recipient:
+        return Refusal.OTHER_AGENCY
+    if said.delivery_id != delivery_id:
         return Refusal.OTHER_DELIVERY
     if not _same_letter(said, letter):
         return Refusal.OTHER_LETTER
     if said.file_digest != letter.file_digest:
         return Refusal.OTHER_DIGEST
-    if not _can_be(said, since=delivery.planned_at - _CLOCKS_DIFFER, until=now + _CLOCKS_DIFFER):
+    if not _can_be(said, since=since - _CLOCKS_DIFFER, until=until + _CLOCKS_DIFFER):
         return Refusal.TIME_IMPOSSIBLE
     return None
 

@@ -66,6 +66,18 @@ def jws_digest(jws: str) -> str:
     return hashlib.sha256(jws.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def jws_kid(jws: str) -> str | None:
+    """Which key a compact JWS says it is signed with; None if it says none, or is no JWS. A
+    claim, not a proof."""
+    head = jws.partition(".")[0]
+    try:
+        header = json_object(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, MalformedRequestError):
+        return None
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) else None
+
+
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
 MOST_JWS = 2 * LARGEST
 """Characters of a signed statement: the largest payload in Base64, its header and signature."""

@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from chalicelib.domain.channel_settings import reply_keys_data
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.content_rules import EARLIEST, LATEST
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
@@ -188,9 +190,9 @@ class SubmitDocument(_Strict):
         seen: set[str] = set()
         for position, agency_id in enumerate(recipients):
             agency = known.agency(agency_id)
-            if letter and (agency is None or not agency.is_reachable):
+            if letter and (agency is None or not agency.receives_letters):
                 faults.append(_unreachable(position))
-            elif agency is None or (not letter and agency.inbox_url is None):
+            elif agency is None or (not letter and not agency.receives_events):
                 faults.append(_no_recipient(position))
             elif letter and agency_id == known.issuer:
                 faults.append(_own_recipient(position))
@@ -618,11 +620,26 @@ class OfficeHoursView(_Answer):
     )
 
 
+class UnitView(_Answer):
+    unit_id: str
+    name_th: str
+    name_en: str
+
+
 class AgencyView(_Answer):
     agency_id: str
     name_th: str
     name_en: str
-    receives_events: bool
+    receives_events: bool = Field(description="Whether a system of its own is told by CloudEvents.")
+    channel: ChannelKind = Field(
+        description="How letters reach it: into its inbox here, its own queue, or its webhook."
+    )
+    units: list[UnitView] = Field(description="Its parts that a letter can be passed on to.")
+    reply_keys: list[dict[str, str]] = Field(
+        description="Public keys (JWK, RFC 7517) that its own system signs receipts with; "
+        "receipts of agencies without a system of their own are signed by a key of "
+        "/.well-known/jwks.json."
+    )
     office_hours: OfficeHoursView = Field(
         description="What enters outside them counts as received at the next working time "
         "(Electronic Performance of Government Duties Act 2565, section 10)."
@@ -634,7 +651,13 @@ class AgencyView(_Answer):
             agency_id=agency.agency_id,
             name_th=agency.name_th,
             name_en=agency.name_en,
-            receives_events=agency.inbox_url is not None,
+            receives_events=agency.receives_events,
+            channel=agency.reached_by,
+            units=[
+                UnitView(unit_id=unit.unit_id, name_th=unit.name_th, name_en=unit.name_en)
+                for unit in agency.units
+            ],
+            reply_keys=reply_keys_data(agency.reply_keys),
             office_hours=OfficeHoursView.model_validate(office_hours_data(agency.office)),
         )
 
