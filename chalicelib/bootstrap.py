@@ -80,8 +80,8 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
-    from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom

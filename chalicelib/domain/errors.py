@@ -79,8 +79,10 @@ class ConfirmationStaleError(ConfirmationRequiredError):
     code = "confirmation_stale"
 
     _words = (
-        "The letter, its recipients or their channels changed since they were confirmed. Look at "
-        "the list again, and send with this `confirmation`.",
+        (
+            "The letter, its recipients or their channels changed since they were confirmed. Look "
+            "at the list again, and send with this `confirmation`."
+        ),
         "เนื้อหา ผู้รับ หรือช่องทางเปลี่ยนไปจากที่ยืนยันไว้ โปรดตรวจรายชื่ออีกครั้ง แล้วส่งพร้อมค่า confirmation นี้",
     )
 
