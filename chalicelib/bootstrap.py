@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
+    from chalicelib.services.dispatch import DispatchRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.seal_chunk import ChunkRoom
+    from chalicelib.services.send import SendingRoom
     from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
@@ -582,7 +584,9 @@ class House:
             directory=self.directory,
             signer=self.evidence_signer,
             archive=self.archive,
-            inboxes=self.inboxes,
+            channels=self.channels,
+            sending=self.sending_room,
+            deliver_queue=self.deliver_queue,
             clock=self.clock,
             public_url=self.settings.public_url,
             lock_mode=self.settings.lock_mode,
@@ -602,6 +606,43 @@ class House:
             pause=_pause,
             public_url=self.settings.public_url,
             look_after=self._sweep_after,
+            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+        )
+
+    @cached_property
+    def sending_room(self) -> SendingRoom:
+        from chalicelib.services.send import SendingRoom
+
+        return SendingRoom(
+            steps=self.delivery_room,
+            documents=self.documents,
+            registers=self.registers,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def dispatch_room(self) -> DispatchRoom:
+        from chalicelib.services.archive_delivery import DeliveryArchive
+        from chalicelib.services.check_arrival import check_arrival
+        from chalicelib.services.dispatch import DispatchRoom
+        from chalicelib.services.give_notices import NoticeRoom
+
+        return DispatchRoom(
+            steps=self.delivery_room,
+            channels=self.channels,
+            archive=DeliveryArchive(
+                deliveries=self.deliveries,
+                archive=self.archive,
+                lock_mode=self.settings.lock_mode,
+            ),
+            notices=NoticeRoom(
+                deliveries=self.deliveries,
+                directory=self.directory,
+                channels=self.channels,
+                clock=self.clock,
+                public_url=self.settings.public_url,
+            ),
+            check_arrival=partial(check_arrival, room=self.arrival_room),
         )
 
     @cached_property
@@ -693,6 +734,8 @@ class House:
             seal_queue=self.seal_queue,
             deliver_queue=self.deliver_queue,
             batch_queue=self.batch_queue,
+            deliveries=self.deliveries,
+            dispatch_queue=self.dispatch_queue,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )

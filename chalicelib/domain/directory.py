@@ -65,9 +65,17 @@ class Agency:
         return self.reached_by in {ChannelKind.QUEUE, ChannelKind.WEBHOOK}
 
     @property
-    def receives_letters(self) -> bool:
-        """Whether letters can be handed to it: in its own system, or in the inbox here."""
-        return self.receives_events or self.reached_by is ChannelKind.HOSTED
+    def is_reachable(self) -> bool:
+        """Whether letters can be handed to that channel."""
+        match self.reached_by:
+            case ChannelKind.HOSTED:
+                return True
+            case ChannelKind.QUEUE:
+                return self.inbox_url is not None
+            case ChannelKind.WEBHOOK:
+                return self.webhook_url is not None
+            case _:
+                return False
 
     def unit(self, unit_id: str) -> Unit | None:
         return next((unit for unit in self.units if unit.unit_id == unit_id), None)

@@ -190,7 +190,7 @@ class SubmitDocument(_Strict):
         seen: set[str] = set()
         for position, agency_id in enumerate(recipients):
             agency = known.agency(agency_id)
-            if letter and (agency is None or not agency.receives_letters):
+            if letter and (agency is None or not agency.is_reachable):
                 faults.append(_unreachable(position))
             elif agency is None or (not letter and not agency.receives_events):
                 faults.append(_no_recipient(position))

@@ -16,6 +16,7 @@ from chalicelib.domain.delivery_events import DeliveryEvent, Received
 from chalicelib.domain.delivery_evidence import as_told, give_evidence
 from chalicelib.domain.delivery_records import DeliveryChange, DeliveryRecord
 from chalicelib.domain.directory import Agency
+from chalicelib.domain.documents import Reason
 from chalicelib.domain.errors import (
     DeliveryMovedError,
     NotFoundError,
@@ -28,6 +29,13 @@ from chalicelib.ports import Clock, DeliveryStore, Directory, EvidenceSigner, Wo
 
 # A conflict means that somebody else moved the same delivery at the same moment.
 _TRIES = 6
+
+UNKNOWN_AGENCY = Reason(
+    "unknown_agency",
+    "The recipient is not in the directory of agencies any more.",
+    "ไม่พบหน่วยงานผู้รับในทะเบียนหน่วยงานแล้ว",
+)
+"""Why nothing can be sent to somebody who was there when the letter was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

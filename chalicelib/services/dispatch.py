@@ -7,14 +7,15 @@ beside another worker, or after a death at any line.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.channels import ChannelKind
-from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved
+from chalicelib.domain.deliveries import Delivery, DeliveryId, Step
 from chalicelib.domain.delivery_events import (
+    ESCALATED,
     Consigned,
     Counted,
     DeliveryEvent,
@@ -24,46 +25,24 @@ from chalicelib.domain.delivery_events import (
     Reminded,
     TryFailed,
 )
+from chalicelib.domain.delivery_evidence import evidence_place
 from chalicelib.domain.delivery_messages import delivered_event
-from chalicelib.domain.delivery_notices import (
-    Notice,
-    NoticeKind,
-    notice_event,
-    notices,
-    tell_again_at,
-    untold,
-)
-from chalicelib.domain.delivery_records import (
-    DeliveryRecord,
-    archive_prefix,
-    evidence_name,
-    statement_name,
-)
+from chalicelib.domain.delivery_notices import untold
+from chalicelib.domain.delivery_records import DeliveryRecord, evidence_name
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.erds import DeliveryState
-from chalicelib.domain.errors import (
-    ArchiveError,
-    ChannelBusyError,
-    ChannelRefusedError,
-    NotFoundError,
-)
+from chalicelib.domain.errors import ChannelBusyError, ChannelRefusedError, NotFoundError
 from chalicelib.domain.office_hours import Arrival, WorkingTime
 from chalicelib.domain.reminders import Due, StageKind, known_schedule
-from chalicelib.domain.retention import LockMode
-from chalicelib.ports import Archive, Channels
-from chalicelib.services.delivery_steps import DeliveryRoom, received_at, write_step
-
-_MEDIA_TYPE = "application/jose"
+from chalicelib.ports import Channels
+from chalicelib.services.archive_delivery import DeliveryArchive, archive_delivery, unarchived
+from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom, received_at, write_step
+from chalicelib.services.give_notices import Given, NoticeRoom, give_notices
 
 # Holidays are announced, and come with a release of Tra: nobody needs to know within the hour.
 _ANNOUNCED_AGAIN = timedelta(days=1)
 
-_UNKNOWN_AGENCY = Reason(
-    "unknown_agency",
-    "The recipient is not in the directory of agencies any more.",
-    "ไม่พบหน่วยงานผู้รับในทะเบียนหน่วยงานแล้ว",
-)
 _GAVE_UP = Reason(
     "gave_up",
     "The recipient's system could not be reached in the time set for that.",
@@ -78,16 +57,16 @@ class DispatchRoom:
 
     steps: DeliveryRoom
     channels: Channels
-    archive: Archive
-    lock_mode: LockMode
-    check_arrival: Callable[[DeliveryRecord], None]
+    archive: DeliveryArchive
+    notices: NoticeRoom
+    check_arrival: Callable[[DeliveryRecord], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatched:
-    """How the delivery stands, and what the supervisor has to hear of (A28): it `failed`,
-    `escalated` so often, so many notices are `untellable`. Each is told with the run that put
-    the evidence of it into the archive; a death may have it told twice."""
+    """How the delivery stands, and what the supervisor has to hear of (A28): that it `failed`,
+    `escalated` so often, that so many notices can be given to nobody. The first two are told by
+    the run that archived their evidence, whoever made it; a death may have them told twice."""
 
     delivery: Delivery
     failed: bool = False
@@ -117,21 +96,23 @@ def dispatch(delivery_id: DeliveryId, *, room: DispatchRoom) -> Dispatched:
     delivery = _remind(delivery, agency, room)
 
     # 5. Evidence and statements into the archive beside the letter (B9).
-    chain = room.steps.deliveries.evidence(delivery_id) if _has_work(record, delivery) else ()
-    archived = _archive(record, delivery, chain, room)
+    now = replace(record, delivery=delivery)
+    work = unarchived(now) or untold(delivery, now.told)
+    chain = room.steps.deliveries.evidence(delivery_id) if work else ()
+    archived = archive_delivery(now, chain, room=room.archive)
 
-    # 6. Tell who has to be told. The same bytes each time (P5).
-    told = _Telling(room, delivery, chain).tell(untold(delivery, record.told))
+    # 6. Tell who has to be told, by the same bytes each time (P5).
+    given = give_notices(now, chain, room=room.notices)
 
-    # 7. Verify the file that arrived: nobody registers it before.
-    if _is_unchecked(record, delivery):
-        room.check_arrival(record)
+    # 7. Verify the file that arrived here: nobody can register it before.
+    if _is_unchecked(now):
+        room.check_arrival(now)
 
     # 8. When somebody must look again. Whoever moved it meanwhile has sent it here anew.
-    due_at = min((*told.again, *_due(delivery, agency, room)), default=None)
-    if delivery.history != record.delivery.history or due_at != record.due_at:
+    due_at = min(_due(delivery, agency, given, room), default=None)
+    if due_at != record.due_at or delivery != record.delivery:
         room.steps.deliveries.look_again(delivery, due_at)
-    return _seen(delivery, archived, told.untellable)
+    return _for_the_supervisor(delivery, archived, given)
 
 
 def _take(delivery: Delivery, event: DeliveryEvent, room: DispatchRoom) -> Delivery:
@@ -157,7 +138,7 @@ def _hand_in(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> D
     """What came of it. A channel that took it and was not heard gets the same event again."""
     steps = room.steps
     if agency is None:
-        return RelayRefused(at=steps.clock(), reason=_UNKNOWN_AGENCY)
+        return RelayRefused(at=steps.clock(), reason=UNKNOWN_AGENCY)
     try:
         if delivery.channel is not ChannelKind.HOSTED:
             accepted, *_ = steps.deliveries.evidence(delivery.id)
@@ -226,36 +207,46 @@ def _reminders_left(
     return dues[delivery.reminders :], known and counted
 
 
-# -- what follows ------------------------------------------------------------------------
+# -- what is left ------------------------------------------------------------------------
 
 
-def _has_work(record: DeliveryRecord, delivery: Delivery) -> bool:
-    archived = all(name in record.archived for name in _names(delivery))
-    return not archived or bool(untold(delivery, record.told))
+def _is_unchecked(record: DeliveryRecord) -> bool:
+    delivery = record.delivery
+    waits = delivery.state is DeliveryState.CONSIGNED and record.check is None
+    return waits and delivery.channel is ChannelKind.HOSTED
 
 
-def _names(delivery: Delivery) -> Iterator[str]:
-    yield from (evidence_name(place) for place in range(delivery.evidence_count))
-    yield from (statement_name(digest) for digest in _statements(delivery))
+def _due(
+    delivery: Delivery, agency: Agency | None, given: Given, room: DispatchRoom
+) -> Iterator[datetime]:
+    """When something comes due, each time that is known."""
+    if given.again_at is not None:
+        yield given.again_at
+    if delivery.state is DeliveryState.PLANNED:
+        yield min(_next_try(delivery), delivery.budget.give_up_at)
+    if delivery.state is DeliveryState.RELAYED:
+        yield delivery.budget.give_up_at
+    if agency is None:
+        return
+    reminders, known = _reminders_left(delivery, agency, room)
+    yield from (due.at for due in reminders[:1])
+    uncounted = delivery.received is not None and delivery.received.counted_at is None
+    if uncounted or not known:
+        yield room.steps.clock() + _ANNOUNCED_AGAIN
 
 
-def _statements(delivery: Delivery) -> Sequence[str]:
-    """Digests of all that the recipient stated, in order."""
-    stated = [receipt.digest for receipt in delivery.receipts]
-    return [*stated] if delivery.statement in (None, *stated) else [str(delivery.statement)]
+def _for_the_supervisor(delivery: Delivery, archived: Collection[str], given: Given) -> Dispatched:
+    """What happened is new while its evidence was not archived."""
+    new = [step for step in delivery.history if _evidence_of(step, delivery) in archived]
+    return Dispatched(
+        delivery=delivery,
+        failed=any(step.state is DeliveryState.FAILED for step in new),
+        escalated=sum(step.key.startswith(ESCALATED) for step in new),
+        untellable=given.untellable,
+    )
 
 
-def _archive(
-    record: DeliveryRecord, delivery: Delivery, chain: Sequence[str], room: DispatchRoom
-) -> Collection[str]:
-    """What this run put there, by name. Dies half-way: the repeat finds it there (P2)."""
-    store, new = room.steps.deliveries, []
-    texts = {evidence_name(place): jws for place, jws in enumerate(chain)}
-    for name in _names(delivery):
-        if name not in record.archived:
-            text = texts.get(name) or store.statement(delivery.id, _digest_in(name))
-            _put(delivery, name, text, room)
-            new.append(name)
-    if new:
-        store.mark_archived(delivery.id, new)
-    return new
+def _evidence_of(step: Step, delivery: Delivery) -> str | None:
+    with suppress(ValueError):
+        return evidence_name(evidence_place(delivery, step.key))
+    return None

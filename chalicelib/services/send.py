@@ -10,16 +10,11 @@ from chalicelib.domain.deliveries import Delivery, Moved, RetryBudget, SentLette
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.documents import Document, Reason, planned_mark
 from chalicelib.ports import DocumentStore, Ids, RegisterStore
-from chalicelib.services.delivery_steps import DeliveryRoom
+from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom
 
 # Each is signed for; so many take about a second.
 _PLANNED_AT_ONCE = 50
 
-_UNKNOWN_AGENCY = Reason(
-    "unknown_agency",
-    "The recipient is not in the directory of agencies any more.",
-    "ไม่พบหน่วยงานผู้รับในทะเบียนหน่วยงานแล้ว",
-)
 _NO_CHANNEL = Reason(
     "channel_unsupported",
     "Letters cannot be sent by the recipient's channel yet.",
@@ -88,7 +83,7 @@ def _planned(letter: SentLetter, recipient: str, room: SendingRoom) -> Moved:
     channel = agency.reached_by if agency else ChannelKind.HOSTED
     if agency is not None and channel in _BUILT:
         return plan(letter, recipient, channel, at=now, budget=budget)
-    reason = _NO_CHANNEL if agency else _UNKNOWN_AGENCY
+    reason = _NO_CHANNEL if agency else UNKNOWN_AGENCY
     return refuse(letter, recipient, channel, at=now, budget=budget, reason=reason)
 
 
