@@ -667,10 +667,14 @@ class House:
     @cached_property
     def bundle_room(self) -> BundleRoom:
         from chalicelib.services.bundle import BundleRoom
+        from chalicelib.services.bundle_deliveries import DeliveriesRoom
 
         return BundleRoom(
             proving=self.proving_room,
             records=self.record_room,
+            deliveries=DeliveriesRoom(
+                deliveries=self.deliveries, registers=self.registers, proving=self.proving_room
+            ),
             clock=self.clock,
             record_due_after=self.renewal_policy.patience,
         )

@@ -81,9 +81,7 @@ KINDS: dict[type[TraError], Kind] = {
         409, "The file did not pass verification", "ไฟล์ไม่ผ่านการตรวจสอบ"
     ),
     errors.AnswerRefusedError: Kind(409, "The answer is not believed", "ไม่ยอมรับคำตอบนี้"),
-    errors.ResendRefusedError: Kind(
-        409, "This delivery cannot be sent again", "ส่งรายการนี้ซ้ำไม่ได้"
-    ),
+    errors.ResendRefusedError: Kind(409, "This delivery cannot be sent again", "ส่งรายการนี้ซ้ำไม่ได้"),
     errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
 }
 
