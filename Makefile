@@ -6,6 +6,7 @@ ENV := .venv
 AWS := .venv-aws
 PEERS := .venv-peers
 NODE_PEERS := tests/bench/node
+NODE_RECIPIENT := docs/guide/samples/node-recipient
 BIN := $(ENV)/bin
 UV := $(BIN)/uv
 RUN := $(BIN)/python -m
@@ -58,9 +59,9 @@ status: setup  ## where it answers
 test: setup  ## all tests
 	$(BIN)/pytest -n auto --maxprocesses 4 --no-loadscope-reorder
 
-interop: setup $(VALIDATORS)  ## every kind of seal before EU DSS, veraPDF, pdfsig and openssl; needs Java 17
+interop: setup $(VALIDATORS) $(NODE_RECIPIENT)/node_modules/.ready  ## seals before EU DSS, veraPDF, pdfsig, openssl (needs Java 17); letters before a recipient in Node
 	@rm -f build/interop/table-*.md
-	@$(BIN)/pytest -m java tests/interop; outcome=$$?; \
+	@$(BIN)/pytest -m 'java or node' tests/interop; outcome=$$?; \
 	  for table in build/interop/table-*.md; do test ! -f $$table || { echo; cat $$table; }; done; exit $$outcome
 
 $(VALIDATORS): tests/interop/validators/pom.xml $(wildcard tests/interop/validators/src/main/java/tra/interop/*.java)
@@ -69,6 +70,10 @@ $(VALIDATORS): tests/interop/validators/pom.xml $(wildcard tests/interop/validat
 	@echo '  build the validators (EU DSS, veraPDF, BouncyCastle), pinned'
 	@mvn --quiet --batch-mode -Dstyle.color=never --file tests/interop/validators/pom.xml package
 	@touch $@
+
+$(NODE_RECIPIENT)/node_modules/.ready: $(NODE_RECIPIENT)/package-lock.json
+	@if command -v npm >/dev/null && npm ci --silent --no-audit --no-fund --prefix $(NODE_RECIPIENT); \
+	  then touch $@; else echo '  the recipient in Node could not be installed; its tests are skipped'; fi
 
 campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000
 	@$(RUN) tests.fault.campaign --documents $(or $(DOCUMENTS),5000) $(if $(SEED),--seed $(SEED))
@@ -116,4 +121,4 @@ lock: $(BIN)/uv  ## pin requirements/*.in again, with hashes
 	$(COMPILE) -c requirements/constraints.txt -o requirements/peers.txt requirements/peers.in
 
 clean: down  ## remove everything that was built, environments included
-	rm -rf build $(ENV) $(AWS) $(PEERS) $(NODE_PEERS)/node_modules .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf build $(ENV) $(AWS) $(PEERS) $(NODE_PEERS)/node_modules $(NODE_RECIPIENT)/node_modules .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

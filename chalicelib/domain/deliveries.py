@@ -42,6 +42,16 @@ from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
 from chalicelib.domain.thai import in_bangkok
 
+FAILING_STEPS = (
+    "refused",
+    "try_failed",
+    "relay_refused",
+    "not_consigned",
+    "gave_up",
+    "not_handed_over",
+)
+"""Names of the steps that can end a delivery as failed."""
+
 MOST_CORRECTIONS = 5
 """A receive-register number may be disputed and corrected so often; then people must talk."""
 
@@ -125,6 +135,15 @@ class RetryBudget:
     def __post_init__(self) -> None:
         if self.most_tries < 1:
             raise ValueError("a delivery is tried at least once")
+
+    @classmethod
+    def lasting(cls, time: timedelta, *, since: datetime) -> RetryBudget:
+        """As many tries as fit into `time` with their pauses: it is the time that decides."""
+        tries, waited = 1, timedelta(0)
+        while waited < time:
+            waited += cls.pause_after(tries)
+            tries += 1
+        return cls(since + time, tries)
 
     def spent(self, tries: int, at: datetime) -> bool:
         return tries >= self.most_tries or at >= self.give_up_at

@@ -12,9 +12,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chalicelib.domain.deliveries import Delivery, SentLetter
+from chalicelib.domain.deliveries import Delivery, DeliveryId, SentLetter
 from chalicelib.domain.receipt_judgement import Refusal
 from chalicelib.domain.thai import to_arabic_digits
+
+
+def archive_prefix(delivery_id: DeliveryId) -> str:
+    """Below it lies in the archive what proves a delivery, locked as long as its letter (B9)."""
+    return f"deliveries/{delivery_id.document_id}/{delivery_id}/"
+
+
+def evidence_name(place: int) -> str:
+    """Name below `archive_prefix` of the evidence at this place of the chain."""
+    return f"evidence-{place:04d}.jws"
+
+
+def statement_name(digest: str) -> str:
+    """The same of a receipt or rejection, by the SHA-256 (hex) of its JWS."""
+    return f"statement-{digest}.jws"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,24 @@ class Agency:
             return self.channel
         return ChannelKind.QUEUE if self.inbox_url else ChannelKind.HOSTED
 
+    @property
+    def receives_events(self) -> bool:
+        """Whether a system of its own is told of documents and letters, by queue or webhook."""
+        return self.reached_by in {ChannelKind.QUEUE, ChannelKind.WEBHOOK}
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether letters can be handed to that channel."""
+        match self.reached_by:
+            case ChannelKind.HOSTED:
+                return True
+            case ChannelKind.QUEUE:
+                return self.inbox_url is not None
+            case ChannelKind.WEBHOOK:
+                return self.webhook_url is not None
+            case _:
+                return False
+
     def unit(self, unit_id: str) -> Unit | None:
         return next((unit for unit in self.units if unit.unit_id == unit_id), None)
 

@@ -56,6 +56,35 @@ class InvalidRequestError(TraError):
         self.faults = tuple(faults)
 
 
+class ConfirmationRequiredError(TraError):
+    """A letter is sent by people only after they saw to whom (issue 6.6). `lines` is the plain
+    list of recipients, `digest` what the order to send must repeat."""
+
+    code = "confirmation_required"
+
+    def __init__(self, lines: Sequence[str], digest: str) -> None:
+        super().__init__(*self._words)
+        self.lines = tuple(lines)
+        self.digest = digest
+
+    _words = (
+        "Look at the list of recipients, and send the letter again with this `confirmation`.",
+        "โปรดตรวจรายชื่อผู้รับ แล้วส่งอีกครั้งพร้อมค่า confirmation นี้",
+    )
+
+
+class ConfirmationStaleError(ConfirmationRequiredError):
+    """Content, recipients or their channels are other ones than were confirmed."""
+
+    code = "confirmation_stale"
+
+    _words = (
+        "The letter, its recipients or their channels changed since they were confirmed. Look at "
+        "the list again, and send with this `confirmation`.",
+        "เนื้อหา ผู้รับ หรือช่องทางเปลี่ยนไปจากที่ยืนยันไว้ โปรดตรวจรายชื่ออีกครั้ง แล้วส่งพร้อมค่า confirmation นี้",
+    )
+
+
 class MalformedRequestError(TraError):
     """The body is not JSON (RFC 8259), or not a JSON object."""
 
@@ -423,10 +452,17 @@ class ResendRefusedError(TraError):
 
 
 class ChannelBusyError(TraError):
-    """A channel did not take a message now; waiting may help."""
+    """A channel did not take a message now; waiting may help. `wait_seconds` is how long its
+    other end asked to be left alone, if it did."""
 
     code = "channel_busy"
     retryable = True
+
+    def __init__(
+        self, detail: str, detail_th: str | None = None, *, wait_seconds: int | None = None
+    ) -> None:
+        super().__init__(detail, detail_th)
+        self.wait_seconds = wait_seconds
 
 
 class ChannelRefusedError(TraError):

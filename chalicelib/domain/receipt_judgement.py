@@ -49,6 +49,7 @@ class Refusal(StrEnum):
     DELIVERY_REJECTED = "delivery_rejected"
     DELIVERY_RECALLED = "delivery_recalled"
     DELIVERY_HANDED_OVER = "delivery_handed_over"
+    HOSTED_HERE = "hosted_here"
 
     @property
     def reason(self) -> Reason:
@@ -112,6 +113,10 @@ _REFUSALS: dict[Refusal, tuple[str, str]] = {
     Refusal.DELIVERY_HANDED_OVER: (
         "The letter was registered before, so it cannot be rejected.",
         "ลงทะเบียนรับหนังสือแล้ว จึงปฏิเสธไม่ได้",
+    ),
+    Refusal.HOSTED_HERE: (
+        "The letter lies in an inbox hosted here; it is registered or rejected there.",
+        "หนังสืออยู่ในกล่องรับหนังสือของระบบนี้ จึงต้องลงทะเบียนรับหรือปฏิเสธในกล่องนั้น",
     ),
 }
 

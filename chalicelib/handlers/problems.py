@@ -54,6 +54,9 @@ KINDS: dict[type[TraError], Kind] = {
         422, "There is no such document type", "ไม่มีประเภทเอกสารนี้"
     ),
     errors.InvalidRequestError: Kind(422, "The request needs correction", "คำขอต้องแก้ไข"),
+    errors.ConfirmationRequiredError: Kind(
+        409, "The recipients are to be confirmed", "ต้องยืนยันรายชื่อผู้รับก่อนส่ง"
+    ),
     errors.RenderError: Kind(
         422, "No page can be made of this content", "ไม่สามารถจัดหน้าเอกสารจากเนื้อหานี้"
     ),
@@ -117,6 +120,8 @@ def problem(error: TraError, *, instance: str, thai: bool) -> Response:
         body["detail"] = error.detail_th if thai else error.detail
     if isinstance(error, InvalidRequestError):
         body["errors"] = [_fault(fault, thai=thai) for fault in error.faults]
+    if isinstance(error, errors.ConfirmationRequiredError):
+        body["confirmation"] = {"recipients": list(error.lines), "digest": error.digest}
     if isinstance(error, _WITH_REASON):
         body["reason"] = error.reason
     if isinstance(error, errors.AnswerRefusedError) and error.field:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from chalicelib.domain.deliveries import RetryBudget, resend
-from chalicelib.domain.deliveries import DeliveryId
+from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, resend
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.errors import NotFoundError
@@ -45,7 +45,7 @@ def resend_letter(delivery_id: DeliveryId, *, room: ResendRoom) -> DeliveryRecor
         moved = resend(
             record.delivery,
             at=now,
-            budget=RetryBudget.beginning(now),
+            budget=_as_before(record.delivery, now),
             channel=agency.reached_by,
         )
         delivery, (evidence,) = give_evidence(
@@ -60,3 +60,8 @@ def resend_letter(delivery_id: DeliveryId, *, room: ResendRoom) -> DeliveryRecor
     # 4. Send it.
     go_on(again, room=delivering)
     return planned
+
+
+def _as_before(ended: Delivery, now: datetime) -> RetryBudget:
+    """As many tries, and as much time, as the attempt that ended."""
+    return replace(ended.budget, give_up_at=now + (ended.budget.give_up_at - ended.planned_at))

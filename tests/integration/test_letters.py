@@ -22,8 +22,7 @@ from chalicelib.adapters.typst import TypstRenderer
 from chalicelib.domain.documents import Classification, Urgency
 from chalicelib.domain.registers import Numbering
 from chalicelib.domain.thai import long_date, to_thai_digits
-from infra import pictures
-from tests.support import reference
+from infra import pictures, real_letters
 from tests.support.rendering import AGENCY, NOW, request_of
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _body(pages: list[str]) -> str:
     )
 
 
-def _expected(letter: reference.ReferenceLetter) -> list[str]:
+def _expected(letter: real_letters.RealLetter) -> list[str]:
     """The whole letter in the regulation's order, as it must stand on the pages."""
     content = letter.content
     head = [URGENCIES.get(letter.urgency, ""), "ที่", letter.number, AGENCY.name_th]
@@ -117,18 +116,18 @@ def _reference(one: dict[str, str]) -> str:
     return f"หนังสือ{urgency}ที่{one['number']}ลงวันที่{long_date(date.fromisoformat(one['date']))}"
 
 
-def _dated(letter: reference.ReferenceLetter) -> Numbering:
+def _dated(letter: real_letters.RealLetter) -> Numbering:
     """The number that the letter really had, given on its day."""
     noon = datetime(letter.dated.year, letter.dated.month, letter.dated.day, 5, tzinfo=UTC)
     return Numbering(year=noon.year, number=1, printed=letter.number, numbered_at=noon)
 
 
-@pytest.mark.parametrize("name", reference.LETTERS)
+@pytest.mark.parametrize("name", real_letters.NAMES)
 def test_real_letter_loses_no_text(kind: DocumentType, name: str, tmp_path: Path) -> None:
     """Each of the four real letters renders in full (issue 5): from urgency and number to the
     last paragraph every letter, vowel, mark and digit stands on the pages, in order, with
     nothing between them; then closing, position and office; and the attached JSON has it all."""
-    letter = reference.letter(name)
+    letter = real_letters.read(name)
     content = letter.content
     pdf = _rendered(kind, content, urgency=letter.urgency, numbering=_dated(letter))
     attached = json.loads(pypdf.PdfReader(BytesIO(pdf)).attachments["content.json"][0])
@@ -145,16 +144,16 @@ def test_real_letter_loses_no_text(kind: DocumentType, name: str, tmp_path: Path
         assert _spelled(last) in end
 
 
-@pytest.mark.parametrize("name", reference.LETTERS)
+@pytest.mark.parametrize("name", real_letters.NAMES)
 def test_real_letters_are_read_whole(name: str) -> None:
     """The comparison above is with everything that the reference data holds of a letter."""
-    raw = reference.raw_letter(name)
-    given = _spelled("".join(_expected(reference.letter(name))))
+    raw = real_letters.read_raw(name)
+    given = _spelled("".join(_expected(real_letters.read(name))))
     for field in ("number_as_printed", "subject", "salutation", "paragraphs", "enclosures"):
         value = raw[field]
         for text in [value] if isinstance(value, str) else value:
             assert _spelled(text) in given
-    assert len(reference.letter(name).content.get("references", [])) == len(raw["references"])
+    assert len(real_letters.read(name).content.get("references", [])) == len(raw["references"])
 
 
 def test_lost_text_is_noticed(kind: DocumentType, tmp_path: Path) -> None:

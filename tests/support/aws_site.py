@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -69,7 +70,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
         )
     )
     agencies = onboard(
-        [a for a in AGENCIES if a.inbox_url],
+        [replace(a, inbox_url=None) for a in AGENCIES if a.inbox_url],
         [services.pki.root_pem],
         stack=f"tra-{run}",
         outputs={

@@ -9,34 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.documents import Urgency
 from chalicelib.domain.thai import check_digit
 
 _HOUSE = Path(__file__).parents[3]  # where the project lies
 _PLACES = (_HOUSE / "shared", _HOUSE.parent / "shared")  # a checkout, or one kept a level deeper
 
 DOCUMENTS = ("licence", "e-certificate", "e-medical-certificate", "e-proxy", "e-card", "e-receipt")
-LETTERS = ("dga-186", "mot-154", "opdc-55", "slc-17121")
 
 _ENVELOPE = ("recipients", "valid_from", "valid_until")
 _OUTSIDE = {"note", "agency_id", "document_type", "retention_years", *_ENVELOPE}
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceLetter:
-    """A real letter as our content, with what its envelope and register say."""
-
-    content: dict[str, Any]
-    number: str
-    dated: date
-    urgency: Urgency
 
 
 def document(document_type: str) -> dict[str, Any]:
@@ -47,34 +33,6 @@ def document(document_type: str) -> dict[str, Any]:
     convert = _CONVERTERS.get(document_type, dict)
     envelope = {name: raw.get(name) for name in _ENVELOPE}
     return {"document_type": document_type, "content": convert(content), **envelope}
-
-
-def raw_letter(name: str) -> dict[str, Any]:
-    """A letter with the field names of the reference data."""
-    raw: dict[str, Any] = _read(f"letters/{name}.json")
-    return raw
-
-
-def letter(name: str) -> ReferenceLetter:
-    raw = raw_letter(name)
-    salutation, _, addressee = raw["salutation"].partition(" ")
-    content = {
-        "subject": raw["subject"],
-        "salutation": salutation,
-        "addressee": addressee,
-        "references": raw["references"],
-        "enclosures": raw["enclosures"],
-        "paragraphs": raw["paragraphs"],
-        "closing": raw["closing"],
-        "signatory": {"position": raw["signatory_position"]},
-        "contact": {"office": raw["office"]},
-    }
-    return ReferenceLetter(
-        content={field: value for field, value in content.items() if value},
-        number=raw["number_as_printed"],
-        dated=date.fromisoformat(raw["date"]),
-        urgency=Urgency(raw["urgency"]),
-    )
 
 
 def _read(path: str) -> Any:

@@ -17,6 +17,7 @@ from chalicelib.domain.content_rules import FORMATS, KEYWORDS
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.presentation import display_of
 from chalicelib.domain.type_rules import submission_faults
+from infra import real_letters
 from tests.support import reference
 
 if TYPE_CHECKING:
@@ -183,12 +184,12 @@ def test_reference_content_is_accepted(name: str) -> None:
     assert list(submission_faults(kind, body)) == []
 
 
-@pytest.mark.parametrize("name", reference.LETTERS)
+@pytest.mark.parametrize("name", real_letters.NAMES)
 def test_reference_letters_are_accepted(name: str) -> None:
     """The four real letters pass whole (issue 5)."""
     kind = PackagedDocumentTypes().get("official-letter")
     assert kind is not None
-    assert CHECKER.faults(kind, reference.letter(name).content) == ()
+    assert CHECKER.faults(kind, real_letters.read(name).content) == ()
 
 
 def test_incomplete_type_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from chalicelib.domain.letter_requests import (
     confirmation,
     letter_pointer,
 )
-from tests.support import reference
+from infra import real_letters
 
 SLC = Agency(agency_id="slc", name_th="สำนักเลขาธิการคณะรัฐมนตรี", name_en="Secretariat of the Cabinet")
 DGA = Agency(
@@ -65,10 +65,10 @@ def test_a_letter_becomes_a_document() -> None:
     assert JsonSchemaContentChecker().faults(kind, body["content"]) == ()
 
 
-@pytest.mark.parametrize("name", reference.LETTERS)
+@pytest.mark.parametrize("name", real_letters.NAMES)
 def test_the_real_letters_can_be_written_so(name: str) -> None:
     """Issue 6, done when: the four real letters travel; what they say themselves is kept."""
-    content = reference.letter(name).content
+    content = real_letters.read(name).content
     body = as_document({**content, "urgency": "routine"}, SLC, [TO_DGA, TO_OPM])
     assert body["content"] == content
     assert body["recipients"] == ["dga", "opm"]

@@ -344,6 +344,7 @@ class DocumentItem(Model):
     evidence = UnicodeAttribute(null=True)
     notified = UnicodeSetAttribute(null=True)
     supersedes = UnicodeAttribute(null=True)
+    act_within = UnicodeAttribute(null=True)
     rulings: ListAttribute[RulingMap] = ListAttribute(of=RulingMap, null=True)
     ruled = NumberAttribute(null=True)
     evidences: MapAttribute[str, str] = MapAttribute(default=dict)
@@ -390,6 +391,7 @@ class DocumentItem(Model):
             state=document.state.value,
             history=[ChangeMap.of(change) for change in document.history],
             supersedes=document.supersedes,
+            act_within=to_text(document.act_within) if document.act_within else None,
             unsettled_shard=shard_of(document.document_id),
             due_at=to_text(due_at),
         )
@@ -436,6 +438,7 @@ class DocumentItem(Model):
             evidence=self.evidence,
             notified=frozenset(self.notified or ()),
             supersedes=self.supersedes,
+            act_within=to_instant(self.act_within) if self.act_within else None,
             rulings=tuple(r.to_domain(n) for n, r in enumerate(self.rulings or (), 1)),
             evidences=dict(self.evidences.as_dict()) if self.evidences else {},
         )
