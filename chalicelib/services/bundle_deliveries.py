@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from chalicelib.domain.access import is_in_inbox
 from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.deliveries import Progress as LetterProgress
 from chalicelib.domain.delivery_events import ReceiptNote
@@ -97,7 +98,8 @@ def _records(
     if asked.delivery is not None:
         return [_record(asked.delivery, document_id, asked.only, room.deliveries)], None
     if asked.only is not None:
-        return list(_attempts(document_id, asked.only, room.deliveries)), None
+        attempts = _attempts(document_id, asked.only, room.deliveries)
+        return [record for record in attempts if is_in_inbox(record.delivery)], None
     page = room.deliveries.of_letter(document_id, cursor=asked.cursor, limit=AT_ONCE)
     return page.records, page.cursor
 
@@ -108,7 +110,7 @@ def _record(
     """Raises NotFoundError."""
     is_there = delivery_id.document_id == document_id and only in {None, delivery_id.recipient}
     record = store.get(delivery_id) if is_there else None
-    if record is None:
+    if record is None or not (only is None or is_in_inbox(record.delivery)):
         raise NotFoundError
     return record
 
