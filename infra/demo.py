@@ -29,8 +29,8 @@ import urllib3
 from botocore.exceptions import ClientError as AwsError
 
 from chalicelib.adapters.types import PackagedDocumentTypes
-from infra import client as api
 from infra import agency_list, contact_sheet, local, pictures
+from infra import client as api
 from infra.demo_letters import WITH_OWN_KEY, Post
 from infra.letter_recipient import ReplyKey
 from infra.log_check import CheckedRegister, check_register
