@@ -18,12 +18,13 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, Stage
 from chalicelib.ports import Clock
 
 if TYPE_CHECKING:
     from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
     from chalicelib.adapters.http_log import HttpLog
+    from chalicelib.adapters.kms import KmsEvidenceSigner
     from chalicelib.adapters.oidc import JwksVerifier
     from chalicelib.adapters.preview_function import PreviewFunction
     from chalicelib.adapters.trust import CredentialChecker, RevocationSource, TrustWatch
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
         BatchFiles,
         BatchReader,
         BatchStore,
+        Channels,
         ContentChecker,
+        DeliveryStore,
         Directory,
         DocumentStore,
         DocumentTypes,
@@ -76,12 +79,16 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
+    from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
+    from chalicelib.services.delivery_steps import DeliveryRoom
+    from chalicelib.services.dispatch import DispatchRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -89,17 +96,20 @@ if TYPE_CHECKING:
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
     from chalicelib.services.records import RecordRoom
+    from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
     from chalicelib.services.seal import SealingRoom
     from chalicelib.services.seal_chunk import ChunkRoom
+    from chalicelib.services.send import SendingRoom
     from chalicelib.services.show_picture import PictureRoom
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
+    from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.verify import SealValidator
-    from chalicelib.services.verify_bundle import BundleTrust
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
@@ -148,6 +158,12 @@ class House:
             self.settings.documents_table,
             sweep_after=self._sweep_after,
         )
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
+
+        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
 
     @cached_property
     def directory(self) -> Directory:
@@ -281,7 +297,21 @@ class House:
         return SqsInboxes(_client("sqs"))
 
     @cached_property
+    def channels(self) -> Channels:
+        from chalicelib.adapters.channels import AgencyChannels
+        from chalicelib.adapters.webhook import Webhooks
+
+        webhooks = Webhooks(
+            self._evidence_key, clock=self.clock, local=self.settings.stage is Stage.LOCAL
+        )
+        return AgencyChannels(_queues, webhooks)
+
+    @cached_property
     def evidence_signer(self) -> EvidenceSigner:
+        return self._evidence_key
+
+    @cached_property
+    def _evidence_key(self) -> KmsEvidenceSigner:
         from chalicelib.adapters.kms import KmsEvidenceSigner
 
         return KmsEvidenceSigner(_client("kms"), self.settings.evidence_key_id)
@@ -541,11 +571,100 @@ class House:
             directory=self.directory,
             signer=self.evidence_signer,
             archive=self.archive,
-            inboxes=self.inboxes,
+            channels=self.channels,
+            sending=self.sending_room,
+            deliver_queue=self.deliver_queue,
             clock=self.clock,
             public_url=self.settings.public_url,
             lock_mode=self.settings.lock_mode,
         )
+
+    @cached_property
+    def delivery_room(self) -> DeliveryRoom:
+        from chalicelib.services.delivery_steps import DeliveryRoom
+
+        return DeliveryRoom(
+            deliveries=self.deliveries,
+            directory=self.directory,
+            signer=self.evidence_signer,
+            dispatch_queue=self.dispatch_queue,
+            holidays=self.holidays,
+            clock=self.clock,
+            pause=_pause,
+            public_url=self.settings.public_url,
+            look_after=self._sweep_after,
+            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+        )
+
+    @cached_property
+    def sending_room(self) -> SendingRoom:
+        from chalicelib.services.send import SendingRoom
+
+        return SendingRoom(
+            steps=self.delivery_room,
+            documents=self.documents,
+            registers=self.registers,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def dispatch_room(self) -> DispatchRoom:
+        from chalicelib.services.archive_delivery import DeliveryArchive
+        from chalicelib.services.check_arrival import check_arrival
+        from chalicelib.services.dispatch import DispatchRoom
+        from chalicelib.services.give_notices import NoticeRoom
+
+        return DispatchRoom(
+            steps=self.delivery_room,
+            channels=self.channels,
+            archive=DeliveryArchive(
+                deliveries=self.deliveries,
+                archive=self.archive,
+                lock_mode=self.settings.lock_mode,
+            ),
+            notices=NoticeRoom(
+                deliveries=self.deliveries,
+                directory=self.directory,
+                channels=self.channels,
+                clock=self.clock,
+                public_url=self.settings.public_url,
+            ),
+            check_arrival=partial(check_arrival, room=self.arrival_room),
+        )
+
+    @cached_property
+    def arrival_room(self) -> ArrivalRoom:
+        from chalicelib.services.check_arrival import ArrivalRoom
+
+        return ArrivalRoom(
+            deliveries=self.deliveries,
+            documents=self.documents,
+            archive=self.archive,
+            checker=self.file_checker,
+            anchors=self._believed_anchors,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def receiving_room(self) -> ReceivingRoom:
+        from chalicelib.services.register_letter import ReceivingRoom
+
+        return ReceivingRoom(
+            delivering=self.delivery_room, registers=self.registers, arrivals=self.arrival_room
+        )
+
+    @cached_property
+    def answer_room(self) -> AnswerRoom:
+        from chalicelib.adapters.jws import check_jws
+        from chalicelib.services.take_answer import AnswerRoom
+
+        return AnswerRoom(delivering=self.delivery_room, check_jws=check_jws)
+
+    @cached_property
+    def resend_room(self) -> ResendRoom:
+        from chalicelib.services.resend_letter import ResendRoom
+
+        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:
@@ -590,6 +709,8 @@ class House:
             seal_queue=self.seal_queue,
             deliver_queue=self.deliver_queue,
             batch_queue=self.batch_queue,
+            deliveries=self.deliveries,
+            dispatch_queue=self.dispatch_queue,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )
@@ -616,6 +737,7 @@ class House:
         return AuditRoom(
             documents=self.documents,
             registers=self.registers,
+            deliveries=self.deliveries,
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
@@ -624,10 +746,17 @@ class House:
             renewal=self.renewal_policy,
             log_key=lambda: self.log_signer.public_key,
             verify=verify,
+            verify_evidence=self._verify_evidence,
             clock=self.clock,
             public_url=self.settings.public_url,
             is_paused=self._is_paused,
         )
+
+    def _verify_evidence(self, jws: str) -> bytes:
+        """The payload of what the evidence key signed. Raises EvidenceSignatureError."""
+        from chalicelib.adapters.jws import check_jws
+
+        return check_jws(jws, self.evidence_signer.jwks())
 
     def _is_paused(self, ref: BatchRef) -> bool:
         batch = self.batches.get(ref)
@@ -826,7 +955,7 @@ def bundle_trust(
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.verify_bundle import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust
 
     return BundleTrust(
         verify=verify,
@@ -1058,7 +1187,7 @@ _LONGEST_FUNCTION = 27  # seconds; the slowest that is called synchronously, `ve
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, region: str | None = None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -1067,6 +1196,7 @@ def _client(service: str) -> Any:
     waits = service == "lambda"
     return boto3.client(
         service,  # type: ignore[call-overload]  # the name is one of our four
+        region_name=region,
         config=Config(
             retries={"mode": "standard", "total_max_attempts": 1 if waits else 5},
             connect_timeout=1 if waits else 3,
@@ -1077,6 +1207,12 @@ def _client(service: str) -> Any:
             s3={"addressing_style": "path" if os.environ.get("AWS_ENDPOINT_URL") else "virtual"},
         ),
     )
+
+
+def _queues(region: str | None) -> Any:
+    """The client for the queues of a region: AWS answers for each only there."""
+    own = _client("sqs")
+    return own if region in {None, own.meta.region_name} else _client("sqs", region)
 
 
 def forget_clients() -> None:

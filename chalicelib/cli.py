@@ -32,6 +32,7 @@ from chalicelib.bootstrap import (
     run_function,
     witness_room,
 )
+from chalicelib.cli_options import add_stack, stack_of
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.merkle import leaf_hash, verify_inclusion
 from chalicelib.domain.notes import Note, VerifierKey, open_checkpoint
@@ -248,7 +249,7 @@ def _add_log_commands(commands: Any) -> None:
     checkpoint = commands.add_parser(
         "checkpoint", help="extend all public logs now (needs AWS credentials)"
     )
-    checkpoint.add_argument("--stack", help="TRA_STACK")
+    add_stack(checkpoint)
     checkpoint.set_defaults(run=_checkpoint)
 
 
@@ -354,9 +355,9 @@ def _witness(options: argparse.Namespace, remote: Remote) -> int:
 
 
 def _checkpoint(options: argparse.Namespace, remote: Remote) -> int:
-    stack = options.stack or remote.environment.get("TRA_STACK")
-    if not stack:
-        raise CommandError("Name the stack: --stack, or TRA_STACK.")
+    stack = stack_of(options, remote)
+    if stack is None:
+        return _MISUSED
     counts = run_function(f"{stack}-checkpoint", _ON_DEMAND, remote.environment)
     print(json.dumps(counts))
     return _FAILED if counts["failed"] else 0

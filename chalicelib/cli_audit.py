@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.bootstrap import auditor
+from chalicelib.cli_options import add_stack, stack_of
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Report
 from chalicelib.domain.registers import Register
@@ -36,16 +37,16 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--quick", action="store_true", help="compare stored checksums; do not read every file"
     )
-    command.add_argument("--stack", help="TRA_STACK")
+    add_stack(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, remote: Any) -> int:
     """Exit codes: 0 clean (perhaps with warnings), 1 findings or not readable, 2 misused."""
     environment: Mapping[str, str] = remote.environment
-    stack = options.stack or environment.get("TRA_STACK")
-    if not stack:
-        return _misused("name the stack: --stack, or TRA_STACK")
+    stack = stack_of(options, remote)
+    if stack is None:
+        return _MISUSED
     if bool(options.register) == options.all:
         return _misused("name one register (agency/book/year), or --all")
     register = _register(options.register) if options.register else None

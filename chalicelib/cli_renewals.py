@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from chalicelib.bootstrap import renewal_planner
+from chalicelib.cli_options import add_stack, stack_of
 from chalicelib.services.renewals import RenewalPlan, plan_renewals
 
 _MISUSED = 2
@@ -24,18 +23,16 @@ def add_to(commands: Any) -> None:
         "renewals", help="show what loses proof when, and what renewal costs (read-only)"
     )
     command.add_argument("--json", action="store_true", help="machine-readable")
-    command.add_argument("--stack", help="TRA_STACK")
+    add_stack(command)
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, remote: Any) -> int:
     """Exit codes: 0 shown, 2 misused."""
-    environment: Mapping[str, str] = remote.environment
-    stack = options.stack or environment.get("TRA_STACK")
-    if not stack:
-        print("tra renewals: name the stack: --stack, or TRA_STACK", file=sys.stderr)
+    stack = stack_of(options, remote)
+    if stack is None:
         return _MISUSED
-    plan = plan_renewals(room=renewal_planner(stack, environment))
+    plan = plan_renewals(room=renewal_planner(stack, remote.environment))
     if options.json:
         print(json.dumps(asdict(plan), default=str))
     else:

@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from chalicelib.bootstrap import (
     type_bundle,
     wrapped_picture,
 )
+from chalicelib.cli_options import add_stack, stack_of
 from chalicelib.domain.errors import ConfigurationError, LintError, RenderError, TraError
 from chalicelib.domain.published_types import TypeBundle
 from chalicelib.domain.type_findings import Finding
@@ -65,7 +66,7 @@ def add_to(commands: Any) -> None:
     listed = types.add_parser("list", help="published types and their versions")
     listed.set_defaults(run=_list)
     for command in (publish_it, taken_back, listed):
-        command.add_argument("--stack", help="TRA_STACK")
+        add_stack(command)
 
 
 def _add(types: Any, name: str, run: Callable[..., int], told: str) -> argparse.ArgumentParser:
@@ -201,7 +202,7 @@ def _picture(options: argparse.Namespace, _remote: Any) -> int:
 
 def _publish(options: argparse.Namespace, remote: Any) -> int:
     """Exit codes: 0 published (now or before), 1 refused, 2 misused."""
-    stack = _stack(options, remote)
+    stack = stack_of(options, remote)
     if stack is None:
         return _MISUSED
     folder = options.room / options.name
@@ -217,7 +218,7 @@ def _publish(options: argparse.Namespace, remote: Any) -> int:
 
 
 def _withdraw(options: argparse.Namespace, remote: Any) -> int:
-    stack = _stack(options, remote)
+    stack = stack_of(options, remote)
     if stack is None:
         return _MISUSED
     room = publishing_room(stack, remote.environment)
@@ -227,7 +228,7 @@ def _withdraw(options: argparse.Namespace, remote: Any) -> int:
 
 
 def _list(options: argparse.Namespace, remote: Any) -> int:
-    stack = _stack(options, remote)
+    stack = stack_of(options, remote)
     if stack is None:
         return _MISUSED
     for record in publishing_room(stack, remote.environment).store.records():
@@ -237,14 +238,6 @@ def _list(options: argparse.Namespace, remote: Any) -> int:
             day = f"{one.published_at:%Y-%m-%d}"
             print(f"{record.name:<28} {one.version:>4}  {day}  {one.digest[:16]}  {state}".rstrip())
     return 0
-
-
-def _stack(options: argparse.Namespace, remote: Any) -> str | None:
-    environment: Mapping[str, str] = remote.environment
-    stack = options.stack or environment.get("TRA_STACK")
-    if not stack:
-        _misused("name the stack: --stack, or TRA_STACK", "โปรดระบุ --stack หรือ TRA_STACK")
-    return stack
 
 
 # -- telling -------------------------------------------------------------------------

@@ -23,8 +23,9 @@ from chalicelib.domain.bundle_verdict import BundleVerdict
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.notes import VerifierKey
 from chalicelib.domain.verdict import Circumstances, Finding, Indication, SealVerdict, Verdict
+from chalicelib.services.bundle_trust import BundleTrust
 from chalicelib.services.verify import verify
-from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
+from chalicelib.services.verify_bundle import verify_bundle
 
 _CODES = {Indication.TOTAL_PASSED: 0, Indication.TOTAL_FAILED: 1, Indication.INDETERMINATE: 2}
 _UNREADABLE = 3

@@ -813,6 +813,10 @@ class FileChecker(Protocol):
     def check_upload(self, upload_id: str, anchors: Sequence[str]) -> CheckedFile:
         """Raises NotFoundError if nothing was uploaded under this id, UnavailableError."""
 
+    def check_linked(self, link: str, anchors: Sequence[str]) -> CheckedFile:
+        """A file of any size that a short-lived link of this deployment's own (`Archive.link`)
+        leads to. Raises UnavailableError."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadForm:

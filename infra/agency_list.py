@@ -2,20 +2,23 @@
 
     {"closed_days": [{"date": "2026-12-11", "name_th": "…", "name_en": "…"}],
      "agencies": [{"agency_id": "diw", "name_th": "…", "name_en": "…", "seal_key": "RSA_3072",
+                   "channel": "queue", "reply_keys": […], "units": […],
                    "office_hours": {…}, "reminders": {…}}]}
 
-What stands in `office_hours` and `reminders` is said in domain/office_settings.py;
-`closed_days` are days off of all agencies, such as a holiday the cabinet has just added.
+What stands in `office_hours` and `reminders` is said in domain/office_settings.py, how an agency
+is reached in domain/channel_settings.py; `closed_days` are days off of all agencies, such as a
+holiday the cabinet has just added.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chalicelib.domain.channel_settings import MEMBERS, Reach, reach_of, repeated
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.office_hours import ClosedDay, OfficeHours
@@ -29,14 +32,14 @@ from chalicelib.domain.seals import KeyAlgorithm
 
 AGENCIES = Path(__file__).resolve().parent / "agencies.json"
 
-_READ_APART = frozenset({"seal_key", "office_hours", "reminders"})
+_READ_APART = frozenset({"seal_key", "office_hours", "reminders"}) | MEMBERS
 
 _T = TypeVar("_T")
 
 
 def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
     """The agencies of the list. Raises InvalidRequestError with every fault in closed days,
-    hours and reminders, pointers from the root of the file."""
+    hours, reminders and channels, pointers from the root of the file."""
     listed = json.loads(path.read_text(encoding="utf-8"))
     reading = _Reading()
     everywhere = reading.section(listed, "", "closed_days", closed_days_of) or ()
@@ -44,6 +47,9 @@ def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
         reading.agency(entry, f"/agencies/{position}", everywhere)
         for position, entry in enumerate(listed["agencies"])
     )
+    if not reading.faults:
+        # By its `kid` alone an answer says whose it is.
+        reading.faults += repeated("kid", _kids(agencies))
     if reading.faults:
         raise InvalidRequestError(reading.faults)
     return agencies
@@ -68,6 +74,7 @@ class _Reading:
         self, entry: Mapping[str, Any], pointer: str, everywhere: Sequence[ClosedDay]
     ) -> Agency:
         agency = Agency(**{k: v for k, v in entry.items() if k not in _READ_APART})
+        agency = _reached(agency, self.read(entry, pointer, reach_of))
         office = self.section(entry, pointer, "office_hours", office_hours_of) or agency.office
         both = {"office_hours": office_hours_data(_closed_too(office, everywhere))}
         return replace(
@@ -85,13 +92,33 @@ class _Reading:
         read: Callable[[object, str], _T],
     ) -> _T | None:
         """What `read` makes of the member `name`; None if it is absent or faulty."""
-        if name not in entry:
-            return None
+        return self.read(entry[name], f"{pointer}/{name}", read) if name in entry else None
+
+    def read(self, value: object, pointer: str, read: Callable[[object, str], _T]) -> _T | None:
         try:
-            return read(entry[name], f"{pointer}/{name}")
+            return read(value, pointer)
         except InvalidRequestError as error:
             self.faults += error.faults
             return None
+
+
+def _reached(agency: Agency, reach: Reach | None) -> Agency:
+    if reach is None:
+        return agency
+    return replace(
+        agency,
+        channel=reach.channel,
+        inbox_url=reach.inbox_url,
+        webhook_url=reach.webhook_url,
+        reply_keys=reach.reply_keys,
+        units=reach.units,
+    )
+
+
+def _kids(agencies: Sequence[Agency]) -> Iterator[tuple[str, str]]:
+    for position, agency in enumerate(agencies):
+        for place, key in enumerate(agency.reply_keys):
+            yield f"/agencies/{position}/reply_keys/{place}/kid", key["kid"]
 
 
 def _closed_too(office: OfficeHours, everywhere: Sequence[ClosedDay]) -> OfficeHours:

@@ -6,7 +6,8 @@
 For each agency of `infra/agencies.json`: a key in KMS that never leaves it (P-256, or what
 its `seal_key` says; alias `alias/<stack>-seal-<agency>`, tags `tra-purpose=seal`,
 `tra-stack=<stack>`, which is what lets `seal` use it), an SQS queue
-`<stack>-inbox-<agency>` only `deliver` may send to, and the entry in the directory.
+`<stack>-inbox-<agency>` only `deliver` and `dispatch` may send to, and the entry in the directory.
+An agency whose `channel` is another than `queue`, or that names its own queue (`inbox_url`), gets none.
 
 `--rotate` gives one agency another key (alias `…/2`, `…/3`) and puts its certificate first;
 the seal before stays second until it ends, so that no document waits.
@@ -16,8 +17,8 @@ first, root left out), found by their key, and `root*.pem` for the trust anchors
 development CA in `--development-pki`. A key whose certificate is not there yet seals nothing:
 its public half is written beside, as `<agency>.public.pem`, for the CA.
 
-Repeatable: what exists is found by its name and kept. Office hours, closed days and reminders
-(`office_hours`, `reminders`, and `closed_days` for all) are taken from the list each time.
+Repeatable: what exists is found by its name and kept. Channel, keys, units, office hours, closed
+days and reminders are taken from the list each time.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from cryptography.x509 import (
 from chalicelib.adapters.holidays import read_holidays
 from chalicelib.adapters.x509_paths import without_development
 from chalicelib.config import Stage
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import ConfigurationError, InvalidRequestError, TraError
 from chalicelib.domain.holidays import Holidays
@@ -193,8 +195,11 @@ def _alias(stack: str, agency: Agency, place: int) -> str:
     return first if place == 1 else f"{first}/{place}"
 
 
-def _inbox(sqs: SQSClient, stack: str, agency: Agency, outputs: Mapping[str, str]) -> str:
-    """The URL of the agency's inbox, made if it is not there."""
+def _inbox(sqs: SQSClient, stack: str, agency: Agency, outputs: Mapping[str, str]) -> str | None:
+    """The URL of the agency's queue: its own, or the one made here for who has none. None if it
+    is reached another way."""
+    if agency.inbox_url is not None or agency.channel not in {None, ChannelKind.QUEUE}:
+        return agency.inbox_url
     name = f"{stack}-inbox-{agency.agency_id}"
     try:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]

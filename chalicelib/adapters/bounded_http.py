@@ -1,4 +1,4 @@
-"""HTTP to strangers: so many bytes, so many seconds, no redirects.
+"""HTTP to strangers: so many bytes, so many seconds, no redirects, no proxy.
 
 Time-stamps and revocation data are signed, so the transport may be plain HTTP; what it
 may not do is hold a function up or fill its memory.
@@ -7,8 +7,10 @@ may not do is hold a function up or fill its memory.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 _OK = 200
 _SCHEMES = ("http://", "https://")
 
+Lookup = Callable[[str, int], Sequence[str]]
+"""From a name and a port to the addresses to be tried, in order. Raises OSError or UnicodeError
+if the name is not known."""
+
 
 class FetchError(Exception):
     """Nothing usable came; the text says why, without quoting what did come."""
@@ -37,15 +43,36 @@ class StatusError(FetchError):
         self.status = status
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a POST was answered; `retry_after` is the header's text."""
+
+    status: int
+    retry_after: str | None
+
+
+def system_lookup(host: str, port: int) -> Sequence[str]:
+    """The addresses that the system knows of a name (Lookup)."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(place[0]) for *_, place in found]
+
+
 class BoundedHttp:
     """Safe to share between threads; `connections` to one host are kept open. `timeout`,
     in seconds, is for one whole exchange, however slowly its bytes come; only looking up
-    the name is left to the system."""
+    the name is left to `lookup`, which is asked once for each connection: that goes to one of
+    the addresses it gave and to no other. What else `lookup` raises comes through."""
 
-    def __init__(self, *, timeout: float, connections: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        connections: int = 16,
+        lookup: Lookup = system_lookup,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._timeout = timeout
-        self._pool = urllib3.PoolManager(maxsize=connections, retries=False)
-        self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self._pool = _Pools(lookup, maxsize=connections, retries=False, ssl_context=tls)
 
     def fetch(
         self,
@@ -56,9 +83,7 @@ class BoundedHttp:
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
         """The body of a 200, by POST if `body` is given. Raises FetchError."""
-        if not url.startswith(_SCHEMES):
-            raise FetchError("the address is not an HTTP one")
-        ends_at = time.monotonic() + self._timeout
+        ends_at = self._begin(url)
         try:
             try:
                 return self._fetch(url, limit, body, headers, ends_at)
@@ -69,15 +94,28 @@ class BoundedHttp:
         except (HTTPError, TimeoutError) as error:
             raise FetchError(f"did not answer ({type(error).__name__})") from error
 
-    def _fetch(
-        self,
-        url: str,
-        limit: int,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-        ends_at: float,
-    ) -> bytes:
-        answer = self._pool.request(
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        """POST once, on a connection of its own. The answer's body is not read. Raises
+        FetchError if there is no answer."""
+        ends_at = self._begin(url)
+        try:
+            answer = self._ask(url, body, headers, ends_at)
+        except (HTTPError, TimeoutError) as error:
+            raise FetchError(f"did not answer ({type(error).__name__})") from error
+        answer.close()
+        answer.release_conn()
+        return Answered(answer.status, answer.headers.get("Retry-After"))
+
+    def _begin(self, url: str) -> float:
+        """When an exchange that begins now must have ended."""
+        if not url.startswith(_SCHEMES):
+            raise FetchError("the address is not an HTTP one")
+        return time.monotonic() + self._timeout
+
+    def _ask(
+        self, url: str, body: bytes | None, headers: Mapping[str, str] | None, ends_at: float
+    ) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
             "GET" if body is None else "POST",
             url,
             body=body,
@@ -86,6 +124,16 @@ class BoundedHttp:
             redirect=False,
             timeout=urllib3.Timeout(total=_left(ends_at)),
         )
+
+    def _fetch(
+        self,
+        url: str,
+        limit: int,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        ends_at: float,
+    ) -> bytes:
+        answer = self._ask(url, body, headers, ends_at)
         whole = False
         try:
             if answer.status != _OK:
@@ -151,12 +199,17 @@ class _TimedAnswer(HTTPResponse):
 class _Http(HTTPConnection):
     response_class = _TimedAnswer
 
+    def __init__(self, *args: Any, lookup: Lookup, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lookup = lookup
+
     def _new_conn(self) -> socket.socket:
         """Connected to the first address of the name that takes it. The timeout is for all
         of them, and what it leaves is for a TLS handshake."""
         ends_at = time.monotonic() + (self.timeout or 0)
         failure = OSError("the name has no address")
-        for place in self._places():
+        for address in self._addresses():
+            place = (address, self.port)
             try:
                 made = create_connection(place, _left(ends_at), socket_options=self.socket_options)
                 made.settimeout(_left(ends_at))
@@ -166,12 +219,11 @@ class _Http(HTTPConnection):
                 return made
         raise NewConnectionError(self, type(failure).__name__) from failure
 
-    def _places(self) -> list[tuple[str, int]]:
+    def _addresses(self) -> Sequence[str]:
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+            return self._lookup(self._dns_host, self.port)
         except (OSError, UnicodeError) as error:
             raise NewConnectionError(self, "the name is not known") from error
-        return [(str(place[0]), int(place[1])) for *_, place in found]
 
 
 class _Https(_Http, HTTPSConnection):
@@ -184,3 +236,23 @@ class _HttpPool(urllib3.HTTPConnectionPool):
 
 class _HttpsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Https
+
+
+class _Pools(urllib3.PoolManager):
+    """All connections ask the same lookup."""
+
+    def __init__(self, lookup: Lookup, **options: Any) -> None:
+        super().__init__(**options)
+        self._lookup = lookup
+        self.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def _new_pool(
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        request_context: dict[str, Any] | None = None,
+    ) -> urllib3.HTTPConnectionPool:
+        pool = super()._new_pool(scheme, host, port, request_context)
+        pool.conn_kw["lookup"] = self._lookup
+        return pool

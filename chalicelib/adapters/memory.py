@@ -6,6 +6,7 @@ in one lock each, so that services can be tested, and killed, thousands of times
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -382,6 +383,20 @@ class MemoryLedger(BatchRegisters):
             self._heads[register] = replace(head, statement=head.statement or statement)
             return self._heads[register]
 
+    # -- lines of receive registers (`MemoryDeliveryStore`) -------------------
+
+    def enter(self, entry: Entry, seen: Head) -> None:
+        """The next line of a register, final at once, and its outcome."""
+        with self._lock:
+            head = self._heads.get(entry.register, Head())
+            if head.closing:
+                raise RegisterClosedError("The year of this register is closed.")
+            if head.last_number != seen.last_number or head.hold is not None:
+                raise RegisterConflictError("Another writer was at this register.")
+            self._entries[entry.register, *entry.position] = entry
+            self._heads[entry.register] = Head(entry.number, entry.numbered_at)
+            self._await_place(entry.register, entry.issued_at_once())
+
     # -- LogStore ------------------------------------------------------------
 
     def sequence(self, register: Register) -> int:
@@ -718,15 +733,16 @@ class MemoryUploads:
 
 
 class CountingSigner:
-    """Port: EvidenceSigner. Not two signatures alike, as with ECDSA."""
+    """Port: EvidenceSigner. Compact JWSs in form; not two alike, as with ECDSA."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
         self._count += 1
-        kind = f".{media_type}" if media_type else ""
-        return f"{hashlib.sha256(payload).hexdigest()}.{self._count}{kind}"
+        header = {"alg": "none", "typ": media_type or "JOSE"}
+        parts = (json.dumps(header).encode(), payload, str(self._count).encode())
+        return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}

@@ -1,8 +1,9 @@
 """Verification by the `verify` function (port: FileChecker), called synchronously.
 
 Both ends of the call live here: what `VerifyFunction` sends, `answer` reads. The function gets
-the anchors with the question, so that the process that parses strangers' files can reach no
-table and no key.
+the anchors with the question, and a file of the archive as a short-lived link to that one
+version, so that the process that parses strangers' files can reach no table, no key and nothing
+else in the archive.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import urllib3
+
 from chalicelib.adapters.functions import ask
-from chalicelib.domain.errors import NotFoundError
+from chalicelib.domain.errors import NotFoundError, UnavailableError
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.verdict import (
     Aspect,
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 Check = Callable[[bytes, Sequence[str]], CheckedFile]
 
+_LARGEST = 100 * 1024 * 1024
+_SECONDS = 10.0
+_OK = 200
+
 
 class VerifyFunction:
     """Lambda Invoke, request and response; nothing is stored on the way."""
@@ -47,6 +54,9 @@ class VerifyFunction:
     def check_upload(self, upload_id: str, anchors: Sequence[str]) -> CheckedFile:
         return self._ask({"upload": upload_id, "anchors": list(anchors)})
 
+    def check_linked(self, link: str, anchors: Sequence[str]) -> CheckedFile:
+        return self._ask({"link": link, "anchors": list(anchors)})
+
     def _ask(self, question: Mapping[str, Any]) -> CheckedFile:
         body: dict[str, Any] = ask(
             self._client,
@@ -57,14 +67,39 @@ class VerifyFunction:
         )
         if body.get("fault") == NotFoundError.code:
             raise NotFoundError
+        if body.get("fault") == UnavailableError.code:
+            raise UnavailableError("The file could not be fetched; repeat the request.")
         return _from_wire(body)
 
 
-def answer(event: Mapping[str, Any], check: Check, uploads: Uploads) -> dict[str, Any]:
+def fetch(link: str) -> bytes:
+    """The file at a link, one byte more than can be checked at most: enough for the check to
+    say so. Follows nowhere else. Raises UnavailableError."""
+    try:
+        answered = urllib3.request(
+            "GET", link, timeout=_SECONDS, retries=False, redirect=False, preload_content=False
+        )
+        try:
+            found = answered.read(_LARGEST + 1) if answered.status == _OK else None
+        finally:
+            answered.release_conn()
+    except urllib3.exceptions.HTTPError as error:
+        raise UnavailableError(f"The link gave no file ({type(error).__name__}).") from error
+    if found is None:
+        raise UnavailableError("The link gave no file.")
+    return found
+
+
+def answer(
+    event: Mapping[str, Any],
+    check: Check,
+    uploads: Uploads,
+    fetch: Callable[[str], bytes] = fetch,
+) -> dict[str, Any]:
     """What the function answers to what `VerifyFunction` sent."""
     try:
-        pdf = _pdf_of(event, uploads)
-    except NotFoundError as error:
+        pdf = _pdf_of(event, uploads, fetch)
+    except (NotFoundError, UnavailableError) as error:
         return {"fault": error.code}
     checked: dict[str, Any] = json.loads(
         json.dumps(asdict(check(pdf, event["anchors"])), default=_told)
@@ -72,7 +107,9 @@ def answer(event: Mapping[str, Any], check: Check, uploads: Uploads) -> dict[str
     return checked
 
 
-def _pdf_of(event: Mapping[str, Any], uploads: Uploads) -> bytes:
+def _pdf_of(event: Mapping[str, Any], uploads: Uploads, fetch: Callable[[str], bytes]) -> bytes:
+    if "link" in event:
+        return fetch(event["link"])
     if "upload" in event:
         return uploads.read(event["upload"])
     return base64.b64decode(event["pdf"])

@@ -7,10 +7,14 @@ handler answers 404, never 403.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.deliveries import Delivery
 from chalicelib.domain.documents import Document, DocumentState
+from chalicelib.domain.erds import DeliveryState
 
 
 class Action(StrEnum):
@@ -74,12 +78,19 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who asks, as the token says. `roles` keeps only roles Tra knows."""
+    """Who asks, as the token says. `roles` keeps only roles Tra knows. `name` is what people
+    call the officer, empty if the token does not say."""
 
     agency_id: str
     subject: str
     roles: frozenset[Role]
     scopes: frozenset[str]
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """Who it was, for people to read: in a receipt (ผู้รับ, A1), in a register."""
+        return self.name or self.subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +103,43 @@ class Resource:
 
     @classmethod
     def of(cls, document: Document) -> Resource:
-        told = document.recipients if document.state is DocumentState.ISSUED else ()
+        """A letter is its recipients' only by a delivery: see `of_letter`."""
+        issued = document.state is DocumentState.ISSUED
+        told = document.recipients if issued and not document.is_letter else ()
         return cls(agency_id=document.agency_id, recipients=frozenset(told))
+
+    @classmethod
+    def of_letter(cls, document: Document, deliveries: Iterable[Delivery]) -> Resource:
+        """A letter, and those of its recipients whose delivery lies with them."""
+        told = frozenset(d.recipient for d in deliveries if may_read_file(d))
+        return cls(agency_id=document.agency_id, recipients=told)
+
+    @classmethod
+    def sent(cls, delivery: Delivery) -> Resource:
+        """A delivery as its sender has it, in the outbox."""
+        return cls(agency_id=delivery.letter.sender)
+
+    @classmethod
+    def received(cls, delivery: Delivery) -> Resource:
+        """A delivery as its recipient has it, in the inbox. All officers of the agency may see
+        it: units are for passing it on."""
+        return cls(agency_id=delivery.recipient)
+
+
+def is_in_inbox(delivery: Delivery) -> bool:
+    """Whether the recipient may know of a delivery: it has arrived (A20), or its system may
+    have been told already though our own note is still to be written (docs/adr/0041)."""
+    return delivery.received is not None or (
+        delivery.channel is not ChannelKind.HOSTED and delivery.state in _ON_THE_WAY
+    )
+
+
+def may_read_file(delivery: Delivery) -> bool:
+    """Whether the recipient may read the sealed file: not of a letter that was taken back."""
+    return is_in_inbox(delivery) and delivery.state is not DeliveryState.RECALLED
+
+
+_ON_THE_WAY = frozenset({DeliveryState.PLANNED, DeliveryState.RELAYED})
 
 
 class Verdict(StrEnum):

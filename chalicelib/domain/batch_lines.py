@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from chalicelib.domain.errors import FieldFault
+from chalicelib.domain.pointers import steps
 
 MAX_LINE_BYTES = 128 * 1024
 """As much as one request may have (`handlers/operations.py`), as uploaded and in UTF-8; terminator
@@ -243,11 +244,6 @@ def _clashes(mapping: Mapping[str, str]) -> Iterator[FieldFault]:
         if any(path[: len(other)] == other[: len(path)] for other in taken):
             yield FieldFault(pointer_to_column(name), *_CLASH)
         taken.append(path)
-
-
-def steps(pointer: str) -> list[str]:
-    """Of a JSON Pointer, unescaped (RFC 6901)."""
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 # -- a body of cells ---------------------------------------------------------

@@ -6,28 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.domain.bundle_problems import REVOKED, SUSPENDED, Problem, judge
+from chalicelib.domain.delivery_verdict import DeliveryVerdict
 from chalicelib.domain.standing import Standing
-from chalicelib.domain.verdict import Aspect, Finding, Indication, worse
-
-FORMAT, HASH, SIGNATURE, REVOKED, MISSING, SUSPENDED = (
-    "FORMAT_FAILURE",
-    "HASH_FAILURE",
-    "SIG_CRYPTO_FAILURE",
-    "REVOKED",
-    "NO_POE",
-    "TRY_LATER",
-)
-"""The sub-indications of EN 319 102-1 that fit proofs which are no signatures of documents."""
-
-_FAILURES = (FORMAT, HASH, SIGNATURE, REVOKED)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What speaks against a bundle, and what it is called."""
-
-    sub_indication: str
-    finding: Finding
+from chalicelib.domain.verdict import Aspect, Finding, Indication
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +31,8 @@ class DocumentFacts:
 class BundleVerdict:
     """`checked` and `missing` name the parts of the proof; what is missing denies a pass only
     if nothing else can take its place (then a finding says so). `proven_at`: an evidence
-    record proves the file for that time."""
+    record proves the file for that time. `genuine`: it proves what it says of the document,
+    though that may not stand any more, whatever its deliveries come to."""
 
     indication: Indication
     sub_indication: str | None
@@ -57,16 +40,13 @@ class BundleVerdict:
     checked: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     document: DocumentFacts | None = None
+    deliveries: tuple[DeliveryVerdict, ...] = ()
     proven_at: datetime | None = None
+    genuine: bool = False
 
     @property
     def passed(self) -> bool:
         return self.indication is Indication.TOTAL_PASSED
-
-    @property
-    def genuine(self) -> bool:
-        """It proves what it says, though the document may not stand any more."""
-        return self.passed or all(finding in FINDINGS.values() for finding in self.findings)
 
 
 def _finding(code: str, detail: str, detail_th: str, aspect: Aspect = Aspect.BUNDLE) -> Finding:
@@ -242,24 +222,21 @@ def judge_bundle(
     checked: Sequence[str],
     missing: Sequence[str],
     document: DocumentFacts | None,
+    deliveries: Sequence[DeliveryVerdict] = (),
+    delivery_problems: Sequence[Problem] = (),
     proven_at: datetime | None = None,
 ) -> BundleVerdict:
-    """All that speaks against a bundle is listed; failures first, and the first decides."""
-    ranked = sorted(problems, key=lambda problem: problem.sub_indication not in _FAILURES)
-    indication = Indication.TOTAL_PASSED
-    for problem in ranked:
-        indication = worse(indication, _indication(problem.sub_indication))
+    """All that speaks against a bundle is listed; failures first, and the first decides.
+    `problems` are the document's own, `delivery_problems` those of its deliveries."""
+    judged = judge([*problems, *delivery_problems], valid=VALID)
     return BundleVerdict(
-        indication=indication,
-        sub_indication=ranked[0].sub_indication if ranked else None,
-        findings=tuple(dict.fromkeys(problem.finding for problem in ranked)) or (VALID,),
+        indication=judged.indication,
+        sub_indication=judged.sub_indication,
+        findings=judged.findings,
         checked=tuple(checked),
         missing=tuple(missing),
         document=document,
+        deliveries=tuple(deliveries),
         proven_at=proven_at,
+        genuine=all(problem.finding in FINDINGS.values() for problem in problems),
     )
-
-
-def _indication(sub_indication: str) -> Indication:
-    failed = sub_indication in _FAILURES
-    return Indication.TOTAL_FAILED if failed else Indication.INDETERMINATE

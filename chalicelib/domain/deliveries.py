@@ -38,19 +38,22 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.documents import Document, Reason, Urgency
 from chalicelib.domain.erds import DeliveryState, EventName
-from chalicelib.domain.errors import TraError
+from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
 from chalicelib.domain.thai import in_bangkok
 
+FAILING_STEPS = (
+    "refused",
+    "try_failed",
+    "relay_refused",
+    "not_consigned",
+    "gave_up",
+    "not_handed_over",
+)
+"""Names of the steps that can end a delivery as failed."""
+
 MOST_CORRECTIONS = 5
 """A receive-register number may be disputed and corrected so often; then people must talk."""
-
-
-class ResendRefusedError(TraError):
-    """Only what was rejected or failed is sent again; anything else has, or will have, its
-    own outcome."""
-
-    code = "resend_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,15 @@ class RetryBudget:
         if self.most_tries < 1:
             raise ValueError("a delivery is tried at least once")
 
+    @classmethod
+    def lasting(cls, time: timedelta, *, since: datetime) -> RetryBudget:
+        """As many tries as fit into `time` with their pauses: it is the time that decides."""
+        tries, waited = 1, timedelta(0)
+        while waited < time:
+            waited += cls.pause_after(tries)
+            tries += 1
+        return cls(since + time, tries)
+
     def spent(self, tries: int, at: datetime) -> bool:
         return tries >= self.most_tries or at >= self.give_up_at
 
@@ -210,6 +222,16 @@ class Delivery:
     def changed_at(self) -> datetime:
         """When it last changed."""
         return self.history[-1].at
+
+    @property
+    def waits_since(self) -> datetime:
+        """When it came into the state it is in."""
+        since = self.changed_at
+        for step in reversed(self.history):
+            if step.state is not self.state:
+                break
+            since = step.at
+        return since
 
     def knows(self, key: str) -> bool:
         """Whether this event is in the history."""
@@ -369,6 +391,11 @@ _WHY_ENDED = {
     DeliveryState.RECALLED: Why.RECALLED,
     DeliveryState.HANDED_OVER: Why.HANDED_OVER,
 }
+
+
+def why_ended(delivery: Delivery) -> Why | None:
+    """Why nothing more can become of it; None while it has no outcome."""
+    return _WHY_ENDED.get(delivery.state)
 
 
 def happen(delivery: Delivery, event: DeliveryEvent) -> Result:
@@ -582,6 +609,15 @@ def _ended(
 # -- many deliveries of one letter ---------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """As much of a delivery as progress is made of."""
+
+    id: DeliveryId
+    state: DeliveryState
+    planned_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a letter to many agencies is. `oldest_open`: since when the longest waits."""
@@ -595,13 +631,13 @@ class Progress:
         return sum(count for state, count in self.states.items() if state.ended)
 
     @classmethod
-    def of(cls, deliveries: Iterable[Delivery]) -> Progress:
+    def of(cls, deliveries: Iterable[Delivery | Outline]) -> Progress:
         """Counts the last attempt for each recipient: what became of it in the end."""
-        last: dict[str, Delivery] = {}
+        last: dict[str, Delivery | Outline] = {}
         for delivery in deliveries:
-            known = last.get(delivery.recipient)
+            known = last.get(delivery.id.recipient)
             if known is None or known.id.attempt < delivery.id.attempt:
-                last[delivery.recipient] = delivery
+                last[delivery.id.recipient] = delivery
         waiting = [d.planned_at for d in last.values() if not d.state.ended]
         return cls(
             total=len(last),

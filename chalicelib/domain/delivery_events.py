@@ -113,10 +113,12 @@ class GaveUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminded:
-    """The recipient was told for the `no`th time (from 1) that the letter lies there."""
+    """The recipient was told for the `no`th time (from 1) that the letter lies there; if it
+    `escalates`, the sender and the supervisor as well (A14, A28)."""
 
     at: datetime
     no: int
+    escalates: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +198,10 @@ def key_of(event: DeliveryEvent) -> str:
     reason, says something else."""
     name = _KEYS[type(event)]
     match event:
-        case TryFailed() | Reminded():
+        case TryFailed():
             return f"{name}/{event.no}"
+        case Reminded():
+            return f"{ESCALATED if event.escalates else name}/{event.no}"
         case HandedOver() | NumberCorrected():
             return f"{name}/{event.receipt.place}"
         case Rejected():
@@ -207,6 +211,9 @@ def key_of(event: DeliveryEvent) -> str:
         case _:
             return name
 
+
+ESCALATED = "escalated"
+"""A reminder that told the sender too is known by this; both kinds are counted together."""
 
 _KEYS: Mapping[type[DeliveryEvent], str] = {
     Relayed: "relayed",

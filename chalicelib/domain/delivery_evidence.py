@@ -17,9 +17,9 @@ from datetime import date, datetime
 from typing import Any
 
 from chalicelib.domain.canonical import canonical_json
-from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved
+from chalicelib.domain.deliveries import Delivery, DeliveryId, Moved, Step
 from chalicelib.domain.delivery_events import ReceiptNote, Received
-from chalicelib.domain.erds import EventName
+from chalicelib.domain.erds import DeliveryState, EventName
 from chalicelib.domain.statements import (
     Fields,
     StatementError,
@@ -251,6 +251,38 @@ def next_evidence(delivery: Delivery, event: EventName, *, issuer: str) -> Evide
         statement=delivery.statement if event in _WITH_STATEMENT else None,
         previous=delivery.evidence_end,
     )
+
+
+def evidence_place(delivery: Delivery, key: str) -> int:
+    """Where in the chain the evidence of a step lies (its `key` as in the history); the last of
+    it, where an answer gave evidence of the arrival as well.
+
+    Raises ValueError if this never happened or gave no evidence.
+    """
+    place, before = -1, None
+    for step in delivery.history:
+        events = _events_of(step, before, refused=delivery.knows("refused"))
+        place += events
+        if step.key == key and events:
+            return place
+        before = step.state
+    raise ValueError("the delivery has no evidence of this")
+
+
+def _events_of(step: Step, before: DeliveryState | None, *, refused: bool) -> int:
+    """How many events of evidence a step gave, as `happen` decided."""
+    name = step.key.partition("/")[0]
+    if name in _ANSWERS:
+        return 1 if before is DeliveryState.CONSIGNED else 2
+    if name == "planned":
+        return 0 if refused else 1
+    if name == "try_failed":
+        return int(step.state is DeliveryState.FAILED)
+    return int(name != "counted")
+
+
+_ANSWERS = frozenset({"handed_over", "rejected", "not_handed_over"})
+"""Who answers has the letter: the arrival is evidenced with it, if it was not before."""
 
 
 def _by(delivery: Delivery, event: EventName) -> str | None:

@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.deliveries import Delivery
+from chalicelib.domain.deliveries import FAILING_STEPS, Delivery
 from chalicelib.domain.delivery_evidence import number_of, write_number, write_received
 from chalicelib.domain.statements import write_digest, write_instant
 
@@ -20,6 +20,8 @@ REJECTED = "tra.delivery.rejected.v1"
 FAILED = "tra.delivery.failed.v1"
 RECALLED = "tra.delivery.recalled.v1"
 RECEIPT_DISPUTED = "tra.receipt.disputed.v1"
+REMINDED = "tra.delivery.reminded.v1"
+ESCALATED = "tra.delivery.escalated.v1"
 """Types of CloudEvents (api.md names the first four; the others: docs/adr/0041)."""
 
 
@@ -72,7 +74,7 @@ def rejected_event(delivery: Delivery, rejection: str, evidence: str, *, public_
         REJECTED,
         "rejected",
         source=delivery.recipient,
-        at=delivery.changed_at,
+        at=delivery.last("rejected").at,
         evidence=evidence,
         links=_links_for_sender(delivery, public_url),
         rejection=rejection,
@@ -88,7 +90,7 @@ def failed_event(delivery: Delivery, evidence: str, *, public_url: str) -> bytes
         FAILED,
         "failed",
         source=delivery.letter.sender,
-        at=delivery.changed_at,
+        at=delivery.last(*FAILING_STEPS).at,
         evidence=evidence,
         links=_links_for_sender(delivery, public_url),
         reason=_reason(delivery),
@@ -103,7 +105,7 @@ def recalled_event(delivery: Delivery, evidence: str, *, public_url: str) -> byt
         RECALLED,
         "recalled",
         source=delivery.letter.sender,
-        at=delivery.changed_at,
+        at=delivery.last("recalled").at,
         evidence=evidence,
         links={"self": f"{public_url}/v1/inbox/{delivery.delivery_id}"},
     )
@@ -122,11 +124,60 @@ def disputed_event(delivery: Delivery, evidence: str, *, public_url: str) -> byt
         RECEIPT_DISPUTED,
         f"disputed.{len(delivery.receipts)}",
         source=delivery.letter.sender,
-        at=delivery.changed_at,
+        at=delivery.last("disputed").at,
         evidence=evidence,
         links={"receipt": f"{public_url}/v1/inbox/{delivery.delivery_id}/receipt"},
         receive_number=write_number(number_of(delivery.receipt)),
     )
+
+
+def reminded_event(delivery: Delivery, no: int, evidence: str, *, public_url: str) -> bytes:
+    """For the recipient: for the `no`th time, that the letter waits to be registered.
+
+    `evidence`: JWS of that ConsignmentNotification. Raises ValueError if it was not reminded
+    so often.
+    """
+    base = f"{public_url}/v1/inbox/{delivery.delivery_id}"
+    return _event(
+        delivery,
+        REMINDED,
+        f"reminded.{no}",
+        source=delivery.letter.sender,
+        at=_reminded_at(delivery, no),
+        evidence=evidence,
+        links={"self": base, "receipt": f"{base}/receipt", "rejection": f"{base}/rejection"},
+        reminder=no,
+        waiting_since=_waiting_since(delivery),
+    )
+
+
+def escalated_event(delivery: Delivery, no: int, evidence: str, *, public_url: str) -> bytes:
+    """For the sender: the letter arrived, the recipient was reminded `no` times, and nobody
+    registered it in the time set for that (A14). As `reminded_event`."""
+    return _event(
+        delivery,
+        ESCALATED,
+        f"escalated.{no}",
+        source=delivery.letter.sender,
+        at=_reminded_at(delivery, no),
+        evidence=evidence,
+        links=_links_for_sender(delivery, public_url),
+        reminder=no,
+        waiting_since=_waiting_since(delivery),
+    )
+
+
+def _reminded_at(delivery: Delivery, no: int) -> datetime:
+    keys = (f"reminded/{no}", f"escalated/{no}")
+    for step in delivery.history:
+        if step.key in keys:
+            return step.at
+    raise ValueError("the recipient was not reminded so often")
+
+
+def _waiting_since(delivery: Delivery) -> str | None:
+    """Not when that counts: it may be found later, and a repeat says the same (P5)."""
+    return write_instant(delivery.received.entered_at) if delivery.received else None
 
 
 def _links_for_sender(delivery: Delivery, public_url: str) -> dict[str, str]:

@@ -7,12 +7,29 @@ the recipient it was passed on to. None of that changes what happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chalicelib.domain.deliveries import Delivery
+from chalicelib.domain.deliveries import Delivery, DeliveryId, SentLetter
 from chalicelib.domain.receipt_judgement import Refusal
+from chalicelib.domain.thai import to_arabic_digits
+
+
+def archive_prefix(delivery_id: DeliveryId) -> str:
+    """Below it lies in the archive what proves a delivery, locked as long as its letter (B9)."""
+    return f"deliveries/{delivery_id.document_id}/{delivery_id}/"
+
+
+def evidence_name(place: int) -> str:
+    """Name below `archive_prefix` of the evidence at this place of the chain."""
+    return f"evidence-{place:04d}.jws"
+
+
+def statement_name(digest: str) -> str:
+    """The same of a receipt or rejection, by the SHA-256 (hex) of its JWS."""
+    return f"statement-{digest}.jws"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +114,32 @@ class RefusedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OpenItems:
-    """How many deliveries wait in each state, and since when the oldest does."""
+    """How many deliveries wait in each state, and since when the oldest is in it."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
     oldest: Mapping[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, waiting: Iterable[tuple[str, datetime]]) -> OpenItems:
+        """From the state of each, and since when it is in it."""
+        counts: Counter[str] = Counter()
+        oldest: dict[str, datetime] = {}
+        for state, since in waiting:
+            counts[state] += 1
+            oldest[state] = min(since, oldest.get(state, since))
+        return cls(counts, oldest)
+
+
+MOST_REFUSED = 100
+"""Answers that are kept of one delivery though nobody believes them: enough to see what goes on,
+and no way to fill a table."""
+
+
+def searched_in(letter: SentLetter) -> str:
+    """What of a letter a search looks in, beside the other agency's id."""
+    return as_searched(f"{letter.number}\n{letter.subject}")
+
+
+def as_searched(text: str) -> str:
+    """So that digits of either kind find each other, and letters of either case."""
+    return to_arabic_digits(text).lower()

@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.office_hours import OfficeHours
+from chalicelib.domain.pointers import value_at
 from chalicelib.domain.reminders import Reminders
 from chalicelib.domain.seals import SealCredential, SealPolicy
 
@@ -57,6 +58,24 @@ class Agency:
         if self.channel is not None:
             return self.channel
         return ChannelKind.QUEUE if self.inbox_url else ChannelKind.HOSTED
+
+    @property
+    def receives_events(self) -> bool:
+        """Whether a system of its own is told of documents and letters, by queue or webhook."""
+        return self.reached_by in {ChannelKind.QUEUE, ChannelKind.WEBHOOK}
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether letters can be handed to that channel."""
+        match self.reached_by:
+            case ChannelKind.HOSTED:
+                return True
+            case ChannelKind.QUEUE:
+                return self.inbox_url is not None
+            case ChannelKind.WEBHOOK:
+                return self.webhook_url is not None
+            case _:
+                return False
 
     def unit(self, unit_id: str) -> Unit | None:
         return next((unit for unit in self.units if unit.unit_id == unit_id), None)
@@ -128,9 +147,5 @@ class DocumentType:
 
 def _text_at(content: Mapping[str, Any], pointer: str | None) -> str:
     """The text at a JSON Pointer, empty where there is none."""
-    value: Any = content
-    for step in (pointer or "").split("/")[1:]:
-        if not isinstance(value, Mapping):
-            return ""
-        value = value.get(step.replace("~1", "/").replace("~0", "~"), "")
+    value = value_at(content, pointer) if pointer else None
     return value if isinstance(value, str) else ""

@@ -70,10 +70,12 @@ class Urgency(StrEnum):
 
 
 _WEIGHT_OF_THE_REST = 4_096
+_PER_RECIPIENT = 3
 
 ISSUED, EXPIRED = "issued", "expired"
 """Notices that every issued, and every expired, document gives; each ruling gives its own."""
 _ARCHIVED = "#archive"  # no agency is called so
+_PLANNED = "#planned/"  # nor so
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -170,7 +172,8 @@ class Document:
 
     `notified` holds who was told what: an agency's id for the issue, and for other notices
     `<notice>/<agency>`, or `<notice>/#archive` once the evidence lies in the archive.
-    `evidences` are the signed statements of those other notices.
+    `evidences` are the signed statements of those other notices. Of a letter it holds how far
+    its deliveries are planned (`planned_mark`), in place of one mark for each recipient.
     """
 
     document_id: str
@@ -222,7 +225,8 @@ class Document:
     @property
     def weight(self) -> int:
         """About how many bytes its item has: content as it is and for searching, and the rest."""
-        return 2 * len(canonical_json(self.content)) + _WEIGHT_OF_THE_REST
+        names = sum(len(recipient) + _PER_RECIPIENT for recipient in self.recipients)
+        return 2 * len(canonical_json(self.content)) + names + _WEIGHT_OF_THE_REST
 
     @property
     def commitment(self) -> str:
@@ -246,8 +250,15 @@ class Document:
 
     @property
     def unnotified(self) -> tuple[str, ...]:
-        """Recipients that have not been told yet, in the order they were named."""
-        return tuple(r for r in self.recipients if r not in self.notified)
+        """Recipients that have not been told yet, in the order they were named; of a letter,
+        those whose delivery is still to be planned."""
+        return tuple(r for r in self.recipients[self.planned :] if r not in self.notified)
+
+    @property
+    def planned(self) -> int:
+        """To how many recipients, in the order they were named, deliveries are on their way."""
+        marks = (mark for mark in self.notified if mark.startswith(_PLANNED))
+        return max((int(mark.removeprefix(_PLANNED)) for mark in marks), default=0)
 
     # -- notices other than that of the issue --------------------------------
 
@@ -370,6 +381,12 @@ class Document:
 def told_mark(notice: str, agency_id: str) -> str:
     """What `Document.notified` holds once this agency was told this."""
     return agency_id if notice == ISSUED else f"{notice}/{agency_id}"
+
+
+def planned_mark(recipients: int) -> str:
+    """What `Document.notified` holds once the deliveries to the first so many recipients of a
+    letter are planned and begun."""
+    return f"{_PLANNED}{recipients}"
 
 
 def archived_mark(notice: str) -> str:

@@ -56,6 +56,35 @@ class InvalidRequestError(TraError):
         self.faults = tuple(faults)
 
 
+class ConfirmationRequiredError(TraError):
+    """A letter is sent by people only after they saw to whom (issue 6.6). `lines` is the plain
+    list of recipients, `digest` what the order to send must repeat."""
+
+    code = "confirmation_required"
+
+    def __init__(self, lines: Sequence[str], digest: str) -> None:
+        super().__init__(*self._words)
+        self.lines = tuple(lines)
+        self.digest = digest
+
+    _words = (
+        "Look at the list of recipients, and send the letter again with this `confirmation`.",
+        "โปรดตรวจรายชื่อผู้รับ แล้วส่งอีกครั้งพร้อมค่า confirmation นี้",
+    )
+
+
+class ConfirmationStaleError(ConfirmationRequiredError):
+    """Content, recipients or their channels are other ones than were confirmed."""
+
+    code = "confirmation_stale"
+
+    _words = (
+        "The letter, its recipients or their channels changed since they were confirmed. Look at "
+        "the list again, and send with this `confirmation`.",
+        "เนื้อหา ผู้รับ หรือช่องทางเปลี่ยนไปจากที่ยืนยันไว้ โปรดตรวจรายชื่ออีกครั้ง แล้วส่งพร้อมค่า confirmation นี้",
+    )
+
+
 class MalformedRequestError(TraError):
     """The body is not JSON (RFC 8259), or not a JSON object."""
 
@@ -365,11 +394,75 @@ class DeliveryMovedError(TraError):
     retryable = True
 
 
+class DeliveryConflictError(TraError):
+    """What is asked does not go with what became of the delivery; `reason` is a stable word."""
+
+    code = "delivery_conflict"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class NotHostedError(TraError):
+    """The letter lies in the recipient's own system, which gives it a number and answers."""
+
+    code = "not_hosted_here"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The letter went to the agency's own system, which registers or rejects it there and "
+            "sends the signed answer.",
+            "หนังสือส่งเข้าระบบของหน่วยงานเอง จึงต้องลงทะเบียนรับหรือปฏิเสธในระบบนั้น แล้วส่งคำตอบที่ลงนามกลับมา",
+        )
+
+
+class UntrustedFileError(TraError):
+    """The file that arrived did not pass verification, so the letter cannot be registered;
+    `reasons` are codes of findings (docs/guide/verify.md)."""
+
+    code = "untrusted_file"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"The file did not pass verification ({', '.join(reasons)}); reject the letter, or have "
+            "the sender look at it.",
+            f"ไฟล์ไม่ผ่านการตรวจสอบ ({', '.join(reasons)}) โปรดปฏิเสธหนังสือหรือแจ้งผู้ส่งให้ตรวจสอบ",
+        )
+        self.reasons = tuple(reasons)
+
+
+class AnswerRefusedError(TraError):
+    """A signed receipt or rejection is not believed; `reason` is a stable word and `field` what
+    cannot be read, if that is it. What could be read of it was kept."""
+
+    code = "answer_refused"
+
+    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+        self.field = field
+
+
+class ResendRefusedError(TraError):
+    """Only what was rejected or failed is sent again; anything else has, or will have, its
+    own outcome."""
+
+    code = "resend_refused"
+
+
 class ChannelBusyError(TraError):
-    """A channel did not take a message now; waiting may help."""
+    """A channel did not take a message now; waiting may help. `wait_seconds` is how long its
+    other end asked to be left alone, if it did."""
 
     code = "channel_busy"
     retryable = True
+
+    def __init__(
+        self, detail: str, detail_th: str | None = None, *, wait_seconds: int | None = None
+    ) -> None:
+        super().__init__(detail, detail_th)
+        self.wait_seconds = wait_seconds
 
 
 class ChannelRefusedError(TraError):

@@ -41,6 +41,17 @@ class Fault(StrEnum):
     STANDING_MISMATCH = "standing_mismatch"
     RULING_MISSING = "ruling_missing"
     RULING_DIFFERS = "ruling_differs"
+    LETTER_UNSENT = "letter_unsent"
+    DELIVERY_MISMATCH = "delivery_mismatch"
+    OUTCOME_WRONG = "delivery_outcome_wrong"
+    RECEIPT_WITHOUT_NUMBER = "receipt_without_number"
+    NUMBER_WITHOUT_RECEIPT = "number_without_receipt"
+    STATEMENT_MISSING = "statement_missing"
+    STATEMENT_DIFFERS = "statement_differs"
+    EVIDENCE_WRONG = "evidence_wrong"
+    EVIDENCE_MISSING = "evidence_missing"
+    EVIDENCE_DIFFERS = "evidence_differs"
+    DELIVERY_FORGOTTEN = "delivery_forgotten"
     RECORD_MISSING = "record_missing"
     RECORD_WRONG = "record_wrong"
     RECORD_BEHIND = "record_behind"
@@ -50,8 +61,12 @@ class Fault(StrEnum):
     @property
     def is_warning(self) -> bool:
         """Nothing is wrong yet, but somebody should look."""
-        return self in {Fault.UNFINISHED, Fault.LOG_BEHIND, Fault.RECORD_BEHIND}
+        return self in _WARNINGS
 
+
+_WARNINGS = frozenset(
+    {Fault.UNFINISHED, Fault.LOG_BEHIND, Fault.RECORD_BEHIND, Fault.DELIVERY_FORGOTTEN}
+)
 
 _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.GAP: ("Numbers are missing.", "เลขทะเบียนขาดหาย"),
@@ -137,6 +152,46 @@ _WORDS: dict[Fault, tuple[str, str]] = {
         "The archive holds another decision than the one that was signed and told.",
         "คำสั่งในคลังเอกสารไม่ใช่คำสั่งที่ลงนามและแจ้งไว้",
     ),
+    Fault.LETTER_UNSENT: (
+        "An issued letter has no delivery to one of its recipients.",
+        "หนังสือที่ออกแล้วไม่มีรายการส่งถึงผู้รับบางราย",
+    ),
+    Fault.DELIVERY_MISMATCH: (
+        "A delivery is not of this letter, to none of its recipients, or out of turn.",
+        "รายการส่งไม่ตรงกับหนังสือ ไม่ใช่ผู้รับของหนังสือ หรือผิดลำดับ",
+    ),
+    Fault.OUTCOME_WRONG: (
+        "A delivery has more than one outcome, or a receipt that does not go with it.",
+        "รายการส่งมีผลมากกว่าหนึ่งอย่าง หรือมีใบรับที่ไม่สอดคล้องกับผล",
+    ),
+    Fault.RECEIPT_WITHOUT_NUMBER: (
+        "A receipt names a number that the receive register gave to nothing, or to something else.",
+        "ใบรับอ้างเลขทะเบียนรับที่ไม่มีหรือเป็นของรายการอื่น",
+    ),
+    Fault.NUMBER_WITHOUT_RECEIPT: (
+        "A number of the receive register has no delivery that was handed over under it.",
+        "เลขทะเบียนรับไม่มีรายการส่งที่ลงรับด้วยเลขนี้",
+    ),
+    Fault.STATEMENT_MISSING: (
+        "The signed receipt or rejection of a delivery is not kept.",
+        "ไม่มีใบรับหรือคำปฏิเสธที่ลงนามของรายการส่ง",
+    ),
+    Fault.STATEMENT_DIFFERS: (
+        "A receipt or rejection says something else than its delivery.",
+        "ใบรับหรือคำปฏิเสธไม่ตรงกับรายการส่ง",
+    ),
+    Fault.EVIDENCE_WRONG: (
+        "The evidence of a delivery is forged, incomplete, or leads somewhere else.",
+        "หลักฐานของรายการส่งถูกปลอม ไม่ครบถ้วน หรือไม่ตรงกับผล",
+    ),
+    Fault.EVIDENCE_MISSING: (
+        "Evidence of a delivery is not in the archive.",
+        "ไม่มีหลักฐานการส่งในคลังเอกสาร",
+    ),
+    Fault.EVIDENCE_DIFFERS: (
+        "The archive holds other evidence of a delivery than was signed.",
+        "หลักฐานการส่งในคลังเอกสารไม่ใช่ที่ลงนามไว้",
+    ),
     Fault.RECORD_MISSING: (
         "A file that evidence records are made of is not in the archive.",
         "ไฟล์ที่ใช้ประกอบระเบียนหลักฐานหายไปจากคลังเอกสาร",
@@ -150,6 +205,10 @@ _WORDS: dict[Fault, tuple[str, str]] = {
         "ระเบียนหลักฐานเลยกำหนดจัดทำหรือต่ออายุ",
     ),
     Fault.UNFINISHED: ("The number waits for its end for too long.", "เลขนี้ค้างอยู่นานเกินไป"),
+    Fault.DELIVERY_FORGOTTEN: (
+        "A delivery waits, and nobody has looked after it for too long.",
+        "รายการส่งค้างอยู่โดยไม่มีการติดตามนานเกินไป",
+    ),
     Fault.LOG_BEHIND: (
         "The public log is far behind the register.",
         "บันทึกสาธารณะล่าช้ากว่าทะเบียนมาก",

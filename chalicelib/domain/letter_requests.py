@@ -42,7 +42,7 @@ _COPIED = (
     "copies_to",
     "acknowledge_by",
 )
-_ENVELOPE = ("urgency", "classification")
+_ENVELOPE = ("urgency", "classification", "act_within", "retention_years")
 
 _CHANNELS = {
     ChannelKind.HOSTED: "กล่องรับหนังสือในระบบ",
@@ -64,12 +64,22 @@ class Addressee:
 def as_document(
     letter: Mapping[str, Any], sender: Agency, to: Sequence[Addressee]
 ) -> dict[str, Any]:
-    """The body of POST /v1/documents for a letter whose fields have their types already. The
-    type's own schema is still to be checked; `letter_pointer` leads its faults back.
+    """The body of POST /v1/documents for a letter. Raises InvalidRequestError where something is
+    left open that only its writer can say; see `draft`."""
+    body, faults = draft(letter, sender, to)
+    if faults:
+        raise InvalidRequestError(faults)
+    return body
+
+
+def draft(
+    letter: Mapping[str, Any], sender: Agency, to: Sequence[Addressee]
+) -> tuple[dict[str, Any], tuple[FieldFault, ...]]:
+    """The body of POST /v1/documents for a letter, and what its writer left open. The type's own
+    schema is still to be checked, types of fields too; `letter_pointer` leads its faults back.
 
     Added where not said: the addressee (the head of the one agency it goes to), the closing
-    that belongs to the salutation, the sender as the office in charge. Raises
-    InvalidRequestError where that leaves something open.
+    that belongs to the salutation, the sender as the office in charge.
     """
     content = {name: letter[name] for name in _COPIED if letter.get(name) not in (None, [])}
     faults = []
@@ -79,20 +89,19 @@ def as_document(
         else:
             faults.append(_NO_ADDRESSEE)
     if "closing" not in content:
-        closing = _CLOSINGS.get(content.get("salutation", _SALUTATION))
+        closing = _CLOSINGS.get(str(content.get("salutation", _SALUTATION)))
         if closing is None:
             faults.append(_NO_CLOSING)
         else:
             content["closing"] = closing
-    if faults:
-        raise InvalidRequestError(faults)
     content.setdefault("contact", {"office": sender.name_th})
-    return {
+    body = {
         "document_type": DOCUMENT_TYPE,
         "content": content,
         "recipients": [addressee.agency.agency_id for addressee in to],
         **{name: letter[name] for name in _ENVELOPE if name in letter},
     }
+    return body, tuple(faults)
 
 
 def letter_pointer(pointer: str) -> str:

@@ -15,11 +15,10 @@ means none.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from chalicelib.domain.content_rules import EARLIEST, LATEST, is_date
 from chalicelib.domain.documents import Urgency
@@ -33,27 +32,25 @@ from chalicelib.domain.office_hours import (
     WorkingDay,
 )
 from chalicelib.domain.reminders import Reminders, Stage, StageKind
+from chalicelib.domain.settings_reading import Place
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 MAX_SPANS = 8
 MAX_DAYS = 366
 MAX_STAGES = 8
-MAX_NAME = 200
 MAX_AFTER_MINUTES = 60 * MINUTES_OF_DAY
 """Sixty times around the clock; of eight-hour days that is half a year and more."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _MINUTE = timedelta(minutes=1)
 
-_T = TypeVar("_T")
-
 
 def office_hours_of(data: object, pointer: str = "") -> OfficeHours:
     """Read office hours. Raises InvalidRequestError with every fault, each pointing from the
     root of what `pointer` points into."""
     faults: list[FieldFault] = []
-    there = _Place(data, pointer, faults)
+    there = Place(data, pointer, faults)
     there.only("week", "closed_days", "working_days")
     office = OfficeHours(
         week=_week(there.at("week")) if there.has("week") else DEFAULT_WEEK,
@@ -89,7 +86,7 @@ def office_hours_data(office: OfficeHours) -> dict[str, Any]:
 def closed_days_of(data: object, pointer: str = "") -> tuple[ClosedDay, ...]:
     """Read a list of closed days alone. Raises InvalidRequestError with every fault."""
     faults: list[FieldFault] = []
-    days = _Place(data, pointer, faults).each(_closed_day, MAX_DAYS)
+    days = Place(data, pointer, faults).each(_closed_day, MAX_DAYS)
     if not faults:
         faults += _repeated_days(
             OfficeHours(closed_days=days), pointer.removesuffix("/closed_days")
@@ -102,7 +99,7 @@ def closed_days_of(data: object, pointer: str = "") -> tuple[ClosedDay, ...]:
 def reminders_of(data: object, pointer: str = "") -> Reminders:
     """Read reminders. Raises InvalidRequestError with every fault."""
     faults: list[FieldFault] = []
-    there = _Place(data, pointer, faults)
+    there = Place(data, pointer, faults)
     there.only(*Urgency)
     given = {urgency: _stages(there.at(urgency)) for urgency in Urgency if there.has(urgency)}
     if faults:
@@ -123,87 +120,29 @@ def reminders_data(reminders: Reminders) -> dict[str, Any]:
 # -- pieces ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A value somewhere in the JSON, and where faults in it are noted. Each reading method
-    notes what is wrong and gives back something harmless."""
-
-    value: object
-    pointer: str
-    faults: list[FieldFault] = field(repr=False)
-
-    def fault(self, code: str, detail: str, detail_th: str) -> None:
-        self.faults.append(FieldFault(self.pointer, code, detail, detail_th))
-
-    def at(self, name: str) -> _Place:
-        members = self.value if isinstance(self.value, Mapping) else {}
-        return _Place(members.get(name), f"{self.pointer}/{name}", self.faults)
-
-    def has(self, name: str) -> bool:
-        return isinstance(self.value, Mapping) and name in self.value
-
-    def only(self, *names: str) -> None:
-        """It must be an object with no members but these."""
-        if not isinstance(self.value, Mapping):
-            self.fault("wrong_type", "Must be of type object.", "ต้องเป็น object")
-            return
-        for name in self.value:
-            if name not in names:
-                escaped = str(name).replace("~", "~0").replace("/", "~1")
-                _Place(None, f"{self.pointer}/{escaped}", self.faults).fault(
-                    "unknown_field",
-                    f"This field is not known here; known are {', '.join(names)}.",
-                    f"ไม่รู้จักรายการนี้ รายการที่ใช้ได้คือ {', '.join(names)}",
-                )
-
-    def each(self, read: Callable[[_Place], _T | None], most: int) -> tuple[_T, ...]:
-        """Each member of a list, which may be absent, as `read` reads it."""
-        if self.value is None:
-            return ()
-        if not isinstance(self.value, list):
-            self.fault("wrong_type", "Must be of type array.", "ต้องเป็นรายการ (array)")
-            return ()
-        if len(self.value) > most:
-            self.fault("too_many", f"Must have at most {most} items.", f"ต้องมีไม่เกิน {most} รายการ")
-            return ()
-        found = (
-            read(_Place(member, f"{self.pointer}/{position}", self.faults))
-            for position, member in enumerate(self.value)
-        )
-        return tuple(member for member in found if member is not None)
-
-    def day(self) -> date | None:
-        if isinstance(self.value, str) and is_date(self.value):
-            return date.fromisoformat(self.value)
-        self.fault(
-            "wrong_format",
-            f"There is no such day. Use YYYY-MM-DD, Common Era, {EARLIEST} to {LATEST}.",
-            f"ไม่มีวันที่นี้ โปรดใช้ ปปปป-ดด-วว ปี ค.ศ. {EARLIEST} ถึง {LATEST}",
-        )
-        return None
-
-    def text(self) -> str:
-        if isinstance(self.value, str) and self.value.strip() and len(self.value) <= MAX_NAME:
-            return self.value
-        self.fault(
-            "wrong_format",
-            f"Must be a text of 1 to {MAX_NAME} characters.",
-            f"ต้องเป็นข้อความ 1 ถึง {MAX_NAME} อักขระ",
-        )
-        return ""
-
-    def minutes(self) -> int:
-        if type(self.value) is int and 1 <= self.value <= MAX_AFTER_MINUTES:
-            return self.value
-        self.fault(
-            "wrong_format",
-            f"Must be a whole number of minutes, 1 to {MAX_AFTER_MINUTES}.",
-            f"ต้องเป็นจำนวนนาที 1 ถึง {MAX_AFTER_MINUTES}",
-        )
-        return 0
+def _day(there: Place) -> date | None:
+    if isinstance(there.value, str) and is_date(there.value):
+        return date.fromisoformat(there.value)
+    there.fault(
+        "wrong_format",
+        f"There is no such day. Use YYYY-MM-DD, Common Era, {EARLIEST} to {LATEST}.",
+        f"ไม่มีวันที่นี้ โปรดใช้ ปปปป-ดด-วว ปี ค.ศ. {EARLIEST} ถึง {LATEST}",
+    )
+    return None
 
 
-def _week(there: _Place) -> tuple[tuple[Span, ...], ...]:
+def _minutes(there: Place) -> int:
+    if type(there.value) is int and 1 <= there.value <= MAX_AFTER_MINUTES:
+        return there.value
+    there.fault(
+        "wrong_format",
+        f"Must be a whole number of minutes, 1 to {MAX_AFTER_MINUTES}.",
+        f"ต้องเป็นจำนวนนาที 1 ถึง {MAX_AFTER_MINUTES}",
+    )
+    return 0
+
+
+def _week(there: Place) -> tuple[tuple[Span, ...], ...]:
     there.only(*WEEKDAYS)
     week = tuple(_spans(there.at(name)) for name in WEEKDAYS)
     if not there.faults and not any(week):
@@ -215,7 +154,7 @@ def _week(there: _Place) -> tuple[tuple[Span, ...], ...]:
     return week
 
 
-def _spans(there: _Place) -> tuple[Span, ...]:
+def _spans(there: Place) -> tuple[Span, ...]:
     spans = there.each(_span, MAX_SPANS)
     if any(later.opens < earlier.closes for earlier, later in pairwise(spans)):
         there.fault(
@@ -226,7 +165,7 @@ def _spans(there: _Place) -> tuple[Span, ...]:
     return spans
 
 
-def _span(there: _Place) -> Span | None:
+def _span(there: Place) -> Span | None:
     there.only("opens", "closes")
     clocks = [there.at(name) for name in ("opens", "closes")]
     right = True
@@ -250,16 +189,16 @@ def _span(there: _Place) -> Span | None:
     return span
 
 
-def _closed_day(there: _Place) -> ClosedDay | None:
+def _closed_day(there: Place) -> ClosedDay | None:
     there.only("date", "name_th", "name_en")
-    day = there.at("date").day()
+    day = _day(there.at("date"))
     name_th, name_en = there.at("name_th").text(), there.at("name_en").text()
     return ClosedDay(day, name_th, name_en) if day else None
 
 
-def _working_day(there: _Place) -> WorkingDay | None:
+def _working_day(there: Place) -> WorkingDay | None:
     there.only("date", "hours")
-    day, hours = there.at("date").day(), _spans(there.at("hours"))
+    day, hours = _day(there.at("date")), _spans(there.at("hours"))
     if not hours:
         there.at("hours").fault(
             "missing", "Say in which hours the agency is open.", "ต้องระบุเวลาทำการของวันนี้"
@@ -267,7 +206,7 @@ def _working_day(there: _Place) -> WorkingDay | None:
     return WorkingDay(day, hours) if day else None
 
 
-def _stages(there: _Place) -> tuple[Stage, ...]:
+def _stages(there: Place) -> tuple[Stage, ...]:
     stages = there.each(_stage, MAX_STAGES)
     if any(later.after <= earlier.after for earlier, later in pairwise(stages)):
         there.fault(
@@ -278,9 +217,9 @@ def _stages(there: _Place) -> tuple[Stage, ...]:
     return stages
 
 
-def _stage(there: _Place) -> Stage | None:
+def _stage(there: Place) -> Stage | None:
     there.only("after_minutes", "kind")
-    minutes, kind = there.at("after_minutes").minutes(), there.at("kind")
+    minutes, kind = _minutes(there.at("after_minutes")), there.at("kind")
     if kind.value not in list(StageKind):
         kind.fault(
             "not_allowed",

@@ -138,6 +138,7 @@ def present(
         "valid_from": _long_date_or_none(document.valid_from),
         "valid_until": _long_date_or_none(document.valid_until),
         "urgency": _URGENCY[document.urgency],
+        "act_within": _act_within(document),
         "classification": _CLASSIFICATION[document.classification],
         "signatory": _signatory(document.content, agency),
         "verify_url": verify_url,
@@ -181,6 +182,7 @@ def machine_readable(
             "valid_until": document.valid_until.isoformat() if document.valid_until else None,
             "classification": str(document.classification),
             "urgency": str(document.urgency),
+            "act_within": document.act_within.isoformat() if document.act_within else None,
             "content": document.content,
             "content_digest": document.content_digest,
             "verify_url": verify_url,
@@ -285,6 +287,12 @@ def _real_time(document: Document) -> str | None:
     if document.numbering is None or document.numbering.dated is None:
         return None
     return _tied(long_instant(document.numbering.numbered_at))
+
+
+def _act_within(document: Document) -> str | None:
+    """Until when a letter that is "ด่วนภายใน" must be with its recipient (Saraban regulation,
+    clause 28)."""
+    return _tied(long_instant(document.act_within)) if document.act_within else None
 
 
 def _created_at(document: Document) -> int:

@@ -145,6 +145,14 @@ class Entry:
             **facts,
         )
 
+    def issued_at_once(self) -> PendingOutcome:
+        """What the outcome log will say of a line that is final from the beginning, as those of
+        receive registers are. Raises ValueError for any other."""
+        if self.state is not EntryState.ISSUED or self.ended_at is None:
+            raise ValueError("this entry is not final")
+        at = max(self.ended_at, self.numbered_at)
+        return self.ended_as(Outcome.ISSUED, at, file_digest=self.file_digest)
+
     def ruled_as(self, mark: Mark) -> PendingOutcome:
         """What the outcome log will say of a ruling on this entry's document."""
         return self.ended_as(

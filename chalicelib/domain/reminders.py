@@ -8,12 +8,13 @@ usual. It names no hours. So every time here is a setting with a default, and no
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.documents import Urgency
-from chalicelib.domain.errors import FieldFault
+from chalicelib.domain.errors import FieldFault, UnknownYearError
 from chalicelib.domain.office_hours import Arrival, WorkingTime
 
 
@@ -85,6 +86,21 @@ def schedule(
         return tuple(times)
     before = tuple(due for due in times if due.at < within)
     return (*before, Due(within.astimezone(UTC), StageKind.ESCALATE))
+
+
+def known_schedule(
+    stages: tuple[Stage, ...],
+    arrival: Arrival,
+    hours: WorkingTime,
+    *,
+    within: datetime | None = None,
+) -> tuple[tuple[Due, ...], bool]:
+    """`schedule` as far as it is known, and whether it is known to its end: what lies in a year
+    without holiday data is left out and found when that year is announced (ADR 40)."""
+    for count in range(len(stages), 0, -1):
+        with suppress(UnknownYearError):
+            return schedule(stages[:count], arrival, hours, within=within), count == len(stages)
+    return schedule((), arrival, hours, within=within), not stages
 
 
 def within_faults(within: datetime, now: datetime, pointer: str) -> tuple[FieldFault, ...]:

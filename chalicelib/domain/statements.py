@@ -8,6 +8,7 @@ alone, so that an agency may add its own.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import unicodedata
@@ -65,6 +66,53 @@ def jws_digest(jws: str) -> str:
     return hashlib.sha256(jws.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def jws_kid(jws: str) -> str | None:
+    """Which key a compact JWS says it is signed with; None if it says none, or is no JWS. A
+    claim, not a proof."""
+    head = jws.partition(".")[0]
+    try:
+        header = json_object(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, MalformedRequestError):
+        return None
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) else None
+
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
+MOST_JWS = 2 * LARGEST
+"""Characters of a signed statement: the largest payload in Base64, its header and signature."""
+
+
+def claimed_payload(jws: str) -> bytes:
+    """What a compact JWS (RFC 7515 §3.1) says, whoever signed it: a claim until its signature
+    was checked.
+
+    Raises StatementError if it is too large, or not spelled in the one way that Base64url
+    without padding can be (RFC 4648 §3.5): then one signature would have many texts.
+    """
+    if len(jws) > MOST_JWS or not _COMPACT.fullmatch(jws):
+        raise StatementError("")
+    _, payload, _ = (_decoded(part) for part in jws.split("."))
+    return payload
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError as error:
+        raise StatementError("") from error
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
+        raise StatementError("")
+    return decoded
+
+
+def is_line(text: str, most: int) -> bool:
+    """One line, not empty, with nothing unseen in it, of at most so many characters."""
+    if not 0 < len(text) <= most or text.isspace():
+        return False
+    return not any(unicodedata.category(character) in _UNSEEN for character in text)
+
+
 def read_statement(payload: bytes, kind: str) -> Fields:
     """The fields of a statement whose `type` is `kind`. Raises StatementError."""
     if len(payload) > LARGEST:
@@ -89,9 +137,7 @@ class Fields:
     def text(self, name: str, most: int) -> str:
         """One line, not empty, with nothing unseen in it, of at most so many characters."""
         value = self._members.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= most or value.isspace():
-            raise self._wrong(name)
-        if any(unicodedata.category(character) in _UNSEEN for character in value):
+        if not isinstance(value, str) or not is_line(value, most):
             raise self._wrong(name)
         return value
 

@@ -6,11 +6,12 @@ no Python. What looks at content alone stands in the type's schema (`domain/cont
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.errors import FieldFault
+from chalicelib.domain.pointers import steps
 
 
 def submission_faults(kind: DocumentType, body: Mapping[str, Any]) -> Iterator[FieldFault]:
@@ -41,7 +42,7 @@ def submission_faults(kind: DocumentType, body: Mapping[str, Any]) -> Iterator[F
 
 
 def _recipients_outside(pointer: str, body: Mapping[str, Any]) -> Iterator[FieldFault]:
-    allowed = set(_texts_at(body.get("content"), pointer))
+    allowed = set(_texts_at(body.get("content"), steps(pointer)))
     recipients = body.get("recipients")
     for position, recipient in enumerate(recipients if isinstance(recipients, list) else ()):
         if isinstance(recipient, str) and recipient not in allowed:
@@ -53,15 +54,13 @@ def _recipients_outside(pointer: str, body: Mapping[str, Any]) -> Iterator[Field
             )
 
 
-def _texts_at(value: object, pointer: str) -> Iterator[str]:
-    """Texts at a JSON Pointer (RFC 6901) in which `*` is every member of a list."""
-    step, _, rest = pointer.removeprefix("/").partition("/")
-    if not pointer:
+def _texts_at(value: object, names: Sequence[str]) -> Iterator[str]:
+    """Texts at the steps of a JSON Pointer in which `*` is every member of a list."""
+    if not names:
         if isinstance(value, str):
             yield value
-    elif step == "*" and isinstance(value, list):
+    elif names[0] == "*" and isinstance(value, list):
         for member in value:
-            yield from _texts_at(member, rest and f"/{rest}")
+            yield from _texts_at(member, names[1:])
     elif isinstance(value, Mapping):
-        name = step.replace("~1", "/").replace("~0", "~")
-        yield from _texts_at(value.get(name), rest and f"/{rest}")
+        yield from _texts_at(value.get(names[0]), names[1:])

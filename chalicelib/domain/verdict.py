@@ -46,6 +46,7 @@ class Aspect(StrEnum):
     REGISTER = "register"
     DOCUMENT = "document"
     BUNDLE = "bundle"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ blueprint = Blueprint(__name__)
 # `exp` on each request, so a token never outlives itself by this.
 _CACHE_SECONDS = 60
 _BEARER = "bearer "
+_MOST_NAME = 100
 
 
 @blueprint.authorizer(ttl_seconds=_CACHE_SECONDS)
@@ -51,7 +52,14 @@ def _identified(header: str) -> dict[str, str]:
         "roles": _spaced(claims.get("roles")),
         "scope": _spaced(claims.get("scope")),
         "exp": str(int(claims["exp"])),
+        "name": _name(claims.get("name")),
     }
+
+
+def _name(claim: object) -> str:
+    """An officer's name as it may stand in a receipt: one line that can be printed."""
+    text = claim if isinstance(claim, str) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MOST_NAME]
 
 
 def _spaced(claim: object) -> str:
@@ -78,4 +86,5 @@ def actor_of(context: dict[str, str], *, now: float) -> Actor:
         subject=context["sub"],
         roles=frozenset(Role(role) for role in context.get("roles", "").split() if role in known),
         scopes=frozenset(context.get("scope", "").split()),
+        name=context.get("name", ""),
     )

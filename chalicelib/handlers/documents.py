@@ -35,8 +35,8 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
-from chalicelib.domain.registers import Book, NumberWish, WishKind
-from chalicelib.domain.thai import in_bangkok, start_of_day
+from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, WishKind
+from chalicelib.domain.thai import start_of_day
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
@@ -49,6 +49,7 @@ from chalicelib.handlers.models import (
     Preview,
     SearchDocuments,
     SubmitDocument,
+    instant_of,
     parse,
 )
 from chalicelib.handlers.operations import Call, is_identifier, operation
@@ -99,7 +100,7 @@ def submit_document(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     body = parse(SubmitDocument, raw, known_to(call))
-    submission = _submission(call, body, claim)
+    submission = build_submission(call, body, claim)
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
@@ -274,7 +275,7 @@ def known_to(call: Submitter, version: int | None = None) -> Known:
         document_type=lambda name: call.house.types.get(name, version),
         agency=call.house.directory.agency,
         content_faults=call.house.content_checker.faults,
-        today=in_bangkok(call.house.clock()).date(),
+        now=call.house.clock(),
         issuer=call.caller.agency_id,
     )
 
@@ -282,19 +283,24 @@ def known_to(call: Submitter, version: int | None = None) -> Known:
 def submission_of(by: Submitter, raw: dict[str, Any], version: int) -> Submission:
     """What a body asks for that came another way, under one version of its type; validated as
     POST /v1/documents does. Raises InvalidRequestError."""
-    return _submission(by, parse(SubmitDocument, raw, known_to(by, version)), None, version)
+    return build_submission(by, parse(SubmitDocument, raw, known_to(by, version)), None, version)
 
 
-def _submission(
+def build_submission(
     call: Submitter,
     body: SubmitDocument,
     claim: IdempotencyClaim | None,
     version: int | None = None,
+    *,
+    circular: bool = False,
+    type_at: str = "/document_type",
 ) -> Submission:
+    """`type_at`: where a fault of the type as such is shown. Raises InvalidRequestError."""
     kind = call.house.types.get(body.document_type, version)
     if kind is None:
         raise NotFoundError
-    demand_prefix(call, kind)
+    demand_prefix(call, kind, type_at)
+    book = Book(call.caller.agency_id, CIRCULAR if circular else kind.book)
     return Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
@@ -306,18 +312,20 @@ def _submission(
         classification=Classification(body.classification),
         urgency=Urgency(body.urgency),
         retention_years=body.retention_years or kind.retention_years,
-        wish=_wish(call, kind, body),
+        wish=_wish(call, book, body),
         per_recipient=body.numbers == "per_recipient",
         claim=claim,
         supersedes=_superseded(call, kind, body),
+        circular=circular,
+        act_within=instant_of(body.act_within) if body.act_within else None,
     )
 
 
-def demand_prefix(call: Submitter, kind: DocumentType) -> None:
+def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:
     """Who asks learns at once that its letters cannot be numbered; `number` looks again."""
     reason = why_no_letter(Book(call.caller.agency_id, kind.book), call.house.directory)
     if reason is not None:
-        fault = FieldFault("/document_type", reason.code, reason.detail, reason.detail_th)
+        fault = FieldFault(at, reason.code, reason.detail, reason.detail_th)
         raise InvalidRequestError([fault])
 
 
@@ -340,7 +348,7 @@ def _demand_numberable(submission: Submission) -> None:
             )
 
 
-def _wish(call: Submitter, kind: DocumentType, body: SubmitDocument) -> NumberWish | None:
+def _wish(call: Submitter, book: Book, body: SubmitDocument) -> NumberWish | None:
     """A wished-for number is looked up at once, so that who asks learns at once; `number`
     looks again, because until then somebody else may use it."""
     for field, wished, way in (
@@ -349,7 +357,6 @@ def _wish(call: Submitter, kind: DocumentType, body: SubmitDocument) -> NumberWi
     ):
         if wished is not None:
             wish = NumberWish(way, wished.year, wished.number)
-            book = Book(call.caller.agency_id, kind.book)
             reason = why_not(wish, book, to=call.house.registers, clock=call.house.clock)
             if reason is not None:
                 fault = FieldFault(f"/{field}", reason.code, reason.detail, reason.detail_th)

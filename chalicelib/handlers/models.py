@@ -6,7 +6,7 @@ import base64
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -20,6 +20,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from chalicelib.domain.channel_settings import reply_keys_data
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.content_rules import EARLIEST, LATEST
 from chalicelib.domain.directory import Agency, DocumentType
 from chalicelib.domain.documents import (
@@ -38,7 +40,8 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.office_settings import office_hours_data
-from chalicelib.domain.registers import Numbering
+from chalicelib.domain.registers import CIRCULAR, SEND, Numbering
+from chalicelib.domain.reminders import within_faults
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import RulingKind, Standing
@@ -61,9 +64,13 @@ class Known:
     document_type: Callable[[str], DocumentType | None]
     agency: Callable[[str], Agency | None]
     content_faults: Callable[[DocumentType, object], tuple[FieldFault, ...]]
-    today: date
+    now: datetime
     issuer: str
     """The agency that asks."""
+
+    @property
+    def today(self) -> date:
+        return in_bangkok(self.now).date()
 
 
 class _Strict(BaseModel):
@@ -124,6 +131,13 @@ class SubmitDocument(_Strict):
         description="Id of an issued document of your agency and of this type that the new one "
         "replaces in the moment it is issued. Needs the scope `documents:supersede`.",
     )
+    act_within: str | None = Field(
+        default=None,
+        max_length=40,
+        description="Of a letter that is ด่วนภายใน: until when it must be dealt with, an ISO 8601 "
+        "instant with offset. Printed in red; reminders are never later.",
+        examples=["2026-12-04T16:30:00+07:00"],
+    )
     retention_years: int | None = Field(
         default=None,
         ge=1,
@@ -171,13 +185,20 @@ class SubmitDocument(_Strict):
     @classmethod
     def _exist(cls, recipients: list[str], info: ValidationInfo) -> list[str]:
         known = _known(info)
+        letter = _is_letter(info)
         faults = []
+        seen: set[str] = set()
         for position, agency_id in enumerate(recipients):
             agency = known.agency(agency_id)
-            if agency is None or agency.inbox_url is None:
+            if letter and (agency is None or not agency.is_reachable):
+                faults.append(_unreachable(position))
+            elif agency is None or (not letter and not agency.receives_events):
                 faults.append(_no_recipient(position))
-            elif agency_id in recipients[:position]:
+            elif letter and agency_id == known.issuer:
+                faults.append(_own_recipient(position))
+            elif agency_id in seen:
                 faults.append(_repeated_recipient(position))
+            seen.add(agency_id)
         if faults:
             raise _several(faults)
         return recipients
@@ -258,6 +279,20 @@ class SubmitDocument(_Strict):
                 "เลือกใช้เลขที่จองไว้ หรือเลขแทรก อย่างใดอย่างหนึ่ง",
             )
         return wish
+
+    @field_validator("act_within")
+    @classmethod
+    def _lies_ahead(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None:
+            if not _is_letter(info):
+                raise _custom(
+                    "not_a_letter",
+                    "Only a letter can be ด่วนภายใน.",
+                    "กำหนดด่วนภายในได้เฉพาะหนังสือ",
+                )
+            if faults := within_faults(instant_of(text), _known(info).now, ""):
+                raise _several(faults)
+        return text
 
     @field_validator("classification")
     @classmethod
@@ -440,6 +475,7 @@ class DocumentView(AcceptedDocument):
     waiting: WaitingView | None = Field(
         description="What sealing last waited for; it is tried again by itself."
     )
+    act_within: datetime | None = Field(description="Of a letter that is ด่วนภายใน: until when.")
     standing: StandingView | None = Field(description="Of an issued document: what it is worth.")
     supersedes: str | None = Field(description="Id of the document that this one replaces.")
 
@@ -485,6 +521,7 @@ class DocumentView(AcceptedDocument):
             if reason
             else None,
             waiting=WaitingView.of(document.waiting) if document.waiting else None,
+            act_within=document.act_within,
             standing=StandingView.of(document, now),
             supersedes=document.supersedes,
         )
@@ -583,11 +620,26 @@ class OfficeHoursView(_Answer):
     )
 
 
+class UnitView(_Answer):
+    unit_id: str
+    name_th: str
+    name_en: str
+
+
 class AgencyView(_Answer):
     agency_id: str
     name_th: str
     name_en: str
-    receives_events: bool
+    receives_events: bool = Field(description="Whether a system of its own is told by CloudEvents.")
+    channel: ChannelKind = Field(
+        description="How letters reach it: into its inbox here, its own queue, or its webhook."
+    )
+    units: list[UnitView] = Field(description="Its parts that a letter can be passed on to.")
+    reply_keys: list[dict[str, str]] = Field(
+        description="Public keys (JWK, RFC 7517) that its own system signs receipts with; "
+        "receipts of agencies without a system of their own are signed by a key of "
+        "/.well-known/jwks.json."
+    )
     office_hours: OfficeHoursView = Field(
         description="What enters outside them counts as received at the next working time "
         "(Electronic Performance of Government Duties Act 2565, section 10)."
@@ -599,7 +651,13 @@ class AgencyView(_Answer):
             agency_id=agency.agency_id,
             name_th=agency.name_th,
             name_en=agency.name_en,
-            receives_events=agency.inbox_url is not None,
+            receives_events=agency.receives_events,
+            channel=agency.reached_by,
+            units=[
+                UnitView(unit_id=unit.unit_id, name_th=unit.name_th, name_en=unit.name_en)
+                for unit in agency.units
+            ],
+            reply_keys=reply_keys_data(agency.reply_keys),
             office_hours=OfficeHoursView.model_validate(office_hours_data(agency.office)),
         )
 
@@ -717,6 +775,13 @@ class FieldProblem(_Answer):
     detail: str
 
 
+class ConfirmationView(_Answer):
+    """To whom a letter goes, to be confirmed by who sends it."""
+
+    recipients: list[str] = Field(description="One a line, in Thai: name, id and channel.")
+    digest: str = Field(description="Send it as `confirmation`: what was seen is what is sent.")
+
+
 class Problem(_Answer):
     """RFC 9457 problem details; language by Accept-Language."""
 
@@ -728,6 +793,7 @@ class Problem(_Answer):
     instance: str | None = None
     reason: str | None = None
     errors: list[FieldProblem] | None = None
+    confirmation: ConfirmationView | None = None
 
 
 # -- validation --------------------------------------------------------------
@@ -745,7 +811,7 @@ def parse(model: type[_Model], value: Mapping[str, Any], known: Known | None = N
     except ValidationError as error:
         faults += [f for d in error.errors(include_url=False) for f in _field_faults(d)]
     if faults or parsed is None:
-        raise _refusal(faults)
+        raise refusal(faults)
     return parsed
 
 
@@ -755,7 +821,7 @@ def _broken_type_rules(value: Mapping[str, Any], known: Known) -> Iterator[Field
     return submission_faults(kind, value) if kind is not None else iter(())
 
 
-def _refusal(faults: list[FieldFault]) -> InvalidRequestError:
+def refusal(faults: list[FieldFault]) -> InvalidRequestError:
     codes = {fault.code for fault in faults}
     for special in (TopSecretRefusedError, UnknownDocumentTypeError):
         if special.code in codes:
@@ -844,8 +910,33 @@ def _known(info: ValidationInfo) -> Known:
     return info.context
 
 
+def _is_letter(info: ValidationInfo) -> bool:
+    """Whether the document's type is numbered as letters are: its recipients get deliveries."""
+    kind = _known(info).document_type(info.data.get("document_type", ""))
+    return kind is not None and kind.book in {SEND, CIRCULAR}
+
+
 def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
     return _several((FieldFault("", code, detail, detail_th),))
+
+
+def instant_of(text: str) -> datetime:
+    """An ISO 8601 instant with offset, in UTC. Raises the fault for anything else."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None or not EARLIEST <= instant.year <= LATEST:
+            raise _no_instant()
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _no_instant() from error
+
+
+def _no_instant() -> PydanticCustomError:
+    return _custom(
+        "wrong_format",
+        "Use an ISO 8601 instant with offset, Common Era, such as 2026-12-04T16:30:00+07:00.",
+        "โปรดใช้เวลาแบบ ISO 8601 ปี ค.ศ. พร้อมเขตเวลา เช่น 2026-12-04T16:30:00+07:00",
+    )
 
 
 def _several(faults: object) -> PydanticCustomError:
@@ -867,6 +958,24 @@ def _no_recipient(position: int) -> FieldFault:
         "unknown_recipient",
         "No agency of this id receives events here; see GET /v1/agencies.",
         "ไม่มีหน่วยงานรหัสนี้ที่รับเหตุการณ์ได้ โปรดดู GET /v1/agencies",
+    )
+
+
+def _unreachable(position: int) -> FieldFault:
+    return FieldFault(
+        f"/{position}",
+        "unknown_recipient",
+        "No agency of this id can be sent letters from here; see GET /v1/agencies.",
+        "ไม่มีหน่วยงานรหัสนี้ที่ส่งหนังสือถึงได้ โปรดดู GET /v1/agencies",
+    )
+
+
+def _own_recipient(position: int) -> FieldFault:
+    return FieldFault(
+        f"/{position}",
+        "own_agency",
+        "A letter goes to other agencies; within the agency use its units.",
+        "หนังสือภายนอกส่งถึงหน่วยงานอื่นเท่านั้น ภายในหน่วยงานให้ส่งต่อหน่วยงานย่อย",
     )
 
 
@@ -906,6 +1015,11 @@ _PYDANTIC = {
     "bool_type": ("wrong_type", "Must be true or false.", "ต้องเป็น true หรือ false"),
     "list_type": ("wrong_type", "Must be of type array.", "ต้องเป็นรายการ (array)"),
     "dict_type": ("wrong_type", "Must be of type object.", "ต้องเป็น object"),
+    "too_short": (
+        "too_few",
+        "Must have at least {min_length} item(s).",
+        "ต้องมีอย่างน้อย {min_length} รายการ",
+    ),
     "string_too_short": (
         "too_short",
         "Must have at least {min_length} character(s).",

@@ -54,6 +54,9 @@ KINDS: dict[type[TraError], Kind] = {
         422, "There is no such document type", "ไม่มีประเภทเอกสารนี้"
     ),
     errors.InvalidRequestError: Kind(422, "The request needs correction", "คำขอต้องแก้ไข"),
+    errors.ConfirmationRequiredError: Kind(
+        409, "The recipients are to be confirmed", "ต้องยืนยันรายชื่อผู้รับก่อนส่ง"
+    ),
     errors.RenderError: Kind(
         422, "No page can be made of this content", "ไม่สามารถจัดหน้าเอกสารจากเนื้อหานี้"
     ),
@@ -71,10 +74,28 @@ KINDS: dict[type[TraError], Kind] = {
     errors.BatchMovedError: Kind(
         409, "The batch is in another state by now", "ชุดเอกสารเปลี่ยนสถานะแล้ว"
     ),
+    errors.DeliveryConflictError: Kind(
+        409, "This does not go with what became of the delivery", "ขัดกับผลการส่งที่มีอยู่แล้ว"
+    ),
+    errors.NotHostedError: Kind(
+        409, "The agency's own system registers this letter", "ต้องลงทะเบียนในระบบของหน่วยงานเอง"
+    ),
+    errors.UntrustedFileError: Kind(
+        409, "The file did not pass verification", "ไฟล์ไม่ผ่านการตรวจสอบ"
+    ),
+    errors.AnswerRefusedError: Kind(409, "The answer is not believed", "ไม่ยอมรับคำตอบนี้"),
+    errors.ResendRefusedError: Kind(409, "This delivery cannot be sent again", "ส่งรายการนี้ซ้ำไม่ได้"),
     errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
 }
 
 RETRY_AFTER_SECONDS = 2
+
+_WITH_REASON = (
+    UnauthenticatedError,
+    errors.ForbiddenError,
+    errors.DeliveryConflictError,
+    errors.AnswerRefusedError,
+)
 
 
 def kind_of(error: type[TraError]) -> Kind:
@@ -99,8 +120,14 @@ def problem(error: TraError, *, instance: str, thai: bool) -> Response:
         body["detail"] = error.detail_th if thai else error.detail
     if isinstance(error, InvalidRequestError):
         body["errors"] = [_fault(fault, thai=thai) for fault in error.faults]
-    if isinstance(error, UnauthenticatedError | errors.ForbiddenError):
+    if isinstance(error, errors.ConfirmationRequiredError):
+        body["confirmation"] = {"recipients": list(error.lines), "digest": error.digest}
+    if isinstance(error, _WITH_REASON):
         body["reason"] = error.reason
+    if isinstance(error, errors.AnswerRefusedError) and error.field:
+        body["field"] = error.field
+    if isinstance(error, errors.UntrustedFileError):
+        body["reasons"] = list(error.reasons)
     return Response(
         json.dumps(body, ensure_ascii=False),
         status_code=kind.status,

@@ -8,21 +8,27 @@ supervisor (A28), and `sweep` still finds the document (P4).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.bootstrap import house
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.documents import Document, DocumentState
-from chalicelib.domain.errors import NotFoundError, TraError
+from chalicelib.domain.errors import NotFoundError
 from chalicelib.handlers.batch_lines import batch_room
+from chalicelib.handlers.messages import (
+    Message,
+    Report,
+    attempt,
+    log_delay,
+    messages_of,
+    report_of,
+    time_left,
+)
 from chalicelib.handlers.telemetry import LogEvent, count, in_this_trace, instrumented, logger
 from chalicelib.handlers.trust_watch import trust_watched
 from chalicelib.services.advance_batch import advance
@@ -43,15 +49,8 @@ _NUMBERING_STOPS_MILLIS = 10_000
 # A segment of the check takes seconds.
 _BATCH_STOPS_MILLIS = 60_000
 
-Report = dict[str, list[dict[str, str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    message_id: str
-    group: str
-    document_id: str = ""
-    batch: BatchWork | None = None
+# Deliveries of some dozens of recipients take a second or two.
+_DELIVERING_STOPS_MILLIS = 10_000
 
 
 @blueprint.on_sqs_message(queue=_NUMBER, batch_size=10, name="number")
@@ -59,10 +58,10 @@ class _Message:
 def number(event: SQSEvent) -> Report:
     """Number a batch, book by book. If a book fails, its messages come again, in order;
     other books are not held up."""
-    failed: list[_Message] = []
-    for _, messages in groupby(sorted(_messages(event), key=_group), key=_group):
-        failed += _number_book(list(messages), partial(_in_time, event, _NUMBERING_STOPS_MILLIS))
-    return _report(failed)
+    failed: list[Message] = []
+    for _, messages in groupby(sorted(messages_of(event), key=_group), key=_group):
+        failed += _number_book(list(messages), partial(time_left, event, _NUMBERING_STOPS_MILLIS))
+    return report_of(failed)
 
 
 # Twenty keep one core busy (docs/benchmarks.md); more than ten want a window to gather in.
@@ -76,23 +75,23 @@ def seal(event: SQSEvent) -> Report:
     batches come from a queue of their own, so that no single document waits behind them."""
     room = house().sealing_room  # built here, before threads would build it twice
     work = in_this_trace(partial(seal_document, room=room))
-    failed: list[_Message] = []
+    failed: list[Message] = []
     at_once = house().settings.seal_at_once
     with trust_watched(house()), ThreadPoolExecutor(max_workers=at_once) as pool:
-        messages = _messages(event)
+        messages = messages_of(event)
         begun = [(m, pool.submit(work, m.document_id)) for m in messages if m.batch is None]
         for message, sealing in begun:
             ended = partial(_seal_ended, sealing)
-            failed += _attempt(message, ended, delayed=LogEvent.SEALING_DELAYED)
+            failed += attempt(message, ended, delayed=LogEvent.SEALING_DELAYED)
         for message in messages:
             if message.batch is not None:
                 chunk = partial(_seal_chunk, message, message.batch, pool, work)
-                failed += _attempt(message, chunk, delayed=LogEvent.SEALING_DELAYED)
-    return _report(failed)
+                failed += attempt(message, chunk, delayed=LogEvent.SEALING_DELAYED)
+    return report_of(failed)
 
 
 def _seal_chunk(
-    message: _Message,
+    message: Message,
     work: BatchWork,
     pool: ThreadPoolExecutor,
     seal_one: Callable[[str], Document],
@@ -112,15 +111,15 @@ def _seal_chunk(
 @instrumented
 def batch(event: SQSEvent) -> Report:
     """Go on with a batch: check its file, send out its chunks, end it."""
-    in_time = partial(_in_time, event, _BATCH_STOPS_MILLIS)
-    failed: list[_Message] = []
-    for message in _messages(event):
-        attempt = partial(_advance, message, in_time)
-        failed += _attempt(message, attempt, delayed=LogEvent.BATCH_DELAYED)
-    return _report(failed)
+    in_time = partial(time_left, event, _BATCH_STOPS_MILLIS)
+    failed: list[Message] = []
+    for message in messages_of(event):
+        work = partial(_advance, message, in_time)
+        failed += attempt(message, work, delayed=LogEvent.BATCH_DELAYED)
+    return report_of(failed)
 
 
-def _advance(message: _Message, in_time: Callable[[], bool]) -> None:
+def _advance(message: Message, in_time: Callable[[], bool]) -> None:
     if message.batch is None:
         raise NotFoundError
     advanced = advance(message.batch.ref, room=batch_room(house()), in_time=in_time)
@@ -138,28 +137,24 @@ def _seal_ended(sealing: Future[Document]) -> None:
 def deliver(event: SQSEvent) -> Report:
     """Tell the recipients of each document of a batch."""
 
-    def work(document_id: str) -> None:
-        document = deliver_document(document_id, courier=house().courier)
+    in_time = partial(time_left, event, _DELIVERING_STOPS_MILLIS)
+
+    def tell(document_id: str) -> None:
+        document = deliver_document(document_id, courier=house().courier, in_time=in_time)
         count("DocumentDelivered")
         logger.info(
             LogEvent.DELIVERED,
             extra={"document_id": document_id, "recipients": len(document.recipients)},
         )
 
-    failed: list[_Message] = []
-    for message in _messages(event):
-        attempt = partial(work, message.document_id)
-        failed += _attempt(message, attempt, delayed=LogEvent.DELIVERY_DELAYED)
-    return _report(failed)
+    failed: list[Message] = []
+    for message in messages_of(event):
+        work = partial(tell, message.document_id)
+        failed += attempt(message, work, delayed=LogEvent.DELIVERY_DELAYED)
+    return report_of(failed)
 
 
-def _in_time(event: SQSEvent, reserve_millis: int) -> bool:
-    """Whether more than this is left before Lambda ends the invocation."""
-    context: Any = event.context
-    return int(context.get_remaining_time_in_millis()) > reserve_millis
-
-
-def _number_book(messages: Sequence[_Message], in_time: Callable[[], bool]) -> Sequence[_Message]:
+def _number_book(messages: Sequence[Message], in_time: Callable[[], bool]) -> Sequence[Message]:
     try:
         number_in_turn(
             [m.batch.ref if m.batch else m.document_id for m in messages],
@@ -170,60 +165,15 @@ def _number_book(messages: Sequence[_Message], in_time: Callable[[], bool]) -> S
             in_time=in_time,
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, other books go on
-        _log_delay(LogEvent.NUMBERING_DELAYED, error, book_group=messages[0].group)
+        log_delay(LogEvent.NUMBERING_DELAYED, error, book_group=messages[0].group)
         return messages
     count("MessageNumbered", len(messages))
     logger.info(LogEvent.NUMBERED, extra={"messages": len(messages)})
     return ()
 
 
-def _attempt(
-    message: _Message, work: Callable[[], None], *, delayed: LogEvent
-) -> Sequence[_Message]:
-    """Do the work of one message; returns it if it has to come again."""
-    try:
-        work()
-    except NotFoundError:
-        # The document store is the truth: there is nothing to do, now or later.
-        logger.warning(LogEvent.POISONED, extra={"message_id": message.message_id})
-    except Exception as error:  # noqa: BLE001 - whatever it is, other documents go on
-        named = {"batch": str(message.batch)} if message.batch else {}
-        _log_delay(delayed, error, **{"document_id": message.document_id, **named})
-        return (message,)
-    return ()
-
-
-def _messages(event: SQSEvent) -> list[_Message]:
-    """The readable messages. One that nobody can read is let go, because it would come
-    back for ever and, in a FIFO queue, hold up its book (P4)."""
-    found = []
-    for record in event.to_dict()["Records"]:
-        group = record.get("attributes", {}).get("MessageGroupId", "")
-        message = _read(record["messageId"], group, record["body"])
-        if message is None:
-            logger.warning(LogEvent.POISONED, extra={"message_id": record["messageId"]})
-            continue
-        found.append(message)
-    return found
-
-
-def _read(message_id: str, group: str, body: str) -> _Message | None:
-    try:
-        told = json.loads(body)
-        if "batch" in told:
-            return _Message(message_id, group, batch=BatchWork.parse(told["batch"]))
-        value = told["document_id"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return _Message(message_id, group, value) if isinstance(value, str) and value else None
-
-
-def _group(message: _Message) -> str:
+def _group(message: Message) -> str:
     return message.group
-
-
-def _report(failed: Sequence[_Message]) -> Report:
-    return {"batchItemFailures": [{"itemIdentifier": m.message_id} for m in failed]}
 
 
 def _log_end(document: Document) -> None:
@@ -237,12 +187,3 @@ def _log_end(document: Document) -> None:
             "reason": document.reason.code if document.reason else None,
         },
     )
-
-
-def _log_delay(event: LogEvent, error: Exception, **ids: Any) -> None:
-    """Only errors raised on purpose are told in full; others can quote values."""
-    count("WorkDelayed")
-    if isinstance(error, TraError):
-        logger.warning(event, extra={"code": error.code, "detail": error.detail, **ids})
-    else:
-        logger.error(event, extra={"code": "unforeseen", "error": type(error).__name__, **ids})

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.bootstrap import house
-from chalicelib.handlers.telemetry import LogEvent, count, instrumented, logger, measure
+from chalicelib.domain.erds import DeliveryState
+from chalicelib.handlers.telemetry import (
+    LogEvent,
+    count,
+    instrumented,
+    logger,
+    measure,
+    measure_of,
+)
 from chalicelib.services.checkpoint import FailedLog, checkpoint_all
 from chalicelib.services.sweep import sweep as sweep_documents
 
 blueprint = Blueprint(__name__)
 
+_OPEN_STATES = tuple(state for state in DeliveryState if not state.ended)
+
 
 @blueprint.schedule(Rate(5, unit=Rate.MINUTES), name="sweep")
 @instrumented
-def sweep(_event: CloudWatchEvent) -> dict[str, int]:
+def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
     """Set going again what no message carries any more (P4, P8)."""
     swept = sweep_documents(broom=house().broom)
     count("DocumentSwept", swept.resent)
@@ -26,6 +37,13 @@ def sweep(_event: CloudWatchEvent) -> dict[str, int]:
     count("ReservationExpired", swept.expired)
     count("DocumentExpired", swept.woken)
     measure("OldestUnsealedSeconds", swept.oldest_unsealed_seconds, MetricUnit.Seconds)
+    count("DeliverySwept", swept.deliveries)
+    for state in _OPEN_STATES:
+        of = ("state", state.value)
+        waiting = swept.open_deliveries.get(state, 0)
+        measure_of("OpenDeliveries", waiting, MetricUnit.Count, of=of)
+        seconds = swept.open_seconds.get(state, 0)
+        measure_of("OldestOpenDeliverySeconds", seconds, MetricUnit.Seconds, of=of)
     return asdict(swept)
 
 

@@ -11,16 +11,17 @@ from enum import StrEnum
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 _SERVICE = "tra"
+_NAMESPACE = "Tra"
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 logger = Logger(service=_SERVICE)
-metrics = Metrics(namespace="Tra", service=_SERVICE)
+metrics = Metrics(namespace=_NAMESPACE, service=_SERVICE)
 tracer = Tracer(service=_SERVICE)
 
 
@@ -32,6 +33,7 @@ class LogEvent(StrEnum):
     DOCUMENT_ACCEPTED = "TRA-API-003 document accepted"
     TOKEN_REFUSED = "TRA-AUTH-001 token refused"  # noqa: S105 - a log line, no secret
     ISSUER_UNREACHABLE = "TRA-AUTH-002 issuer unreachable, its keys unknown"
+    LETTER_ACCEPTED = "TRA-API-005 letter accepted"
     RULED = "TRA-API-004 document revoked, suspended or reinstated"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
@@ -43,6 +45,8 @@ class LogEvent(StrEnum):
     CLOCK_UNPROVED = "TRA-CLK-002 no time-stamp is precise enough to prove the clock right"
     DELIVERY_DELAYED = "TRA-DEL-001 delivery delayed"
     DELIVERED = "TRA-DEL-002 recipients told"
+    DISPATCHED = "TRA-DEL-003 delivery looked after"
+    DISPATCH_DELAYED = "TRA-DEL-004 delivery could not be looked after yet"
     POISONED = "TRA-MSG-001 message without document let go"
     BATCH_ADVANCED = "TRA-BAT-001 batch went on"
     BATCH_DELAYED = "TRA-BAT-002 batch delayed"
@@ -71,6 +75,13 @@ def count(name: str, value: float = 1) -> None:
 def measure(name: str, value: float, unit: MetricUnit) -> None:
     """Add a measured value to a metric of this invocation."""
     metrics.add_metric(name=name, unit=unit, value=value)
+
+
+def measure_of(name: str, value: float, unit: MetricUnit, *, of: tuple[str, str]) -> None:
+    """Tell a value that has a dimension of its own (its name and value), at once."""
+    with single_metric(name=name, unit=unit, value=value, namespace=_NAMESPACE) as metric:
+        metric.add_dimension(name="service", value=_SERVICE)
+        metric.add_dimension(name=of[0], value=of[1])
 
 
 def flush() -> None:

@@ -26,6 +26,7 @@ from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import Document, Reason
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
+from chalicelib.domain.pointers import value_at
 from chalicelib.ports import BatchFiles, BatchReader, BatchStore, Clock, ReadLine
 from chalicelib.services.number_batch import segment_name
 
@@ -218,20 +219,11 @@ def _demand_first(digest: bytes | None, number: int, seen: Mapping[bytes, int]) 
 def business_digest(kind: DocumentType, content: Mapping[str, Any], secret: bytes) -> bytes | None:
     """16 bytes that are the same for the same case; None if the type has no business key, or
     the content lacks a part of it."""
-    parts = [_value_at(content, pointer) for pointer in kind.business_key]
+    parts = [value_at(content, pointer) for pointer in kind.business_key]
     if not parts or any(part in (None, "") for part in parts):
         return None
     spelled = [normalize("NFC", part).strip() if isinstance(part, str) else part for part in parts]
     return hmac.digest(secret, b"business key\n" + canonical_json(spelled), "sha256")[:16]
-
-
-def _value_at(content: object, pointer: str) -> Any:
-    value: Any = content
-    for step in pointer.split("/")[1:]:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(step.replace("~1", "/").replace("~0", "~"))
-    return value
 
 
 def _checked_line(number: int, document: Document, kind: DocumentType) -> CheckedLine:

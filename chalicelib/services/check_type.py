@@ -23,6 +23,7 @@ from chalicelib.domain.errors import (
     RenderError,
 )
 from chalicelib.domain.example_content import FILLS, NoPictureError, least_of, most_of
+from chalicelib.domain.pointers import steps
 from chalicelib.domain.presentation import PREVIEW_MARK
 from chalicelib.domain.published_types import TypeBundle
 from chalicelib.domain.registers import CIRCULAR, RECEIVE, Book, Numbering
@@ -260,8 +261,7 @@ def _of_pointers(kind: DocumentType) -> Iterator[Finding]:
 
 def _leads_somewhere(pointer: str, schema: Mapping[str, Any]) -> bool:
     at: Any = schema
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
+    for name in steps(pointer):
         at = at.get("items") if name == "*" else at.get("properties", {}).get(name)
         if not isinstance(at, Mapping):
             return False

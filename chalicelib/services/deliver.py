@@ -1,5 +1,6 @@
 """Deliver: every recipient of an issued document is told what became of it, by the same bytes
-each time: that it was issued, each ruling on it, and that it expired."""
+each time: that it was issued, each ruling on it, and that it expired. A letter is sent in place
+of being told of (`services/send.py`)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ from chalicelib.domain.documents import (
     ruling_key,
     told_mark,
 )
-from chalicelib.domain.errors import ArchiveError, NotFoundError, UnavailableError
+from chalicelib.domain.errors import (
+    ArchiveError,
+    ChannelBusyError,
+    ChannelRefusedError,
+    NotFoundError,
+    UnavailableError,
+)
 from chalicelib.domain.evidence import (
     expired_event,
     expired_evidence,
@@ -28,7 +35,16 @@ from chalicelib.domain.evidence import (
 )
 from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.domain.standing import Ruling
-from chalicelib.ports import Archive, Clock, Directory, DocumentStore, EvidenceSigner, Inboxes
+from chalicelib.ports import (
+    Archive,
+    Channels,
+    Clock,
+    Directory,
+    DocumentStore,
+    EvidenceSigner,
+    WorkQueue,
+)
+from chalicelib.services.send import SendingRoom, send
 
 _MEDIA_TYPE = "application/jose"
 
@@ -43,18 +59,23 @@ class Courier:
     directory: Directory
     signer: EvidenceSigner
     archive: Archive
-    inboxes: Inboxes
+    channels: Channels
+    sending: SendingRoom
+    deliver_queue: WorkQueue
     clock: Clock
     public_url: str
     lock_mode: LockMode
 
 
-def deliver(document_id: str, *, courier: Courier) -> Document:
-    """Send each recipient agency its events.
+def deliver(
+    document_id: str, *, courier: Courier, in_time: Callable[[], bool] = lambda: True
+) -> Document:
+    """Send each recipient agency its events, or, of a letter, begin its deliveries.
 
     Raises UnavailableError if somebody could not be told yet; the others were, and are
     not told again. Dies after a send and before its note: that recipient gets the same
-    event, with the same id, again.
+    event, with the same id, again. A letter to more recipients than there is time for
+    goes on with another message.
     """
     # 1. Read how far it is. Nothing leaves before it is final (P3).
     document = courier.documents.get(document_id)
@@ -68,9 +89,13 @@ def deliver(document_id: str, *, courier: Courier) -> Document:
     evidence = document.evidence or _sign_issue(document, courier)
     document = replace(document, evidence=evidence)
     untold: list[str] = []
-    document = _tell(
-        document, ISSUED, document.unnotified, _issue_of(courier), courier=courier, untold=untold
-    )
+    if document.is_letter:
+        document = send(document, room=courier.sending, in_time=in_time)
+        if document.unnotified:
+            courier.deliver_queue.send([document_id])
+            return document
+    issue = _issue_of(courier)
+    document = _tell(document, ISSUED, document.unnotified, issue, courier=courier, untold=untold)
 
     # 3. Rulings, those of this moment too, and that it expired, if it did.
     tried: set[str] = set()
@@ -115,7 +140,7 @@ def _tell(
     for recipient in recipients:
         try:
             _send(event(document, recipient), recipient, courier)
-        except UnavailableError as error:
+        except (UnavailableError, ChannelBusyError, ChannelRefusedError) as error:
             untold.append(f"{recipient}: {error.detail}")
         else:
             mark = told_mark(notice, recipient)
@@ -127,7 +152,7 @@ def _send(event: bytes, recipient: str, courier: Courier) -> None:
     agency = courier.directory.agency(recipient)
     if agency is None:
         raise UnavailableError(f"Agency {recipient} is not in the directory.")
-    courier.inboxes.send(agency, event)
+    courier.channels.hand_in(agency, agency.reached_by, event)
 
 
 # -- the issue -------------------------------------------------------------------

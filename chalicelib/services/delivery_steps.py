@@ -16,6 +16,7 @@ from chalicelib.domain.delivery_events import DeliveryEvent, Received
 from chalicelib.domain.delivery_evidence import as_told, give_evidence
 from chalicelib.domain.delivery_records import DeliveryChange, DeliveryRecord
 from chalicelib.domain.directory import Agency
+from chalicelib.domain.documents import Reason
 from chalicelib.domain.errors import (
     DeliveryMovedError,
     NotFoundError,
@@ -29,11 +30,19 @@ from chalicelib.ports import Clock, DeliveryStore, Directory, EvidenceSigner, Wo
 # A conflict means that somebody else moved the same delivery at the same moment.
 _TRIES = 6
 
+UNKNOWN_AGENCY = Reason(
+    "unknown_agency",
+    "The recipient is not in the directory of agencies any more.",
+    "ไม่พบหน่วยงานผู้รับในทะเบียนหน่วยงานแล้ว",
+)
+"""Why nothing can be sent to somebody who was there when the letter was written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRoom:
     """Collaborators of every step. `pause(attempt)` waits before the next try, longer each time
-    and with jitter. `look_after` is how long what no message carries any more may rest."""
+    and with jitter. `look_after` is how long what no message carries any more may rest,
+    `give_up_after` how long a channel is tried (A5)."""
 
     deliveries: DeliveryStore
     directory: Directory
@@ -44,6 +53,7 @@ class DeliveryRoom:
     pause: Callable[[int], None]
     public_url: str
     look_after: timedelta
+    give_up_after: timedelta = timedelta(hours=72)
 
 
 def take_step(
@@ -62,6 +72,20 @@ def take_step(
     Dies before the write: nothing happened. Dies after it: the step stands, and `sweep`, or a
     repeat, has done what follows from it.
     """
+    result = write_step(delivery_id, event_of, room=room, statement=statement)
+    if isinstance(result, Moved):
+        go_on(delivery_id, room=room)
+    return result
+
+
+def write_step(
+    delivery_id: DeliveryId,
+    event_of: Callable[[DeliveryRecord], DeliveryEvent],
+    *,
+    room: DeliveryRoom,
+    statement: str | None = None,
+) -> Result:
+    """`take_step` for who does himself what follows from it."""
     for attempt in range(_TRIES):
         record = room.deliveries.get(delivery_id)
         if record is None:
@@ -75,7 +99,6 @@ def take_step(
         except DeliveryMovedError:
             room.pause(attempt)
             continue
-        go_on(delivery_id, room=room)
         return Moved(change.delivery, result.events)
     message = "Others work on this delivery at the same time; repeat the request."
     raise UnavailableError(message)

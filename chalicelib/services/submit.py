@@ -17,13 +17,14 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import Book, NumberWish
+from chalicelib.domain.registers import CIRCULAR, Book, NumberWish
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A request as validated at the edge: type known, content valid, recipients exist."""
+    """A request as validated at the edge: type known, content valid, recipients exist.
+    `circular`: a letter that is numbered in the circular register (หนังสือเวียน)."""
 
     agency_id: str
     submitted_by: str
@@ -39,6 +40,25 @@ class Submission:
     per_recipient: bool
     claim: IdempotencyClaim | None
     supersedes: str | None = None
+    circular: bool = False
+    act_within: datetime | None = None
+
+    @property
+    def book(self) -> Book:
+        """The book that it is numbered in: its type's, or the circular one."""
+        return Book(self.agency_id, CIRCULAR if self.circular else self.document_type.book)
+
+    @property
+    def content_digest(self) -> str:
+        """What the number will bind (P2)."""
+        return content_digest(
+            agency_id=self.agency_id,
+            document_type=self.document_type.name,
+            type_version=self.document_type.version,
+            content=self.content,
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+        )
 
 
 def submit(
@@ -106,16 +126,9 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         agency_id=submission.agency_id,
         document_type=kind.name,
         type_version=kind.version,
-        book=Book(submission.agency_id, kind.book),
+        book=submission.book,
         content=submission.content,
-        content_digest=content_digest(
-            agency_id=submission.agency_id,
-            document_type=kind.name,
-            type_version=kind.version,
-            content=submission.content,
-            valid_from=submission.valid_from,
-            valid_until=submission.valid_until,
-        ),
+        content_digest=submission.content_digest,
         salt=ids.salt(),
         recipients=submission.recipients,
         classification=submission.classification,
@@ -128,6 +141,7 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         submitted_at=now,
         submitted_by=submission.submitted_by,
         supersedes=submission.supersedes,
+        act_within=submission.act_within,
         state=DocumentState.ACCEPTED,
         history=(Change(DocumentState.ACCEPTED, now),),
     )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from chalicelib.domain.batches import BatchWork
+from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.documents import DocumentState
 from chalicelib.domain.errors import UnavailableError
-from chalicelib.ports import BatchStore, Clock, DocumentStore, RegisterStore, Unsettled, WorkQueue
+from chalicelib.ports import (
+    BatchStore,
+    Clock,
+    DeliveryStore,
+    DocumentStore,
+    RegisterStore,
+    Unsettled,
+    WorkQueue,
+)
 from chalicelib.services.reserve import expire
 
 # A document that stays stuck is looked at less and less often, but for ever (P4).
@@ -17,6 +27,7 @@ _LONGEST_WAIT = timedelta(hours=6)
 
 _WOKEN_AT_ONCE = 100
 _MOST_WOKEN = 2_000
+_SENT_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +41,8 @@ class Broom:
     seal_queue: WorkQueue
     deliver_queue: WorkQueue
     batch_queue: WorkQueue
+    deliveries: DeliveryStore
+    dispatch_queue: WorkQueue
     clock: Clock
     sweep_after: timedelta
 
@@ -49,6 +62,9 @@ class Swept:
     oldest_unsealed_seconds: int
     woken: int = 0
     batches: int = 0
+    deliveries: int = 0
+    open_deliveries: Mapping[str, int] = field(default_factory=dict)
+    open_seconds: Mapping[str, int] = field(default_factory=dict)
 
 
 def sweep(*, broom: Broom, limit: int = 500) -> Swept:
@@ -72,7 +88,20 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
     expired = expire(registers=broom.registers, clock=broom.clock)
     woken = _wake(broom)
     batches = _resend_batches(broom, limit)
-    return Swept(resent, stubborn, expired, failed, _oldest_unsealed(broom), woken, batches)
+    deliveries = _resend_deliveries(broom, limit)
+    still_open = broom.deliveries.open_items()
+    return Swept(
+        resent=resent,
+        stubborn=stubborn,
+        expired=expired,
+        failed=failed,
+        oldest_unsealed_seconds=_oldest_unsealed(broom),
+        woken=woken,
+        batches=batches,
+        deliveries=deliveries,
+        open_deliveries=still_open.counts,
+        open_seconds={s: _seconds_since(at, broom) for s, at in still_open.oldest.items()},
+    )
 
 
 def _wake(broom: Broom) -> int:
@@ -100,10 +129,38 @@ def _resend_batches(broom: Broom, limit: int) -> int:
     return len(due)
 
 
+def _resend_deliveries(broom: Broom, limit: int) -> int:
+    """Have looked after what is due; how many. Each says itself when it is due next; until it
+    has, it is due again after as long as it has been as it is, at most six hours."""
+    found = 0
+    due = broom.deliveries.due(broom.clock(), limit)
+    for start in range(0, len(due), _SENT_AT_ONCE):
+        # Postponed first: whoever gets the message says when it is due, and has the last word.
+        ids = [i for i in due[start : start + _SENT_AT_ONCE] if _postponed(i, broom)]
+        with suppress(UnavailableError):
+            broom.dispatch_queue.send_deliveries(ids)
+            found += len(ids)
+    return found
+
+
+def _postponed(delivery_id: DeliveryId, broom: Broom) -> bool:
+    """False if it was looked after meanwhile, or moved, and so has a message of its own."""
+    record, now = broom.deliveries.get(delivery_id), broom.clock()
+    if record is None or record.due_at is None or record.due_at > now:
+        return False
+    delivery = record.delivery
+    wait = min(max(now - delivery.changed_at, broom.sweep_after), _LONGEST_WAIT)
+    return broom.deliveries.look_again(delivery, now + wait)
+
+
 def _oldest_unsealed(broom: Broom) -> int:
     """Also of documents that are not due: the longer one is stuck, the later it is swept."""
     since = broom.documents.waiting_since(DocumentState.NUMBERED)
-    return max(0, int((broom.clock() - since).total_seconds())) if since else 0
+    return _seconds_since(since, broom) if since else 0
+
+
+def _seconds_since(since: datetime, broom: Broom) -> int:
+    return max(0, int((broom.clock() - since).total_seconds()))
 
 
 def _resend(unsettled: Unsettled, broom: Broom) -> None:

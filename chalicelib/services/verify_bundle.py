@@ -8,35 +8,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from chalicelib.domain import bundle_verdict as told
+from chalicelib.domain.bundle_problems import FORMAT, HASH, MISSING, REVOKED, SIGNATURE, Problem
 from chalicelib.domain.bundle_verdict import (
-    FORMAT,
-    HASH,
-    MISSING,
-    REVOKED,
-    SIGNATURE,
     BundleVerdict,
     DocumentFacts,
-    Problem,
     judge_bundle,
     problem_of,
 )
 from chalicelib.domain.errors import EvidenceSignatureError
-from chalicelib.domain.merkle import ProofError, leaf_hash, verify_inclusion
-from chalicelib.domain.notes import (
-    Checkpoint,
-    NoteError,
-    NoteSignatureError,
-    VerifierKey,
-    Verify,
-    open_checkpoint,
-)
+from chalicelib.domain.merkle import ProofError
+from chalicelib.domain.notes import NoteError, NoteSignatureError
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.standing import KIND_OF_OUTCOME, RulingKind, standing_by
 from chalicelib.domain.tlog import (
@@ -50,43 +38,11 @@ from chalicelib.domain.tlog import (
 )
 from chalicelib.domain.verdict import Finding, Indication
 from chalicelib.services.bundle import TYPE
-from chalicelib.services.checkpoint import log_key
+from chalicelib.services.bundle_trust import BundleTrust, as_count, as_text, proven_entry
+from chalicelib.services.verify_deliveries import verify_deliveries
 
 _BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
 _HASH_PREFIX = "sha-256:"
-
-
-class RecordProof(Protocol):
-    """What an evidence record proves (RFC 4998 §5.3)."""
-
-    @property
-    def indication(self) -> Indication: ...
-    @property
-    def sub_indication(self) -> str | None: ...
-    @property
-    def findings(self) -> tuple[Finding, ...]: ...
-    @property
-    def proven_at(self) -> datetime | None: ...
-
-
-CheckRecord = Callable[[bytes, bytes, Sequence[str]], RecordProof]
-"""`check(record, data, anchors)`: record in DER, the archived bytes, PEMs."""
-
-CheckJws = Callable[[str, Mapping[str, Any]], bytes]
-"""`check(jws, jwks)` gives the payload. Raises EvidenceSignatureError."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleTrust:
-    """What a checker believes, and the cryptography that was passed in. `log_keys`: a key of
-    any log of the deployment speaks for all its logs, which share it under other names."""
-
-    verify: Verify
-    check_jws: CheckJws
-    log_keys: tuple[VerifierKey, ...] = ()
-    jwks: Mapping[str, Any] | None = None
-    anchors: tuple[str, ...] = ()
-    check_record: CheckRecord | None = None
 
 
 @dataclass(slots=True)
@@ -133,11 +89,16 @@ def verify_bundle(
     # 6. Is the file the one that was archived, and since when is it proven?
     _check_file(facts, pdf, look)
     proven_at = _check_record(bundle, pdf, trust, look)
+    # 7. What became of a letter with its recipients?
+    deliveries = verify_deliveries(bundle, facts, trust=trust)
+    look.missing += deliveries.missing
     return judge_bundle(
         look.problems,
         checked=look.checked,
         missing=look.missing,
         document=facts,
+        deliveries=deliveries.verdicts,
+        delivery_problems=deliveries.problems,
         proven_at=proven_at,
     )
 
@@ -148,31 +109,19 @@ def verify_bundle(
 def _facts(bundle: Mapping[str, Any]) -> DocumentFacts:
     if bundle["type"] != TYPE:
         raise ValueError("another type")
-    Register.parse(_text(bundle["register_id"]))
+    Register.parse(as_text(bundle["register_id"]))
     file = bundle["file"]
     return DocumentFacts(
-        document_id=_text(bundle["document_id"]),
-        document_type=_text(bundle["document_type"]),
-        agency_id=_text(bundle["agency_id"]),
+        document_id=as_text(bundle["document_id"]),
+        document_type=as_text(bundle["document_type"]),
+        agency_id=as_text(bundle["agency_id"]),
         register_id=bundle["register_id"],
-        number=_count(bundle["number"]),
-        child=_count(bundle["child"]),
-        printed_number=_text(bundle["printed_number"]),
-        content_digest=_text(bundle["content_digest"]),
-        file_sha256=_text(file["sha256"]) if file is not None else None,
+        number=as_count(bundle["number"]),
+        child=as_count(bundle["child"]),
+        printed_number=as_text(bundle["printed_number"]),
+        content_digest=as_text(bundle["content_digest"]),
+        file_sha256=as_text(file["sha256"]) if file is not None else None,
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise TypeError("not a count")
-    return value
 
 
 # -- the content -------------------------------------------------------------------
@@ -180,8 +129,8 @@ def _count(value: Any) -> int:
 
 def _check_commitment(bundle: Mapping[str, Any], facts: DocumentFacts, look: _Look) -> None:
     try:
-        salt = bytes.fromhex(_text(bundle["salt"]))
-        verify_commitment(_text(bundle["commitment"]), salt, facts.content_digest)
+        salt = bytes.fromhex(as_text(bundle["salt"]))
+        verify_commitment(as_text(bundle["commitment"]), salt, facts.content_digest)
     except CommitmentError:
         look.wrong(HASH, told.COMMITMENT_WRONG)
     except (KeyError, TypeError, ValueError):
@@ -202,7 +151,7 @@ def _check_logs(
         return []
     try:
         numbers, outcomes = bundle["number_log"], list(bundle["outcome_log"] or ())
-        commitment = _text(bundle["commitment"])
+        commitment = as_text(bundle["commitment"])
     except (KeyError, TypeError):
         look.wrong(FORMAT, told.MALFORMED)
         return []
@@ -299,36 +248,14 @@ def _entry(
     """An entry that its log includes, with its place; None if that is not proven."""
     number_log = log is LogName.NUMBERS
     try:
-        index, leaf = _count(said["index"]), _text(said["leaf"]).encode()
-        proof = tuple(base64.b64decode(_text(node), validate=True) for node in said["proof"])
-        checkpoint = _checkpoint(_text(said["checkpoint"]).encode(), log, facts, trust)
-        verify_inclusion(leaf_hash(leaf), index, proof, checkpoint.head)
+        return proven_entry(said, Register.parse(facts.register_id), log, trust=trust)
     except ProofError:
         look.wrong(HASH, told.NUMBER_PROOF_WRONG if number_log else told.OUTCOME_PROOF_WRONG)
     except (NoteError, NoteSignatureError):
         look.wrong(SIGNATURE, told.CHECKPOINT_WRONG)
     except (KeyError, TypeError, ValueError):
         look.wrong(FORMAT, told.MALFORMED)
-    else:
-        return index, leaf
     return None
-
-
-def _checkpoint(note: bytes, log: LogName, facts: DocumentFacts, trust: BundleTrust) -> Checkpoint:
-    """Raises NoteError, NoteSignatureError unless one of the keys signed this log's state."""
-    register = Register.parse(facts.register_id)
-    for position, key in enumerate(trust.log_keys, 1):
-        try:
-            return open_checkpoint(note, _key_of(register, log, key), trust.verify).checkpoint
-        except NoteSignatureError:
-            if position == len(trust.log_keys):
-                raise
-    raise NoteSignatureError("No key was given.", "ไม่ได้ให้กุญแจ")
-
-
-def _key_of(register: Register, log: LogName, key: VerifierKey) -> VerifierKey:
-    address, _, _ = key.name.partition("/v1/registers/")
-    return log_key(register, log, public_url=f"https://{address}", public_key=key.public_key)
 
 
 # -- the signed evidence -------------------------------------------------------------
@@ -345,7 +272,7 @@ def _check_evidence(
         look.lacks("jwks", told.NO_JWKS)
         return
     try:
-        payload = json.loads(trust.check_jws(_text(jws), trust.jwks))
+        payload = json.loads(trust.check_jws(as_text(jws), trust.jwks))
         expected = _expected(bundle, facts)
         fits = {name: payload[name] for name in expected} == expected
     except EvidenceSignatureError:
@@ -381,7 +308,7 @@ def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]
 
 def _whole_seconds(instant: Any) -> str:
     """Evidence tells times without the fraction that a bundle has."""
-    return _text(instant).partition(".")[0].removesuffix("Z") + "Z"
+    return as_text(instant).partition(".")[0].removesuffix("Z") + "Z"
 
 
 # -- rulings -------------------------------------------------------------------------
@@ -439,7 +366,7 @@ def _signed_rulings(
         if one["evidence"] is None or trust.jwks is None:
             look.lacks("rulings", told.NO_RULING_EVIDENCE if one["evidence"] is None else None)
             break
-        payload = json.loads(trust.check_jws(_text(one["evidence"]), trust.jwks))
+        payload = json.loads(trust.check_jws(as_text(one["evidence"]), trust.jwks))
         expected = _expected_ruling(one, number, facts)
         if {name: payload[name] for name in expected} != expected:
             raise ValueError("another ruling")
@@ -452,7 +379,7 @@ def _signed_rulings(
 def _expected_ruling(one: Any, number: int, facts: DocumentFacts) -> dict[str, Any]:
     """What `domain.evidence.ruling_evidence` signs of these facts."""
     return {
-        "type": f"tra.document.{_text(one['kind'])}.v1",
+        "type": f"tra.document.{as_text(one['kind'])}.v1",
         "document_id": facts.document_id,
         "agency_id": facts.agency_id,
         "register": facts.register_id,
@@ -468,10 +395,10 @@ def _expected_ruling(one: Any, number: int, facts: DocumentFacts) -> dict[str, A
 
 
 def _as_told(payload: Mapping[str, Any]) -> _Told:
-    effective_at = datetime.fromisoformat(_text(payload["effective_at"]))
+    effective_at = datetime.fromisoformat(as_text(payload["effective_at"]))
     if effective_at.tzinfo is None:
         raise ValueError("an instant has an offset")
-    return _Told(RulingKind(payload["kind"]), _text(payload["reason_code"]), effective_at)
+    return _Told(RulingKind(payload["kind"]), as_text(payload["reason_code"]), effective_at)
 
 
 # -- the file ------------------------------------------------------------------------
@@ -490,7 +417,7 @@ def _records(told: object) -> list[bytes]:
     """Raises TypeError, ValueError for anything but a list of Base64 texts."""
     if not isinstance(told, list):
         raise TypeError("evidence records come in a list")
-    return [base64.b64decode(_text(record), validate=True) for record in told]
+    return [base64.b64decode(as_text(record), validate=True) for record in told]
 
 
 def _check_record(

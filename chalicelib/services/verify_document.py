@@ -31,7 +31,8 @@ from chalicelib.domain.verdict import (
     worse,
 )
 from chalicelib.ports import Clock, DocumentStore, FileChecker, Ids, UploadForm, Uploads
-from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
+from chalicelib.services.bundle_trust import BundleTrust
+from chalicelib.services.verify_bundle import verify_bundle
 
 
 class RegisterAnswer(StrEnum):

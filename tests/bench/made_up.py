@@ -236,6 +236,7 @@ def audit_it(folder: Path, size: int) -> dict[str, float]:
     room = AuditRoom(
         documents=register,
         registers=register,
+        deliveries=register,
         logs=register,
         archive=MadeUpArchive(size),
         log_files=files,
@@ -243,6 +244,7 @@ def audit_it(folder: Path, size: int) -> dict[str, float]:
         records=DerEvidenceRecords(),
         log_key=lambda: MemoryLogSigner().public_key,
         verify=verify,
+        verify_evidence=str.encode,
         clock=lambda: NOON,
         public_url="https://bench.test",
     )

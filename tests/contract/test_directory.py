@@ -14,7 +14,8 @@ import pytest
 
 from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 from chalicelib.adapters.memory import MemoryDirectory
-from chalicelib.domain.directory import Agency
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.documents import Urgency
 from chalicelib.domain.office_hours import ClosedDay, OfficeHours, Span, WorkingDay
 from chalicelib.domain.reminders import Reminders, Stage, StageKind
@@ -29,7 +30,14 @@ FULL = Agency(
     name_en="Department of Industrial Works",
     letter_prefix="อก ๐๓๐๒",
     signatory_position_th="อธิบดี",
+    channel=ChannelKind.QUEUE,
     inbox_url="queue:diw",
+    webhook_url="https://saraban.diw.example/tra",
+    reply_keys=(
+        {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "diw-2"},
+        {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "diw-1"},
+    ),
+    units=(Unit("registry", "งานสารบรรณ", "Registry"), Unit("plan", "กองแผนงาน")),
     seals=(
         SealCredential(key_id="key-2", chain_pem=("a", "b")),
         SealCredential(key_id="key-1", chain_pem=()),
@@ -69,7 +77,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 def test_an_agency_comes_back_as_it_was_put(place: Place) -> None:
-    """A14, E2: hours, days off, reminders and seals in their order, nothing lost or made up."""
+    """A14, C1, E2: channel, keys, units, hours, days off, reminders and seals in their order,
+    nothing lost or made up."""
     for agency in (FULL, PLAIN):
         place.directory.put_agency(agency)
         assert place.again().agency(agency.agency_id) == agency

@@ -20,8 +20,9 @@ from chalicelib.domain.notes import VerifierKey
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.tlog import NumberLeaf
 from chalicelib.domain.verdict import Finding, Indication
+from chalicelib.services.bundle_trust import BundleTrust
 from chalicelib.services.checkpoint import checkpoint_all, log_key
-from chalicelib.services.verify_bundle import BundleTrust, verify_bundle
+from chalicelib.services.verify_bundle import verify_bundle
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.evidence import LocalSigner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -50,6 +51,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
             documents_table=create_table(dynamodb, "DocumentsTable", f"documents-{run}"),
             registers_table=create_table(dynamodb, "RegistersTable", f"registers-{run}"),
             directory_table=create_table(dynamodb, "DirectoryTable", f"directory-{run}"),
+            deliveries_table=create_table(dynamodb, "DeliveriesTable", f"deliveries-{run}"),
             archive_bucket=bucket,
             logs_bucket=_plain_bucket(f"logs-{run}"),
             batches_bucket=_plain_bucket(f"batches-{run}"),
@@ -68,7 +70,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
         )
     )
     agencies = onboard(
-        [a for a in AGENCIES if a.inbox_url],
+        [replace(a, inbox_url=None) for a in AGENCIES if a.inbox_url],
         [services.pki.root_pem],
         stack=f"tra-{run}",
         outputs={

@@ -30,6 +30,7 @@ from chalicelib.adapters.memory import (
     PlainRenderer,
 )
 from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStore
+from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.memory_rounds import MemoryRounds
@@ -105,6 +106,7 @@ class Fakes:
 
     clock: Clock = field(default_factory=Clock)
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
+    deliveries: MemoryDeliveryStore = field(init=False)
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
@@ -126,6 +128,9 @@ class Fakes:
     seal_at_once: int = 1
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
+    def __post_init__(self) -> None:
+        self.deliveries = MemoryDeliveryStore(self.ledger)
+
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
         house = House(settings(seal_at_once=self.seal_at_once), self.clock)
@@ -133,6 +138,7 @@ class Fakes:
             "documents": self.ledger,
             "registers": self.ledger,
             "logs": self.ledger,
+            "deliveries": self.deliveries,
             "log_files": self.log_files,
             "log_signer": self.log_signer,
             "directory": self.directory,

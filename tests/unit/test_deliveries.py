@@ -22,7 +22,6 @@ from chalicelib.domain.deliveries import (
     Impossible,
     Moved,
     Progress,
-    ResendRefusedError,
     RetryBudget,
     SentLetter,
     Why,
@@ -51,6 +50,7 @@ from chalicelib.domain.delivery_events import (
 )
 from chalicelib.domain.documents import ArchivedFile
 from chalicelib.domain.erds import DeliveryState, EventName, follow, leads_to
+from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.office_hours import Arrival
 from chalicelib.domain.registers import Book, Numbering
 from chalicelib.domain.retention import LockMode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.thai import is_garbled
 from chalicelib.handlers.models import Known, SubmitDocument, parse
-from tests.support.samples import AGENCIES
+from tests.support.samples import AGENCIES, NOON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ KNOWN = Known(
     document_type=TYPES.get,
     agency=lambda _id: AGENCIES[0],
     content_faults=JsonSchemaContentChecker().faults,
-    today=date(2026, 11, 21),
+    now=NOON,
     issuer="diw",
 )
 # Each is put into the middle of a text that is right.

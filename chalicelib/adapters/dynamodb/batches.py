@@ -39,6 +39,7 @@ from chalicelib.adapters.dynamodb.items import (
     to_instant,
     to_text,
 )
+from chalicelib.adapters.dynamodb.register_lines import free_after
 from chalicelib.domain.batches import (
     Batch,
     BatchRef,
@@ -163,7 +164,7 @@ class DynamoBatchStore:
                         heads.held_after.set(hold.after),
                         heads.held_at.set(to_text(hold.at)),
                     ],
-                    condition=self._free(seen),
+                    condition=free_after(heads, seen.last_number),
                 )
         except TransactWriteError as error:
             self._explain(error, batch_at=0)
@@ -301,15 +302,6 @@ class DynamoBatchStore:
 
     def _before(self, batch: Batch) -> Condition:
         return self._batches.revision == batch.revision - 1
-
-    def _free(self, seen: Head) -> Condition:
-        heads = self._heads
-        free: Condition = (
-            (heads.last_number == seen.last_number)
-            & heads.closing.does_not_exist()
-            & heads.held_by.does_not_exist()
-        )
-        return free if seen.last_number else heads.register_id.does_not_exist() | free
 
     def _explain(self, error: TransactWriteError, *, batch_at: int | None) -> None:
         """Raise what a failed condition means. Of the puts only the batch's can fail without

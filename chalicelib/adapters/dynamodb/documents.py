@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -37,6 +35,13 @@ from chalicelib.adapters.dynamodb.items import (
     to_instant,
     to_text,
 )
+from chalicelib.adapters.dynamodb.searching import (
+    SEARCH_PAGE_SIZE,
+    every_one,
+    found_keys,
+    timed_between,
+    timed_key_after,
+)
 from chalicelib.domain.documents import (
     ISSUED,
     Change,
@@ -47,18 +52,11 @@ from chalicelib.domain.documents import (
 )
 from chalicelib.domain.errors import (
     DocumentMovedError,
-    FieldFault,
     IdempotencyKeyReusedError,
-    InvalidRequestError,
     UnavailableError,
 )
 from chalicelib.domain.standing import Ruling
 from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled
-
-# A search reads at most this much before it answers with a cursor, however few
-# documents matched: one request must not read a whole agency's history.
-_SEARCH_PAGES = 10
-_SEARCH_PAGE_SIZE = 100
 
 
 class DynamoDocumentStore:
@@ -152,20 +150,16 @@ class DynamoDocumentStore:
         with translated():
             pages = self.items.by_agency.query(
                 search.agency_id,
-                range_key_condition=_submitted_between(self.items, search),
+                range_key_condition=timed_between(
+                    self.items.submitted_key, search.since, search.until
+                ),
                 filter_condition=_matching(self.items, search),
                 scan_index_forward=False,
-                page_size=_SEARCH_PAGE_SIZE,
-                last_evaluated_key=_cursor_key(search),
+                page_size=SEARCH_PAGE_SIZE,
+                last_evaluated_key=_key_after(search),
             ).page_iter
-            found: list[str] = []
-            for page in _at_most(pages, _SEARCH_PAGES):
-                for raw in page["Items"]:
-                    found.append(raw["submitted_key"]["S"])
-                    if len(found) == search.limit:
-                        return Page(self._at(found), _encode(found[-1]))
-            last = pages.last_evaluated_key
-        return Page(self._at(found), _encode(last["submitted_key"]["S"]) if last else None)
+            found, cursor = found_keys(pages, "submitted_key", search.limit)
+        return Page(self._at(found), cursor)
 
     def _at(self, keys: Sequence[str]) -> tuple[Document, ...]:
         """The documents of these keys of the index, in their order."""
@@ -372,69 +366,20 @@ def _moved_if_condition_fails() -> Iterator[None]:
             raise
 
 
-def _submitted_between(items: type[DocumentItem], search: Search) -> Condition | None:
-    # '#' < '~': the bounds include every document id of their instant.
-    since = f"{to_text(search.since)}#" if search.since else None
-    until = f"{to_text(search.until)}#~" if search.until else None
-    key = items.submitted_key
-    if since and until:
-        return key.between(since, until)
-    if since:
-        return key >= since
-    if until:
-        return key <= until
-    return None
-
-
 def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
-    condition: Condition | None = None
-    wanted: list[Condition] = []
-    if search.state:
-        wanted.append(items.state == search.state.value)
-    if search.document_type:
-        wanted.append(items.document_type == search.document_type)
-    if search.text:
-        wanted.append(items.search_text.contains(search.text.lower()))
-    for part in wanted:
-        condition = part if condition is None else condition & part
-    return condition
+    return every_one(
+        items.state == search.state.value if search.state else None,
+        items.document_type == search.document_type if search.document_type else None,
+        items.search_text.contains(search.text.lower()) if search.text else None,
+    )
 
 
-def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
-    for _, page in zip(range(count), pages, strict=False):
-        yield page
-
-
-def _encode(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _demand_within(instant: datetime, search: Search) -> None:
-    """A cursor of another search can lie outside this one's bounds."""
-    if (search.since and instant < search.since) or (search.until and instant > search.until):
-        raise ValueError("outside the searched time")
-
-
-def _cursor_key(search: Search) -> dict[str, dict[str, Any]] | None:
+def _key_after(search: Search) -> dict[str, dict[str, Any]] | None:
     """The index key after which to go on. The agency comes from the search, never from
     the cursor."""
     if search.cursor is None:
         return None
-    try:
-        key = base64.urlsafe_b64decode(search.cursor + "=" * (-len(search.cursor) % 4)).decode()
-        instant, _, document_id = key.partition("#")
-        _demand_within(to_instant(instant), search)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidRequestError(
-            [
-                FieldFault(
-                    "/cursor",
-                    "bad_cursor",
-                    "Use the cursor of the previous answer unchanged, or none.",
-                    "โปรดใช้ cursor จากคำตอบก่อนหน้าโดยไม่แก้ไข หรือไม่ต้องระบุ",
-                )
-            ]
-        ) from error
+    key, document_id = timed_key_after(search.cursor, search.since, search.until)
     return {
         "agency_id": {"S": search.agency_id},
         "submitted_key": {"S": key},

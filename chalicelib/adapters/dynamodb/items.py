@@ -344,6 +344,7 @@ class DocumentItem(Model):
     evidence = UnicodeAttribute(null=True)
     notified = UnicodeSetAttribute(null=True)
     supersedes = UnicodeAttribute(null=True)
+    act_within = UnicodeAttribute(null=True)
     rulings: ListAttribute[RulingMap] = ListAttribute(of=RulingMap, null=True)
     ruled = NumberAttribute(null=True)
     evidences: MapAttribute[str, str] = MapAttribute(default=dict)
@@ -385,11 +386,12 @@ class DocumentItem(Model):
             verification_code=document.verification_code,
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
-            submitted_key=submitted_key(document.submitted_at, document.document_id),
+            submitted_key=timed_key(document.submitted_at, document.document_id),
             search_text=_search_text(document),
             state=document.state.value,
             history=[ChangeMap.of(change) for change in document.history],
             supersedes=document.supersedes,
+            act_within=to_text(document.act_within) if document.act_within else None,
             unsettled_shard=shard_of(document.document_id),
             due_at=to_text(due_at),
         )
@@ -436,6 +438,7 @@ class DocumentItem(Model):
             evidence=self.evidence,
             notified=frozenset(self.notified or ()),
             supersedes=self.supersedes,
+            act_within=to_instant(self.act_within) if self.act_within else None,
             rulings=tuple(r.to_domain(n) for n, r in enumerate(self.rulings or (), 1)),
             evidences=dict(self.evidences.as_dict()) if self.evidences else {},
         )
@@ -592,6 +595,7 @@ class EntryItem(Model):
     ended_at = UnicodeAttribute(null=True)
     ended_by = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
+    delivery_id = UnicodeAttribute(null=True)
     marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap, null=True)
     ruled = NumberAttribute(null=True)
     expiring = UnicodeAttribute(null=True)
@@ -623,6 +627,10 @@ class EntryItem(Model):
             counterpart=entry.counterpart or None,
             state=entry.state.value,
             reserve=ReserveMap.of(reserve) if reserve else None,
+            file_digest=entry.file_digest,
+            ended_at=to_text(entry.ended_at) if entry.ended_at else None,
+            ended_by=entry.ended_by,
+            delivery_id=entry.delivery_id,
             expiring=cls.EXPIRING if reserve else None,
             expires_at=to_text(reserve.expires_at) if reserve else None,
         )
@@ -647,6 +655,7 @@ class EntryItem(Model):
             ended_at=to_instant(self.ended_at) if self.ended_at else None,
             ended_by=self.ended_by,
             reason=self.reason,
+            delivery_id=self.delivery_id,
             marks=_marks(self.marks),
         )
 
@@ -815,8 +824,9 @@ def _marks(maps: Iterable[MarkMap] | None) -> tuple[Mark, ...]:
     return tuple(mark.to_domain(number) for number, mark in enumerate(maps or (), 1))
 
 
-def submitted_key(instant: datetime, document_id: str) -> str:
-    return f"{to_text(instant)}#{document_id}"
+def timed_key(instant: datetime, named: str) -> str:
+    """A range key in order of time; `named` makes it one item's."""
+    return f"{to_text(instant)}#{named}"
 
 
 def shards() -> Iterable[str]:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
@@ -46,6 +45,7 @@ from chalicelib.adapters.dynamodb.items import (
     shard_of,
     to_text,
 )
+from chalicelib.adapters.dynamodb.register_lines import Found, RegisterLines
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
@@ -81,9 +81,10 @@ class DynamoRegisterStore:
     def __init__(
         self, registers_table: str, documents_table: str, *, sweep_after: timedelta
     ) -> None:
-        self._heads = bind(HeadItem, registers_table)
+        self._lines = RegisterLines(registers_table)
+        self._heads = self._lines.heads
+        self._entries = self._lines.entries
         self._begun = bind(BegunItem, registers_table)
-        self._entries = bind(EntryItem, registers_table)
         self._pending = bind(PendingItem, registers_table)
         self._leaves = bind(LeafItem, registers_table)
         self._places = bind(PlaceItem, registers_table)
@@ -97,12 +98,7 @@ class DynamoRegisterStore:
     # -- reading -------------------------------------------------------------
 
     def head(self, register: Register) -> Head:
-        with translated():
-            try:
-                found = self._heads.get(register.register_id, HeadItem.LINE, consistent_read=True)
-            except DoesNotExist:
-                return Head()
-            return found.to_domain()
+        return self._lines.head(register)
 
     def entry(self, register: Register, number: int, child: int = 0) -> Entry | None:
         found = self._entry_item(register, number, child)
@@ -141,19 +137,14 @@ class DynamoRegisterStore:
     def assign(self, block: Block, documents: Mapping[str, Document]) -> None:
         """Idempotency key of this write: the head's last number."""
         numbered = [documents[e.document_id] for e in block.entries if e.document_id]
-        begins = block.after == 0
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                self._put_entries(transaction, block)
-                if begins:
-                    transaction.save(self._begun(BegunItem.PARTITION, block.register.register_id))
-                self._move_head(transaction, block)
+                puts = self._lines.put_block(transaction, block)
+                self._lines.move_head(transaction, block)
                 for document in numbered:
                     self._number(transaction, document)
         except TransactWriteError as error:
-            found = _Found(
-                cancellations(error), puts=len(block.entries) + begins, updates=("head",)
-            )
+            found = Found(cancellations(error), puts=puts, updates=("head",))
             self._explain_block(found, len(block.entries), error)
 
     def use_reserved(self, entry: Entry, document: Document) -> None:
@@ -162,7 +153,7 @@ class DynamoRegisterStore:
         outcome = _with_document(entry, document, Outcome.RESERVATION_USED)
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                self._put_outcome(transaction, entry.register, outcome)
+                self._lines.put_outcome(transaction, entry.register, outcome)
                 transaction.update(
                     self._key_of(entry),
                     actions=[
@@ -178,8 +169,8 @@ class DynamoRegisterStore:
                 )
                 self._number(transaction, document)
         except TransactWriteError as error:
-            found = _Found(cancellations(error), puts=1, updates=("entry", "document"))
-            found.explain(error)
+            found = Found(cancellations(error), puts=1, updates=("entry", "document"))
+            _explain(found, error)
 
     def insert(self, entry: Entry, document: Document) -> None:
         """Idempotency key of this write: the parent's number of children."""
@@ -194,7 +185,7 @@ class DynamoRegisterStore:
                     HeadItem.LINE,
                     condition=self._heads.closing.does_not_exist(),
                 )
-                self._put_outcome(transaction, entry.register, outcome)
+                self._lines.put_outcome(transaction, entry.register, outcome)
                 transaction.save(entries.of(entry), condition=entries.register_id.does_not_exist())
                 transaction.update(
                     parent,
@@ -203,10 +194,10 @@ class DynamoRegisterStore:
                 )
                 self._number(transaction, document)
         except TransactWriteError as error:
-            found = _Found(
+            found = Found(
                 cancellations(error), checks=("closing",), puts=2, updates=("entry", "document")
             )
-            found.explain(error)
+            _explain(found, error)
 
     # -- ends ----------------------------------------------------------------
 
@@ -216,7 +207,7 @@ class DynamoRegisterStore:
         outcome = entry.ended_as(Outcome.VOID, at, reason_code=reason)
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                self._put_outcome(transaction, entry.register, outcome)
+                self._lines.put_outcome(transaction, entry.register, outcome)
                 transaction.update(
                     self._key_of(entry),
                     actions=[
@@ -227,10 +218,10 @@ class DynamoRegisterStore:
                     condition=entries.state == EntryState.RESERVED.value,
                 )
         except TransactWriteError as error:
-            found = _Found(cancellations(error), puts=1, updates=("entry",))
+            found = Found(cancellations(error), puts=1, updates=("entry",))
             kept = self.entry(entry.register, *entry.position)
             if kept is None or kept.state is not EntryState.VOID:
-                found.explain(error)
+                _explain(found, error)
 
     def finalise(
         self,
@@ -407,38 +398,6 @@ class DynamoRegisterStore:
 
     # -- parts of transactions -----------------------------------------------
 
-    def _put_entries(self, transaction: TransactWrite, block: Block) -> None:
-        for entry in block.entries:
-            transaction.save(
-                self._entries.of(entry), condition=self._entries.register_id.does_not_exist()
-            )
-
-    def _put_outcome(
-        self, transaction: TransactWrite, register: Register, outcome: PendingOutcome
-    ) -> None:
-        transaction.save(
-            self._pending.of(register, outcome),
-            condition=self._pending.register_id.does_not_exist(),
-        )
-
-    def _move_head(self, transaction: TransactWrite, block: Block) -> None:
-        heads = self._heads
-        expected: Condition = (
-            (heads.last_number == block.after)
-            & heads.closing.does_not_exist()
-            & heads.held_by.does_not_exist()
-        )
-        if not block.after:
-            expected = heads.register_id.does_not_exist() | expected
-        transaction.update(
-            heads(block.register.register_id, HeadItem.LINE),
-            actions=[
-                heads.last_number.set(block.last),
-                heads.last_at.set(to_text(block.entries[-1].numbered_at)),
-            ],
-            condition=expected,
-        )
-
     def _number(self, transaction: TransactWrite, document: Document) -> None:
         """`document` as it will be: numbered."""
         documents, numbering = self._documents, _numbering(document)
@@ -452,7 +411,7 @@ class DynamoRegisterStore:
             & (documents.content_digest == document.content_digest),
         )
 
-    def _explain_block(self, found: _Found, size: int, error: TransactWriteError) -> None:
+    def _explain_block(self, found: Found, size: int, error: TransactWriteError) -> None:
         if found.busy or found.failed("head"):
             message = "Another writer was at this register; read its head again."
             raise RegisterConflictError(message) from error
@@ -478,7 +437,7 @@ class DynamoRegisterStore:
             reason_code=marks[-1].reason_code.value,
             ruling=marks[-1],
         )
-        self._put_outcome(transaction, document.register, outcome)
+        self._lines.put_outcome(transaction, document.register, outcome)
         # In place of what earlier rulings put there: the entry's condition guards both.
         marked = Marked(number=numbering.number, child=numbering.child, marks=marks)
         transaction.save(self._marked.of(document.register, marked))
@@ -548,7 +507,7 @@ class DynamoRegisterStore:
         )
         try:
             with TransactWrite(connection=self.connection) as transaction:
-                self._put_outcome(transaction, register, outcome)
+                self._lines.put_outcome(transaction, register, outcome)
                 if replaced is not None:
                     self._put_ruling(transaction, replaced)
                     self._update_ruling(transaction, replaced)
@@ -681,44 +640,15 @@ class _End:
     reason_code: str | None = None
 
 
-class _Found:
-    """Cancellation reasons by name. pynamodb sends checks, then puts, then updates."""
-
-    def __init__(
-        self,
-        reasons: Sequence[Cancellation],
-        *,
-        checks: Sequence[str] = (),
-        puts: int,
-        updates: Sequence[str],
-    ) -> None:
-        start = len(checks)
-        self.busy = Cancellation.BUSY in reasons
-        self._puts = reasons[start : start + puts]
-        self._later = reasons[start + puts + len(updates) :]
-        self._named = dict(zip(checks, reasons, strict=False)) | dict(
-            zip(updates, reasons[start + puts :], strict=False)
-        )
-
-    def failed(self, name: str) -> bool:
-        return self._named.get(name) is Cancellation.CONDITION
-
-    @property
-    def any_later_update(self) -> bool:
-        return Cancellation.CONDITION in self._later
-
-    def any_put(self, first: int) -> bool:
-        return Cancellation.CONDITION in self._puts[:first]
-
-    def explain(self, error: TransactWriteError) -> None:
-        """Raise what the failed condition means."""
-        if self.busy:
-            raise RegisterConflictError("Another writer was at this register.") from error
-        if self.failed("closing"):
-            raise RegisterClosedError("The year of this register is closed.") from error
-        if self.failed("document"):
-            raise DocumentMovedError("The document is in another state by now.") from error
-        raise EntryMovedError("The entry is in another state by now.") from error
+def _explain(found: Found, error: TransactWriteError) -> None:
+    """Raise what the failed condition means."""
+    if found.busy:
+        raise RegisterConflictError("Another writer was at this register.") from error
+    if found.failed("closing"):
+        raise RegisterClosedError("The year of this register is closed.") from error
+    if found.failed("document"):
+        raise DocumentMovedError("The document is in another state by now.") from error
+    raise EntryMovedError("The entry is in another state by now.") from error
 
 
 def _with_document(entry: Entry, document: Document, outcome: Outcome) -> PendingOutcome:

@@ -1,4 +1,4 @@
-"""Audit: read everything of a register with read-only rights, and find what is wrong (P1-P4, P7).
+"""Audit: read everything of a register with read-only rights, and find what is wrong (P1-P5, P7).
 
 Memory does not grow with the register: entries, files and logs pass by in pages, and
 what must be compared across different orders is summed up (see `outcomes`).
@@ -14,11 +14,12 @@ from functools import cache
 from itertools import count as numbers_from
 
 from chalicelib.domain.errors import TraError
-from chalicelib.domain.findings import Fault, Findings, Report
+from chalicelib.domain.findings import Fault, Finding, Findings, Report
 from chalicelib.domain.registers import Entry, Head, LogName, Register
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.closing import Tally, examine_closing
+from chalicelib.services.audit.deliveries import examine_letters, examine_received
 from chalicelib.services.audit.entries import Pair, at, examine_pair, pages
 from chalicelib.services.audit.entries import Sequence as NumberSequence
 from chalicelib.services.audit.files import examine_files, sift_archive
@@ -51,7 +52,8 @@ def audit(register: Register, *, room: AuditRoom) -> Report:
     visit.begin()
     # 2. The outcome log, built again and compared; and summed up by number.
     visit.replay_outcomes()
-    # 3. Every entry with its document, file, lock, outcomes, and the number log with it.
+    # 3. Every entry with its document, file, lock, outcomes, and the number log with it; a
+    #    letter with all its deliveries, a number of a receive register with its own.
     visit.walk_entries()
     # 4. The archive from its own side: nothing lies there that nobody knows.
     visit.sift_archive()
@@ -170,7 +172,7 @@ class _Visit:
             known = [pair for pair in page if pair[0].number <= self.head.last_number]
             found, files = examine_files(known, room=self.room)
             ruled, rulings = examine_rulings(known, self.limit, room=self.room)
-            for finding in (*found, *ruled):
+            for finding in (*found, *ruled, *self._examine_deliveries(known)):
                 self.findings.note(finding)
             for pair in known:
                 status_lines.take(pair[0])
@@ -196,6 +198,12 @@ class _Visit:
         replay.finish()
         self.counts["number_leaves"] = replay.size
         self.counts["checkpoints"] += replay.checkpoints
+
+    def _examine_deliveries(self, page: Sequence[Pair]) -> list[Finding]:
+        sent, counts = examine_letters(page, self.limit, room=self.room)
+        received, more = examine_received(page, room=self.room)
+        self.counts.update(counts + more)
+        return [*sent, *received]
 
     def _grow(self, replay: Replay, entry: Entry, missing: int) -> None:
         """The number log goes on with this entry; lost ones before it are left out."""

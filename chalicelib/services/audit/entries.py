@@ -95,7 +95,9 @@ def _fault_between(entry: Entry, document: Document, limit: datetime) -> Fault |
 
 
 def _fault_without_document(entry: Entry, limit: datetime) -> Fault | None:
-    """Only a reservation, used by nobody, has no document."""
+    """Only a received letter, and a reservation that nobody used, have no document."""
+    if entry.subject_kind is SubjectKind.DELIVERY:
+        return None  # looked at with its delivery
     if entry.reserve is None or entry.state in {EntryState.OPEN, EntryState.ISSUED}:
         return Fault.ENTRY_WITHOUT_DOCUMENT
     if entry.state is EntryState.RESERVED and entry.reserve.expires_at < limit:

@@ -12,6 +12,7 @@ from chalicelib.domain.notes import Verify
 from chalicelib.ports import (
     ArchiveInventory,
     Clock,
+    DeliveryStore,
     DocumentStore,
     EvidenceRecords,
     LogInventory,
@@ -43,12 +44,14 @@ def unwatched(_progress: Progress) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRoom:
     """Collaborators of `audit`. `log_key` gives the 32 bytes of the log's public key,
-    `verify` checks an Ed25519 signature. Without `read_bytes` the digests of files are
+    `verify` checks an Ed25519 signature. `verify_evidence` gives the payload of a JWS that the
+    service signed, or raises EvidenceSignatureError. Without `read_bytes` the digests of files are
     those that the store checked when it took them. `is_paused` says of a batch whether somebody
     paused it: its documents may wait."""
 
     documents: DocumentStore
     registers: RegisterStore
+    deliveries: DeliveryStore
     logs: LogStore
     archive: ArchiveInventory
     log_files: LogInventory
@@ -56,6 +59,7 @@ class AuditRoom:
     records: EvidenceRecords
     log_key: Callable[[], bytes]
     verify: Verify
+    verify_evidence: Callable[[str], bytes]
     clock: Clock
     public_url: str
     renewal: RenewalPolicy = field(default_factory=RenewalPolicy)

@@ -1,0 +1,105 @@
+"""Searching one partition of an index, newest first or in order, with bounded work.
+
+A cursor is the index's range key after which to go on. It says nothing about whose partition
+it is: that comes from the request, so no cursor can reach what belongs to another (P6).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.adapters.dynamodb.items import to_instant, to_text
+from chalicelib.domain.errors import FieldFault, InvalidRequestError
+
+# A search reads at most this much before it answers with a cursor, however little
+# matched: one request must not read a whole agency's history.
+SEARCH_PAGES = 10
+SEARCH_PAGE_SIZE = 100
+
+
+def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | None]:
+    """The range keys that matched, `limit` at most, and the cursor to go on with (None: nothing
+    follows). `pages` is what a query's `page_iter` gives."""
+    found: list[str] = []
+    for page in _at_most(pages, SEARCH_PAGES):
+        for raw in page["Items"]:
+            found.append(raw[key_name]["S"])
+            if len(found) == limit:
+                return found, _encode(found[-1])
+    last = pages.last_evaluated_key
+    return found, _encode(last[key_name]["S"]) if last else None
+
+
+def key_after(cursor: str) -> str:
+    """The range key in a cursor. Raises InvalidRequestError."""
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError) as error:
+        raise bad_cursor() from error
+
+
+def timed_key_after(cursor: str, since: datetime | None, until: datetime | None) -> tuple[str, str]:
+    """The same for keys of `timed_key`, with the id in it. A cursor of another search can lie
+    outside this one's bounds, which DynamoDB does not take."""
+    key = key_after(cursor)
+    instant, _, named = key.partition("#")
+    try:
+        at = to_instant(instant)
+    except ValueError as error:
+        raise bad_cursor() from error
+    if (since and at < since) or (until and at > until) or not named:
+        raise bad_cursor()
+    return key, named
+
+
+def bad_cursor() -> InvalidRequestError:
+    return InvalidRequestError(
+        [
+            FieldFault(
+                "/cursor",
+                "bad_cursor",
+                "Use the cursor of the previous answer unchanged, or none.",
+                "โปรดใช้ cursor จากคำตอบก่อนหน้าโดยไม่แก้ไข หรือไม่ต้องระบุ",
+            )
+        ]
+    )
+
+
+def timed_between(
+    key: UnicodeAttribute, since: datetime | None, until: datetime | None
+) -> Condition | None:
+    # '#' < '~': the bounds include every id of their instant.
+    first = f"{to_text(since)}#" if since else None
+    last = f"{to_text(until)}#~" if until else None
+    if first and last:
+        return key.between(first, last)
+    if first:
+        return key >= first
+    if last:
+        return key <= last
+    return None
+
+
+def every_one(*wanted: Condition | None) -> Condition | None:
+    """All of these conditions that there are."""
+    joined: Condition | None = None
+    for condition in wanted:
+        if condition is not None:
+            joined = condition if joined is None else joined & condition
+    return joined
+
+
+def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
+    for _, page in zip(range(count), pages, strict=False):
+        yield page
+
+
+def _encode(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
