@@ -29,10 +29,10 @@ import urllib3
 from botocore.exceptions import ClientError as AwsError
 
 from chalicelib.adapters.types import PackagedDocumentTypes
-from infra import agency_list, contact_sheet, local, pictures
 from infra import client as api
+from infra import contact_sheet, local, pictures
 from infra.demo_letters import WITH_OWN_KEY, Post
-from infra.letter_recipient import ReplyKey
+from infra.letter_recipient import ReplyKey, list_with_key
 from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
@@ -146,12 +146,8 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
 def _setup(key: ReplyKey) -> local.Setup:
     """One agency answers with a key of its own. Nobody wants to wait three days to see what
     becomes of a webhook that never answers."""
-    listed = json.loads(agency_list.AGENCIES.read_text(encoding="utf-8"))
-    (own,) = (a for a in listed["agencies"] if a["agency_id"] == WITH_OWN_KEY)
-    own["reply_keys"] = [key.public]
-    path = TARGET / "agencies.json"
-    path.write_text(json.dumps(listed, ensure_ascii=False, indent=2), encoding="utf-8")
-    return local.Setup(agencies=path, parameters={"GiveUpAfterSeconds": "10"})
+    agencies = list_with_key(WITH_OWN_KEY, key.public, TARGET / "agencies.json")
+    return local.Setup(agencies=agencies, parameters={"GiveUpAfterSeconds": "10"})
 
 
 # -- issuing -----------------------------------------------------------------------

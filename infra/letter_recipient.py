@@ -26,9 +26,11 @@ from chalicelib.domain.receipts import (
 )
 from chalicelib.domain.statements import to_the_millisecond
 from chalicelib.domain.thai import register_year
+from infra.agency_list import AGENCIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from infra.client import Client
 
@@ -50,10 +52,20 @@ class ReplyKey:
         return jwt.PyJWS().encode(payload, self._private, algorithm="ES256", headers=headers)
 
 
+def list_with_key(agency_id: str, public: Mapping[str, str], path: Path) -> Path:
+    """The list of agencies with an agency's key in it, at `path`: what an operator does by
+    hand."""
+    listed = json.loads(AGENCIES.read_text(encoding="utf-8"))
+    (own,) = (a for a in listed["agencies"] if a["agency_id"] == agency_id)
+    own["reply_keys"] = [public]
+    path.write_text(json.dumps(listed, ensure_ascii=False, indent=2), encoding="utf-8")
+    return path
+
+
 @dataclass(slots=True)
 class Recipient:
-    """An agency with a register and a key of its own. `misdirected`: from which numbers of
-    letters on it sees that they are another agency's, and whose."""
+    """An agency with a register and a key of its own; `answers` holds what it signed, by
+    delivery."""
 
     client: Client
     agency_id: str
@@ -112,8 +124,3 @@ class Recipient:
             agency_name=self.name,
         )
         return "receipt", self.key.sign(receipt.payload())
-
-
-def read_event(body: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads(body)
-    return event
