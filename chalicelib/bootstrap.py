@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         BatchStore,
         Channels,
         ContentChecker,
+        CopyPrinter,
         DeliveryStore,
         Directory,
         DocumentStore,
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.print_copy import CopyRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
@@ -398,6 +400,10 @@ class House:
         return self._preview_function
 
     @cached_property
+    def copy_printer(self) -> CopyPrinter:
+        return self._preview_function
+
+    @cached_property
     def _preview_function(self) -> PreviewFunction:
         from chalicelib.adapters.preview_function import PreviewFunction
 
@@ -410,11 +416,18 @@ class House:
 
         return TypstRegisterPrinter()
 
+    @cached_property
+    def paper_copier(self) -> CopyPrinter:
+        """As `paper_printer`, of copies."""
+        from chalicelib.adapters.typst_copy import TypstCopyPrinter
+
+        return TypstCopyPrinter()
+
     def answer_preview(self, event: dict[str, Any]) -> dict[str, Any]:
         """What the `preview` function answers; see `adapters/preview_function.py`."""
         from chalicelib.adapters.preview_function import answer
 
-        return answer(event, self.renderer, self.paper_printer)
+        return answer(event, self.renderer, self.paper_printer, self.paper_copier)
 
     @cached_property
     def file_checker(self) -> FileChecker:
@@ -659,6 +672,18 @@ class House:
         from chalicelib.services.take_answer import AnswerRoom
 
         return AnswerRoom(delivering=self.delivery_room, check_jws=check_jws)
+
+    @cached_property
+    def copy_room(self) -> CopyRoom:
+        from chalicelib.services.print_copy import CopyRoom
+
+        return CopyRoom(
+            deliveries=self.deliveries,
+            documents=self.documents,
+            inventory=self.archive_inventory,
+            printer=self.copy_printer,
+            clock=self.clock,
+        )
 
     @cached_property
     def resend_room(self) -> ResendRoom:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -10,6 +12,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.bootstrap import House
 from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
@@ -240,8 +243,27 @@ def authorised(call: Call) -> Document:
     document = call.house.documents.get(document_id) if is_identifier(document_id) else None
     if document is None:
         raise NotFoundError
-    call.authorise(Resource.of(document))
+    call.authorise(_resource(call, document))
     return document
+
+
+def _resource(call: Call, document: Document) -> Resource:
+    """Whose the document is; of a letter, also an agency's to which a delivery of it came."""
+    if not document.is_letter or document.agency_id == call.caller.agency_id:
+        return Resource.of(document)
+    return Resource.of_letter(document, _deliveries_to_caller(call, document))
+
+
+def _deliveries_to_caller(call: Call, letter: Document) -> Iterator[Delivery]:
+    """All attempts; there is a next one only after the one before it."""
+    if call.caller.agency_id not in letter.recipients:
+        return
+    for attempt in itertools.count(1):
+        delivery_id = DeliveryId(letter.document_id, call.caller.agency_id, attempt)
+        record = call.house.deliveries.get(delivery_id)
+        if record is None:
+            return
+        yield record.delivery
 
 
 def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:

@@ -70,9 +70,7 @@ class SendLetter(_Strict):
     )
     enclosures: list[str] | None = Field(default=None, description="สิ่งที่ส่งมาด้วย")
     paragraphs: list[str] = Field(description="ข้อความ, a paragraph an item.")
-    signatory: dict[str, Any] | None = Field(
-        default=None, description=f"ผู้ลงนาม. {_AS_CONTENT}"
-    )
+    signatory: dict[str, Any] | None = Field(default=None, description=f"ผู้ลงนาม. {_AS_CONTENT}")
     contact: dict[str, Any] | None = Field(
         default=None, description=f"ส่วนราชการเจ้าของเรื่อง; the sender if not said. {_AS_CONTENT}"
     )
@@ -158,7 +156,9 @@ def read_letter(raw: Mapping[str, Any], sender: Agency, known: Known) -> ReadLet
 
 
 def _addressees(to: object, known: Known) -> list[Addressee]:
-    agencies = [known.agency(name) for name in to if isinstance(name, str)] if isinstance(to, list) else []
+    agencies = (
+        [known.agency(name) for name in to if isinstance(name, str)] if isinstance(to, list) else []
+    )
     return [Addressee(agency, agency.reached_by) for agency in agencies if agency is not None]
 
 
