@@ -171,7 +171,10 @@ class House:
     def directory(self) -> Directory:
         from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 
-        return DynamoDirectory(self.settings.directory_table)
+        settings = self.settings
+        return DynamoDirectory(
+            settings.directory_table, fresh_seconds=settings.directory_fresh_seconds
+        )
 
     @cached_property
     def holidays(self) -> Holidays:
@@ -187,7 +190,11 @@ class House:
     def _published_types(self) -> PublishedDocumentTypes:
         from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
 
-        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+        return PublishedDocumentTypes(
+            PackagedDocumentTypes(),
+            self.type_store,
+            fresh_seconds=self.settings.directory_fresh_seconds,
+        )
 
     @cached_property
     def type_store(self) -> TypeStore:

@@ -62,6 +62,7 @@ class Settings:
     seal_at_once: int
     dispatch_at_once: int
     give_up_after_hours: int
+    directory_fresh_seconds: int
     slice_days: int
     renewal_lead_days: int
     timestamp_price_satang: int
@@ -108,6 +109,7 @@ class Settings:
             seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
             dispatch_at_once=max(reader.number_or("TRA_DISPATCH_AT_ONCE", 1), 1),
             give_up_after_hours=reader.number_or("TRA_GIVE_UP_AFTER_HOURS", 72),
+            directory_fresh_seconds=reader.number_or("TRA_DIRECTORY_FRESH_SECONDS", 30),
             slice_days=reader.number("TRA_SLICE_DAYS"),
             renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),
             timestamp_price_satang=reader.number("TRA_TIMESTAMP_PRICE_SATANG"),

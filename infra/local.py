@@ -189,6 +189,7 @@ def start(
             "OidcAudience": AUDIENCE,
             "TimestampUrls": f"{services_url}/pki/tsa {services_url}/pki/tsa2",
             "LockMode": "COMPLIANCE",
+            "DirectoryFreshSeconds": "3",  # who tries something out does not want to wait
             **setup.parameters,
         }
         session = _session(region)
