@@ -57,7 +57,6 @@ if TYPE_CHECKING:
         EvidenceSigner,
         FileChecker,
         Ids,
-        Inboxes,
         LogFiles,
         LogInventory,
         LogSigner,
@@ -298,12 +297,6 @@ class House:
     @cached_property
     def dispatch_queue(self) -> WorkQueue:
         return self._queue(self.settings.dispatch_queue_url)
-
-    @cached_property
-    def inboxes(self) -> Inboxes:
-        from chalicelib.adapters.sqs import SqsInboxes
-
-        return SqsInboxes(_client("sqs"))
 
     @cached_property
     def channels(self) -> Channels:

@@ -15,6 +15,7 @@ from typing import Any
 
 from chalicelib import bootstrap
 from chalicelib.adapters.batch_reading import FileReader
+from chalicelib.adapters.holidays import read_holidays
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.memory import (
     CountingIds,
@@ -22,6 +23,7 @@ from chalicelib.adapters.memory import (
     MarkingSealer,
     MarkingXmlSealer,
     MemoryArchive,
+    MemoryChannels,
     MemoryDirectory,
     MemoryInboxes,
     MemoryLedger,
@@ -40,6 +42,7 @@ from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
+from chalicelib.domain.holidays import Holidays
 from chalicelib.services.check_file import check_file
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
@@ -114,9 +117,11 @@ class Fakes:
     rounds: MemoryRounds = field(default_factory=MemoryRounds)
     stamper: Any = None
     inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
+    channels: MemoryChannels = field(init=False)
     number_queue: MemoryQueue = field(default_factory=MemoryQueue)
     seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     deliver_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    dispatch_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_files: MemoryBatchFiles = field(default_factory=MemoryBatchFiles)
@@ -126,10 +131,12 @@ class Fakes:
     xml_sealer: Any = field(default_factory=MarkingXmlSealer)
     signer: Any = field(default_factory=CountingSigner)
     seal_at_once: int = 1
+    holidays: Holidays = field(default_factory=read_holidays)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
     def __post_init__(self) -> None:
         self.deliveries = MemoryDeliveryStore(self.ledger)
+        self.channels = MemoryChannels(self.inboxes)
 
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
@@ -147,10 +154,11 @@ class Fakes:
             "log_inventory": MemoryLogInventory(self.log_files),
             "rounds": self.rounds,
             "archive_stamper": self.stamper,
-            "inboxes": self.inboxes,
+            "channels": self.channels,
             "number_queue": self.number_queue,
             "seal_queue": self.seal_queue,
             "deliver_queue": self.deliver_queue,
+            "dispatch_queue": self.dispatch_queue,
             "batch_queue": self.batch_queue,
             "batch_seal_queue": self.batch_seal_queue,
             "batch_files": self.batch_files,
@@ -174,6 +182,7 @@ class Fakes:
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
             batch_reader=FileReader(),
+            holidays=self.holidays,
             register_printer=self.printer,
         )
         return house
