@@ -606,7 +606,7 @@ class House:
             pause=_pause,
             public_url=self.settings.public_url,
             look_after=self._sweep_after,
-            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+            give_up_after=timedelta(seconds=self.settings.give_up_after_seconds),
         )
 
     @cached_property
