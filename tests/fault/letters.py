@@ -35,15 +35,16 @@ from chalicelib.domain.receipts import Receipt, Rejection, RejectionReason, prin
 from chalicelib.domain.registers import RECEIVE, SEND, Book
 from chalicelib.domain.statements import claimed_payload, jws_digest, to_the_millisecond
 from chalicelib.domain.thai import register_year
+from chalicelib.handlers import receipts
 from chalicelib.ports import LetterSearch, Search
 from chalicelib.services.audit import audit
 from chalicelib.services.checkpoint import checkpoint_all
 from chalicelib.services.register_letter import Receiver, register_letter
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from chalicelib.services.take_answer import AnswerKind, take_answer
-from tests.fault.harness import Danger, World
+from tests.fault.harness import Danger, Killed, World
 from tests.support.evidence import LocalSigner
-from tests.support.rooms import Fakes
+from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 from tests.support.samples import AGENCIES, NOON, document
 
 SENDER, HOSTED, QUEUED, HOOKED = "diw", "dbd", "rd", "opm"
@@ -51,6 +52,7 @@ CLERK = Receiver(name="นางสาวรับ ตัวอย่าง", su
 BOOK = Book(SENDER, SEND)
 
 _EVERYTHING = 10**6
+_AT_ONCE = 10
 _HALF_A_DAY = timedelta(hours=12)
 
 Act = Callable[[str], str]
@@ -68,12 +70,13 @@ class OwnSystem:
     answered it answers again.
 
     `answers` are its statements as first signed, by delivery; `unsent` are those to be brought,
-    and `refused` those that were not believed, with the reason.
+    `by_queue` or by the API, and `refused` what the API did not believe, with the reason.
     """
 
     agency_id: str
     clock: Callable[[], datetime]
     act: Act = always_register
+    by_queue: bool = False
     signer: LocalSigner = field(default_factory=LocalSigner)
     taken: dict[str, bytes] = field(default_factory=dict)
     last_number: int = 0
@@ -185,7 +188,7 @@ class Roads:
 class LetterWorld(World):
     """The functions on fakes, and the agencies around them.
 
-    `asked` is what the clerk wants and has no answer to yet, `conflicts` what was refused,
+    `replies` is the reply queue. `asked` is what the clerk wants and has no answer to yet, `conflicts` what was refused,
     `confirmed` what each who answered was given as the statement that stands; `wrong` is what
     was seen to be wrong on the way.
     """
@@ -198,9 +201,11 @@ class LetterWorld(World):
             agency: OwnSystem(agency, self.fakes.clock, acts.get(agency, always_register))
             for agency in (SENDER, QUEUED, HOOKED)
         }
+        self.systems[QUEUED].by_queue = True
         self.fakes.directory = MemoryDirectory(self._agencies(), ("root",))
         self.roads = Roads(self)
         self.fakes.channels = self.roads  # type: ignore[assignment]  # in place of the plain fake
+        self.replies: list[str] = []
         self.asked: dict[str, str] = {}
         self.conflicts: list[tuple[str, str]] = []
         self.confirmed: dict[str, dict[str, str]] = {}
@@ -276,15 +281,37 @@ class LetterWorld(World):
             self._confirm(delivery_id, jws)
 
     def bring_answers(self, danger: Danger | None = None) -> int:
-        """Own systems bring what they have to say, each until it was heard; how many."""
+        """Own systems bring what they have to say: by the API until it was heard, or once to the
+        reply queue; how many."""
         house, brought = self.house(danger), 0
         for system in self.systems.values():
             while system.unsent:
                 delivery_id, kind, jws = system.unsent[0]
-                self._bring(system, DeliveryId.parse(delivery_id), kind, jws, house)
+                if system.by_queue:
+                    self.replies.append(json.dumps({kind.value: jws}))
+                else:
+                    self._bring(system, DeliveryId.parse(delivery_id), kind, jws, house)
                 system.unsent.pop(0)
                 brought += 1
         return brought
+
+    def receive(self, danger: Danger | None = None) -> int:
+        """The function takes some answers from the reply queue; how many. What it does not
+        finish comes back."""
+        taken, self.replies[:] = self.replies[:_AT_ONCE], self.replies[_AT_ONCE:]
+        if not taken:
+            return 0
+        template = sample_event("receive")["Records"][0]
+        records = [{**template, "messageId": str(n), "body": b} for n, b in enumerate(taken)]
+        try:
+            with furnished(self.house(danger)):
+                report = receipts.receive({"Records": records}, CONTEXT)
+        except Killed:
+            self.replies[:0] = taken
+            raise
+        failed = {int(each["itemIdentifier"]) for each in report["batchItemFailures"]}
+        self.replies[:0] = [body for n, body in enumerate(taken) if n in failed]
+        return len(taken)
 
     def _bring(
         self, system: OwnSystem, delivery_id: DeliveryId, kind: AnswerKind, jws: str, house: House
@@ -363,7 +390,7 @@ class LetterWorld(World):
     def _work_on(self) -> None:
         while True:
             self.run_to_rest()
-            if not self.visit_inbox() + self.bring_answers():
+            if not self.visit_inbox() + self.bring_answers() + self.receive():
                 return
 
 
@@ -458,7 +485,7 @@ def _audit_answers(world: LetterWorld) -> Iterator[str]:
     """What a recipient holds for true is what stands here, or was refused and is kept."""
     for system in world.systems.values():
         for delivery_id, (kind, jws) in system.answers.items():
-            fault = _fault_of_answer(world, system, delivery_id, kind, jws)
+            fault = _fault_of_answer(world, delivery_id, kind, jws)
             if fault:
                 yield f"{delivery_id}: {fault}"
     for register in world.fakes.ledger.registers():
@@ -468,16 +495,12 @@ def _audit_answers(world: LetterWorld) -> Iterator[str]:
                     yield f"{entry.delivery_id} has a number, and its clerk no receipt"
 
 
-def _fault_of_answer(
-    world: LetterWorld, system: OwnSystem, delivery_id: str, kind: AnswerKind, jws: str
-) -> str:
-    record = world.record(delivery_id)
+def _fault_of_answer(world: LetterWorld, delivery_id: str, kind: AnswerKind, jws: str) -> str:
+    delivery, deliveries = world.record(delivery_id).delivery, world.fakes.deliveries
     said = DeliveryState.HANDED_OVER if kind is AnswerKind.RECEIPT else DeliveryState.REJECTED
-    if record.delivery.state is said:
-        kept = world.fakes.deliveries.statements(record.delivery.id)
-        return "" if jws in kept else f"not what {system.agency_id} stated stands"
-    if delivery_id not in {refused for refused, _ in system.refused}:
-        return f"{system.agency_id} said {kind}, and it is {record.delivery.state}"
-    if jws not in {each.text for each in world.fakes.deliveries.refused(record.delivery.id)}:
-        return "what was refused is not kept"
-    return ""
+    if delivery.state is said:
+        kept = jws in deliveries.statements(delivery.id)
+        return "" if kept else "another statement stands than the recipient's own"
+    if jws in {refused.text for refused in deliveries.refused(delivery.id)}:
+        return ""
+    return f"its {kind} was neither believed nor refused, and it is {delivery.state}"
