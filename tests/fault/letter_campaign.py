@@ -63,6 +63,7 @@ _QUEUES = ("number", "seal", "deliver", "dispatch", "dispatch", "dispatch")
 _MOMENTS = 40
 _SILENT = logging.CRITICAL + 1
 _NONSENSE = ("", "{", "[]", '{"receipt": "x"}', '{"receipt": "a.b.c"}', '{"rejection": null}')
+_POISON = ("GONE.dbd.1", "no.delivery.at.all", "GONE")
 _EVERYTHING = 10**6
 
 
@@ -199,7 +200,7 @@ class LetterCampaign:
             self._disturb_answers()
             return
         if how == "poisoned":
-            messages.insert(0, (self.dice.choice(("GONE.dbd.1", "no.delivery.at.all")), None))
+            messages.insert(0, (self.dice.choice(_POISON), f"{SENDER}.send"))
         elif not messages:
             return
         elif how == "doubled":
