@@ -537,10 +537,11 @@ def _audit_messages(world: LetterWorld) -> Iterator[Problem]:
     for system in world.systems.values():
         for event in system.taken.values():
             told = json.loads(event)
-            state = world.record(told["subject"]).delivery.state
+            record = world.fakes.deliveries.get(DeliveryId.parse(told["subject"]))
+            state = record.delivery.state if record else None
             if state not in _TOLD_WHEN.get(told["type"], _ALL_STATES):
                 what = f"{told['id']} is told, and the delivery is {state}"
-                yield Problem(Wrong.DOUBLED, what)
+                yield Problem(Wrong.DOUBLED if record else Wrong.LOST, what)
 
 
 def _audit_answers(world: LetterWorld) -> Iterator[Problem]:
@@ -559,7 +560,11 @@ def _audit_answers(world: LetterWorld) -> Iterator[Problem]:
 
 
 def _fault_of_answer(world: LetterWorld, delivery_id: str, kind: AnswerKind, jws: str) -> str:
-    delivery, deliveries = world.record(delivery_id).delivery, world.fakes.deliveries
+    deliveries = world.fakes.deliveries
+    record = deliveries.get(DeliveryId.parse(delivery_id))
+    if record is None:
+        return "it is an answer to nothing"
+    delivery = record.delivery
     said = DeliveryState.HANDED_OVER if kind is AnswerKind.RECEIPT else DeliveryState.REJECTED
     if delivery.state is said:
         # Of an answer that was signed twice the one that came first stands.
