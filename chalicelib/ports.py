@@ -778,6 +778,23 @@ class RegisterPrinter(Protocol):
         """PDF bytes, A4 across. Raises RenderError, UnavailableError."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampSheet:
+    """What is laid over a copy of a letter: the receive stamp (ตรารับ), no `lines` while there is
+    none, and when it was printed; `created_at` is that in seconds since 1970."""
+
+    agency: str
+    lines: tuple[str, ...]
+    printed_at: str
+    created_at: int
+
+
+class CopyPrinter(Protocol):
+    def print_copy(self, sealed: bytes, sheet: StampSheet) -> bytes:
+        """PDF bytes: the pages of the sealed file, marked as a copy, the stamp on the first.
+        Raises RenderError, UnavailableError."""
+
+
 class Sealer(Protocol):
     def seal(
         self, linted: LintedPdf, credentials: Sequence[SealCredential], policy: SealPolicy

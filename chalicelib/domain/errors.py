@@ -79,8 +79,10 @@ class ConfirmationStaleError(ConfirmationRequiredError):
     code = "confirmation_stale"
 
     _words = (
-        "The letter, its recipients or their channels changed since they were confirmed. Look at "
-        "the list again, and send with this `confirmation`.",
+        (
+            "The letter, its recipients or their channels changed since they were confirmed. Look "
+            "at the list again, and send with this `confirmation`."
+        ),
         "เนื้อหา ผู้รับ หรือช่องทางเปลี่ยนไปจากที่ยืนยันไว้ โปรดตรวจรายชื่ออีกครั้ง แล้วส่งพร้อมค่า confirmation นี้",
     )
 
@@ -392,6 +394,18 @@ class DeliveryMovedError(TraError):
 
     code = "delivery_moved"
     retryable = True
+
+
+class CopyTooLargeError(TraError):
+    """The file is larger than a printed copy can be made of."""
+
+    code = "copy_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file is too large for a copy with a stamp; fetch the sealed file and print that.",
+            "ไฟล์ใหญ่เกินกว่าจะพิมพ์สำเนาพร้อมตรารับ โปรดดาวน์โหลดไฟล์ต้นฉบับเพื่อพิมพ์",
+        )
 
 
 class DeliveryConflictError(TraError):

@@ -33,8 +33,11 @@ class LogEvent(StrEnum):
     DOCUMENT_ACCEPTED = "TRA-API-003 document accepted"
     TOKEN_REFUSED = "TRA-AUTH-001 token refused"  # noqa: S105 - a log line, no secret
     ISSUER_UNREACHABLE = "TRA-AUTH-002 issuer unreachable, its keys unknown"
-    LETTER_ACCEPTED = "TRA-API-005 letter accepted"
     RULED = "TRA-API-004 document revoked, suspended or reinstated"
+    LETTER_ACCEPTED = "TRA-API-005 letter accepted"
+    LETTER_RECALLED = "TRA-API-006 delivery recalled"
+    LETTER_REGISTERED = "TRA-API-007 letter registered"
+    LETTER_REJECTED = "TRA-API-008 letter rejected"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"

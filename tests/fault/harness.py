@@ -33,6 +33,7 @@ QUEUES = ("number", "seal", "batch", "batch_seal", "deliver", "dispatch")
 """Queues of work; chunks of batches come to `seal` by one of their own."""
 
 _HANDLERS = {"batch_seal": "seal"}
+_MODULES = {"dispatch": exchange}
 _AT_ONCE = {"batch": 1, "batch_seal": 2}
 
 # Reading a clock or an id is no external call.
@@ -109,8 +110,8 @@ class World:
         wrap = (danger or Danger()).wrap
         try:
             with furnished(self.fakes.house(wrap)):
-                room = exchange if handler == "dispatch" else queues
-                report = getattr(room, handler)(_event(handler, taken), _context(handler))
+                module = _MODULES.get(handler, queues)
+                report = getattr(module, handler)(_event(handler, taken), _context(handler))
         except Killed:
             queue.messages[:0] = taken
             raise
@@ -165,6 +166,7 @@ def _message_id(position: int, message: tuple[str, str | None]) -> str:
 
 
 def _member(work: str) -> str:
+    """A delivery's id has dots, that of work on a batch slashes, a document's neither."""
     if "/" in work:
         return "batch"
     return "delivery" if "." in work else "document_id"
