@@ -690,7 +690,7 @@ class House:
     def resend_room(self) -> ResendRoom:
         from chalicelib.services.resend_letter import ResendRoom
 
-        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
+        return ResendRoom(delivering=self.delivery_room, documents=self.documents, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:
