@@ -57,7 +57,6 @@ if TYPE_CHECKING:
         EvidenceSigner,
         FileChecker,
         Ids,
-        Inboxes,
         LogFiles,
         LogInventory,
         LogSigner,
@@ -80,7 +79,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
-    from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust, ReplyKeys
     from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
@@ -171,7 +170,10 @@ class House:
     def directory(self) -> Directory:
         from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 
-        return DynamoDirectory(self.settings.directory_table)
+        settings = self.settings
+        return DynamoDirectory(
+            settings.directory_table, fresh_seconds=settings.directory_fresh_seconds
+        )
 
     @cached_property
     def holidays(self) -> Holidays:
@@ -187,7 +189,11 @@ class House:
     def _published_types(self) -> PublishedDocumentTypes:
         from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
 
-        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+        return PublishedDocumentTypes(
+            PackagedDocumentTypes(),
+            self.type_store,
+            fresh_seconds=self.settings.directory_fresh_seconds,
+        )
 
     @cached_property
     def type_store(self) -> TypeStore:
@@ -291,12 +297,6 @@ class House:
     @cached_property
     def dispatch_queue(self) -> WorkQueue:
         return self._queue(self.settings.dispatch_queue_url)
-
-    @cached_property
-    def inboxes(self) -> Inboxes:
-        from chalicelib.adapters.sqs import SqsInboxes
-
-        return SqsInboxes(_client("sqs"))
 
     @cached_property
     def channels(self) -> Channels:
@@ -606,7 +606,7 @@ class House:
             pause=_pause,
             public_url=self.settings.public_url,
             look_after=self._sweep_after,
-            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+            give_up_after=timedelta(seconds=self.settings.give_up_after_seconds),
         )
 
     @cached_property
@@ -814,10 +814,14 @@ class House:
     @cached_property
     def bundle_room(self) -> BundleRoom:
         from chalicelib.services.bundle import BundleRoom
+        from chalicelib.services.bundle_deliveries import DeliveriesRoom
 
         return BundleRoom(
             proving=self.proving_room,
             records=self.record_room,
+            deliveries=DeliveriesRoom(
+                deliveries=self.deliveries, registers=self.registers, proving=self.proving_room
+            ),
             clock=self.clock,
             record_due_after=self.renewal_policy.patience,
         )
@@ -924,6 +928,7 @@ class House:
 
         return VerificationRoom(
             documents=self.documents,
+            deliveries=self.deliveries,
             anchors=self._believed_anchors,
             checker=self.file_checker,
             uploads=self.uploads,
@@ -941,8 +946,14 @@ class House:
         return bundle_trust(
             log_keys=(key,),
             jwks=self.evidence_signer.jwks(),
+            reply_keys=self._reply_keys,
             anchors=self._believed_anchors(),
         )
+
+    def _reply_keys(self, agency_id: str) -> Sequence[Mapping[str, str]] | None:
+        """What an agency's own system signs receipts with, as the directory says."""
+        agency = self.directory.agency(agency_id)
+        return agency.reply_keys if agency else None
 
     def _believed_anchors(self) -> tuple[str, ...]:
         """What verifies for the public: in production nothing of the development PKI, whoever
@@ -975,18 +986,20 @@ def bundle_trust(
     *,
     log_keys: tuple[VerifierKey, ...] = (),
     jwks: Mapping[str, Any] | None = None,
+    reply_keys: ReplyKeys | None = None,
     anchors: tuple[str, ...] = (),
 ) -> BundleTrust:
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust, no_reply_keys
 
     return BundleTrust(
         verify=verify,
         check_jws=check_jws,
         log_keys=log_keys,
         jwks=jwks,
+        reply_keys=reply_keys or no_reply_keys,
         anchors=anchors,
         check_record=_check_record,
     )

@@ -196,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         "evidence", parents=[identity], help="fetch everything that proves a document"
     )
     evidence.add_argument("document_id", metavar="ID")
+    evidence.add_argument("--delivery", metavar="ID", help="of a letter, only this delivery")
     evidence.add_argument("-o", "--output", help="default: stdout")
     evidence.set_defaults(run=_evidence)
 
@@ -293,7 +294,7 @@ def _show(options: argparse.Namespace, remote: Remote) -> int:
 
 
 def _evidence(options: argparse.Namespace, remote: Remote) -> int:
-    bundle = _json(remote.call("GET", f"/v1/documents/{options.document_id}/evidence"))
+    bundle = _whole_bundle(options.document_id, options.delivery, remote)
     text = json.dumps(bundle, ensure_ascii=False, indent=2)
     if options.output:
         Path(options.output).write_text(text + "\n", encoding="utf-8")
@@ -301,8 +302,22 @@ def _evidence(options: argparse.Namespace, remote: Remote) -> int:
         print(text)
     if bundle["missing"]:
         missing = ", ".join(bundle["missing"])
-        print(f"tra: not published yet: {missing}; ask again in some minutes", file=sys.stderr)
+        print(f"tra: not there yet: {missing}; ask again later", file=sys.stderr)
     return 0
+
+
+def _whole_bundle(document_id: str, delivery: str | None, remote: Remote) -> dict[str, Any]:
+    """The bundle with all deliveries of the letter: the interface gives some at a time. What is
+    asked later is newer; each delivery is proven by itself."""
+    asked = {"delivery": delivery} if delivery else {}
+    path = f"/v1/documents/{document_id}/evidence"
+    bundle: dict[str, Any] = remote.json("GET", f"{path}?{urlencode(asked)}" if asked else path)
+    while bundle["cursor"]:
+        more = remote.json("GET", f"{path}?{urlencode({'cursor': bundle['cursor']})}")
+        bundle["deliveries"] += more["deliveries"]
+        bundle["missing"] += [part for part in more["missing"] if part not in bundle["missing"]]
+        bundle["cursor"] = more["cursor"]
+    return bundle
 
 
 def _file(options: argparse.Namespace, remote: Remote) -> int:

@@ -633,13 +633,6 @@ class WorkQueue(Protocol):
         """The same for work on deliveries of letters."""
 
 
-class Inboxes(Protocol):
-    """Queues of recipient agencies."""
-
-    def send(self, agency: Agency, event: bytes) -> None:
-        """Send one CloudEvent (JSON, UTF-8). May arrive twice; the event id is stable."""
-
-
 class Channels(Protocol):
     """The agencies' own systems, each reached in its way."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import House
-from chalicelib.domain.access import Action, Actor, Resource
+from chalicelib.domain.access import Action, Actor, Resource, only_recipient
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.directory import DocumentType
@@ -40,6 +40,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, WishKind
 from chalicelib.domain.thai import start_of_day
+from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
@@ -47,7 +48,6 @@ from chalicelib.handlers.models import (
     DocumentPage,
     DocumentPicture,
     DocumentView,
-    EvidenceBundle,
     Known,
     Preview,
     SearchDocuments,
@@ -60,6 +60,7 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
+from chalicelib.services.bundle_deliveries import AskedFor
 from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.show_picture import demand_picture, show_picture
@@ -228,13 +229,31 @@ def _headers_of_picture(file: ArchivedFile, side: Side) -> dict[str, str]:
     "GET",
     "/v1/documents/{document_id}/evidence",
     summary="Everything that proves the document, in one bundle; `missing` names what is not "
-    "published yet.",
+    "there yet. Of a letter also what became of each delivery, 20 at a time; a recipient gets "
+    "its own only.",
     action=Action.READ_FILE,
+    query=AskEvidence,
     answers={200: EvidenceBundle},
-    errors=(NotFoundError, NotReadyError, UnavailableError),
+    errors=(InvalidRequestError, NotFoundError, NotReadyError, UnavailableError),
 )
 def show_evidence(call: Call) -> Response:
-    return as_json(EvidenceBundle(**bundle(authorised(call), room=call.house.bundle_room).content))
+    query = parse(AskEvidence, call.query)
+    document = authorised(call)
+    asked = AskedFor(
+        only=only_recipient(call.caller, Resource.of(document)),
+        delivery=_delivery_id(query.delivery),
+        cursor=query.cursor,
+    )
+    made = bundle(document, room=call.house.bundle_room, asked=asked)
+    return as_json(EvidenceBundle(**made.content))
+
+
+def _delivery_id(text: str | None) -> DeliveryId | None:
+    """Raises NotFoundError for what no delivery is called."""
+    try:
+        return DeliveryId.parse(text) if text else None
+    except ValueError as error:
+        raise NotFoundError from error
 
 
 def authorised(call: Call) -> Document:
