@@ -170,7 +170,10 @@ class House:
     def directory(self) -> Directory:
         from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 
-        return DynamoDirectory(self.settings.directory_table)
+        settings = self.settings
+        return DynamoDirectory(
+            settings.directory_table, fresh_seconds=settings.directory_fresh_seconds
+        )
 
     @cached_property
     def holidays(self) -> Holidays:
@@ -186,7 +189,11 @@ class House:
     def _published_types(self) -> PublishedDocumentTypes:
         from chalicelib.adapters.types import PackagedDocumentTypes, PublishedDocumentTypes
 
-        return PublishedDocumentTypes(PackagedDocumentTypes(), self.type_store)
+        return PublishedDocumentTypes(
+            PackagedDocumentTypes(),
+            self.type_store,
+            fresh_seconds=self.settings.directory_fresh_seconds,
+        )
 
     @cached_property
     def type_store(self) -> TypeStore:
@@ -599,7 +606,7 @@ class House:
             pause=_pause,
             public_url=self.settings.public_url,
             look_after=self._sweep_after,
-            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+            give_up_after=timedelta(seconds=self.settings.give_up_after_seconds),
         )
 
     @cached_property

@@ -67,6 +67,9 @@ if TYPE_CHECKING:
 _HOLIDAYS_AHEAD = timedelta(days=120)
 """Lists of the next year are published in its summer or autumn before; reminders look weeks ahead."""
 
+_SENDERS = ("DeliverRole", "DispatchRole")
+"""Outputs of the stack that name who may send to agencies' queues."""
+
 Certify = Callable[[Agency, bytes], Sequence[str] | None]
 """From an agency and its public key (DER) to its certificate chain (PEM), if there is one."""
 
@@ -214,27 +217,31 @@ def _inbox(sqs: SQSClient, stack: str, agency: Agency, outputs: Mapping[str, str
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
-    policy = json.dumps(_inbox_policy(arn, outputs["DeliverRole"]))
+    policy = json.dumps(inbox_policy(arn, [outputs[name] for name in _SENDERS if name in outputs]))
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return url
 
 
-def _inbox_policy(queue_arn: str, deliver_role: str) -> dict[str, Any]:
-    """Nobody but `deliver` puts anything into an inbox: an event there is Tra's word.
+def inbox_policy(queue_arn: str, senders: Sequence[str]) -> dict[str, Any]:
+    """Nobody but Tra's functions that tell agencies puts anything into an inbox: an event there
+    is Tra's word. `senders` are their roles (ARN).
 
     AWS names a role's session by the role; the embedded AWS by the session itself.
     """
-    session = deliver_role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/*"
+    sessions = [
+        role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/*"
+        for role in senders
+    ]
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "OnlyDeliverSends",
+                "Sid": "OnlyTraSends",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "sqs:SendMessage",
                 "Resource": queue_arn,
-                "Condition": {"ArnNotLike": {"aws:PrincipalArn": [deliver_role, session]}},
+                "Condition": {"ArnNotLike": {"aws:PrincipalArn": [*senders, *sessions]}},
             }
         ],
     }

@@ -24,8 +24,6 @@ from chalicelib.ports import DocumentTypes, TypeStore
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
-# A type published now can be issued, or no more, within this time in every container.
-_FRESH_SECONDS = 30.0
 _AT_ONCE = 10  # as many connections as botocore keeps
 
 
@@ -57,7 +55,8 @@ class PackagedDocumentTypes:
 class PublishedDocumentTypes:
     """Every version that was ever published, and the packaged types.
 
-    Which versions there are is asked again after half a minute, and at once for a name never
+    Which versions there are is asked again after `fresh_seconds` (a type published now can be
+    issued within this time in every container), and at once for a name never
     heard of; what is in a version never, for it cannot change. Those that are packaged are
     not even asked for.
     """
@@ -67,8 +66,10 @@ class PublishedDocumentTypes:
         packaged: DocumentTypes,
         store: TypeStore,
         *,
+        fresh_seconds: float = 30,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._fresh_seconds = fresh_seconds
         self._packaged = packaged
         self._store = store
         self._monotonic = monotonic
@@ -126,7 +127,7 @@ class PublishedDocumentTypes:
 
     def _fresh_records(self) -> dict[str, TypeRecord]:
         now = self._monotonic()
-        if self._records is None or now - self._records[0] >= _FRESH_SECONDS:
+        if self._records is None or now - self._records[0] >= self._fresh_seconds:
             self._records = (now, {record.name: record for record in self._store.records()})
         return self._records[1]
 

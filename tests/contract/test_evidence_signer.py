@@ -70,6 +70,26 @@ def test_changed_evidence_fails(signer: EvidenceSigner) -> None:
         jwt.PyJWS().decode(f"{head}.{other}.{signature}", key, algorithms=["ES256"])
 
 
+def test_a_message_is_signed_without_being_repeated(kms: KMSClient) -> None:
+    """Issue 6, 2: whoever puts the body back where it belongs (RFC 7515, appendix F) verifies it
+    with any JOSE library, and sees what the header binds it to."""
+    signer, body = KmsEvidenceSigner(kms, new_key(kms)), '{"id":"เลข ๑"}'.encode()
+    head, nothing, signature = signer.sign_detached(
+        body, {"aud": "https://a.example", "iat": 7}
+    ).split(".")
+    assert nothing == ""
+    key = jwt.PyJWKSet.from_dict(dict(signer.jwks())).keys[0]
+    whole = f"{head}.{base64.urlsafe_b64encode(body).rstrip(b'=').decode()}.{signature}"
+    found = jwt.PyJWS().decode_complete(whole, key, algorithms=["ES256"])
+    assert found["payload"] == body
+    assert found["header"] == {
+        "alg": "ES256",
+        "kid": key.key_id,
+        "aud": "https://a.example",
+        "iat": 7,
+    }
+
+
 def test_signatures_always_have_64_bytes(signer: EvidenceSigner) -> None:
     """RFC 7518 §3.4: r and s are padded, also when DER made them shorter; 1 in 128 is."""
     lengths = {len(signer.sign(b"%d" % n).rsplit(".", 1)[1]) for n in range(300)}

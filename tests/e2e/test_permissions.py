@@ -6,6 +6,7 @@ The embedded AWS enforces IAM, so these are the policies themselves at work.
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -29,18 +30,21 @@ _DENIED = {"AccessDenied", "AccessDeniedException"}
 def as_function(
     aws: boto3.session.Session, deployment: Deployment
 ) -> Callable[[str], boto3.session.Session]:
-    """From a function's short name to a session with its role."""
+    """From a function's short name to a session with its role; each is made once."""
 
+    @cache
     def assume(function: str) -> boto3.session.Session:
         name = f"{deployment.stack}-{function}"
         role = aws.client("lambda").get_function(FunctionName=name)["Configuration"]["Role"]
         given = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-        return boto3.session.Session(
+        session = boto3.session.Session(
             given["AccessKeyId"],
             given["SecretAccessKey"],
             given["SessionToken"],
             region_name=deployment.region,
         )
+        session.client = cache(session.client)  # type: ignore[method-assign]  # slow to make, and the same
+        return session
 
     return assume
 

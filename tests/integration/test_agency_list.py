@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.holidays import read_holidays
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.directory import Unit
 from chalicelib.domain.documents import Urgency
 from chalicelib.domain.errors import InvalidRequestError
 from chalicelib.domain.office_hours import ClosedDay, OfficeHours, Span
@@ -19,6 +21,9 @@ from infra import onboard
 from infra.agency_list import read_agencies
 
 DAY_OFF = {"date": "2026-12-11", "name_th": "วันหยุดเพิ่มเป็นกรณีพิเศษ", "name_en": "Special holiday"}
+# The base point of P-256: a key that nobody may use, but a key.
+_GX = "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY"
+_GY = "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
 CLOSED = ClosedDay(date(2026, 12, 11), DAY_OFF["name_th"], DAY_OFF["name_en"])
 
 
@@ -112,3 +117,42 @@ def test_onboarding_says_how_far_holidays_are_known() -> None:
         shown = onboard.holidays_shown(known, today)
         assert said in shown
         assert "chalicelib/data/holidays-th.json" in shown
+
+
+def test_how_agencies_are_reached_is_read(tmp_path: Path) -> None:
+    """C1: the channel of each agency comes from the list; every fault of it is told with its place,
+    also a key that two agencies claim: an answer says by its `kid` alone whose it is."""
+    key = {"kty": "EC", "crv": "P-256", "kid": "same", "x": _GX, "y": _GY}
+    unit = {"unit_id": "registry", "name_th": "งานสารบรรณ", "name_en": "Registry"}
+    path = _list(
+        tmp_path,
+        _agency("a", channel="queue", reply_keys=[key]),
+        _agency("b", channel="hosted", units=[unit]),
+        _agency("c"),
+    )
+    queue, hosted, unsaid = read_agencies(path)
+    assert (queue.reached_by, [k["kid"] for k in queue.reply_keys]) == (ChannelKind.QUEUE, ["same"])
+    assert (hosted.reached_by, hosted.unit("registry")) == (ChannelKind.HOSTED, Unit(**unit))
+    assert unsaid.channel is None
+    twice = _list(tmp_path, _agency("a", reply_keys=[key]), _agency("b", reply_keys=[key]))
+    with pytest.raises(InvalidRequestError) as raised:
+        read_agencies(twice)
+    assert [f.pointer for f in raised.value.faults] == ["/agencies/1/reply_keys/0/kid"]
+
+
+def test_the_list_that_is_shipped_has_each_channel() -> None:
+    """C1: the demo and a developer's stack show a hosted agency, a queue and a webhook; those of
+    the real letters are called as on their letter heads."""
+    agencies = {agency.agency_id: agency for agency in read_agencies()}
+    assert {agency.reached_by for agency in agencies.values() if agency.channel} == {
+        ChannelKind.HOSTED,
+        ChannelKind.QUEUE,
+        ChannelKind.WEBHOOK,
+    }
+    heads = {name: agencies[name].letter_prefix for name in ("slc", "opdc", "dga", "mot")}
+    assert heads == {
+        "slc": "นร ๐๕๐๕",
+        "opdc": "นร ๑๒๐๐",
+        "dga": "สพร ๒๕๖๓",
+        "mot": "คค (ปคร) ๐๒๑๐",
+    }

@@ -15,7 +15,7 @@ from chalicelib.adapters.kms import base64url, public_jwk, raw_signature, thumbp
 
 
 class LocalSigner:
-    """Port: EvidenceSigner, with a real P-256 key."""
+    """Port: EvidenceSigner, and adapters.webhook.MessageSigner, with a real P-256 key."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -24,8 +24,16 @@ class LocalSigner:
         self._jwk = {**jwk, "use": "sig", "alg": "ES256", "kid": thumbprint(jwk)}
 
     def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
-        typed = {"typ": media_type.removeprefix("application/")} if media_type else {}
-        header = json.dumps({"alg": "ES256", "kid": self._jwk["kid"], **typed}).encode()
+        return self._signed(
+            payload, {"typ": media_type.removeprefix("application/")} if media_type else {}
+        )
+
+    def sign_detached(self, payload: bytes, members: Mapping[str, str | int]) -> str:
+        head, _, signature = self._signed(payload, members).split(".")
+        return f"{head}..{signature}"
+
+    def _signed(self, payload: bytes, members: Mapping[str, str | int]) -> str:
+        header = json.dumps({"alg": "ES256", "kid": self._jwk["kid"], **members}).encode()
         signing_input = f"{base64url(header)}.{base64url(payload)}"
         der = self._key.sign(signing_input.encode(), ec.ECDSA(hashes.SHA256()))
         return f"{signing_input}.{base64url(raw_signature(der))}"

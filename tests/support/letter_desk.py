@@ -23,7 +23,7 @@ from chalicelib.services.verify_bundle import verify_bundle
 from tests.fault.harness import World
 from tests.integration.conftest import Answer, Api
 from tests.support.evidence import LocalSigner
-from tests.support.letters import Post
+from tests.support.letters import Mail
 from tests.support.rooms import Fakes, furnished, sample_event
 from tests.support.samples import AGENCIES, document
 
@@ -51,7 +51,7 @@ class Desk:
 
     world: World
     house: House
-    post: Post
+    post: Mail
 
     def act(self) -> None:
         ids = {name: [DeliveryId(name, to) for to in ("dbd", "rd", "paper")] for name in "ABC"}
@@ -131,7 +131,7 @@ def letter_desk() -> Iterator[Desk]:
     world.run_to_rest()
     house = world.fakes.house()
     with furnished(house):
-        desk = Desk(world, house, Post(house, own))
+        desk = Desk(world, house, Mail(house, own))
         desk.act()
         desk.checkpoint()
         yield desk

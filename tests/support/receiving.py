@@ -32,6 +32,7 @@ from chalicelib.domain.registers import SEND, Book, Numbering, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.services.delivery_steps import received_at, take_step
 from chalicelib.services.register_letter import Receiver
+from tests.fault.harness import Danger
 from tests.support.delivering import Signer
 from tests.support.evidence import LocalSigner
 from tests.support.rooms import Fakes
@@ -56,6 +57,18 @@ HOSTED = Agency(
 
 def _same(_name: str, port: Any) -> Any:
     return port
+
+
+@dataclass
+class Intruder(Danger):
+    """Kills nobody: lets somebody else act, whole, at the chosen moment of a running function."""
+
+    act: Callable[[], Any] = lambda: None
+
+    def pass_by(self, what: str) -> None:
+        mine, self.moment = self.moment, self.moment + 1
+        if mine == self.kill_at:
+            self.act()
 
 
 @dataclass
@@ -155,9 +168,9 @@ class Post:
 
     # -- what an agency's own system says --------------------------------------
 
-    def receipt(self, delivery_id: DeliveryId, number: int = 44, **changes: Any) -> Receipt:
+    def receipt(self, of: DeliveryId, number: int = 44, **changes: Any) -> Receipt:
         """A receipt as the recipient's system makes it now."""
-        delivery, now = self.delivery(delivery_id), self.fakes.clock()
+        delivery, now = self.delivery(of), self.fakes.clock()
         made = make_receipt(
             delivery,
             received=delivery.received or Received(now, now),
@@ -170,8 +183,8 @@ class Post:
         )
         return replace(made, **changes)
 
-    def rejection(self, delivery_id: DeliveryId, **changes: Any) -> Rejection:
-        delivery, now = self.delivery(delivery_id), self.fakes.clock()
+    def rejection(self, of: DeliveryId, **changes: Any) -> Rejection:
+        delivery, now = self.delivery(of), self.fakes.clock()
         made = make_rejection(
             delivery,
             received=delivery.received or Received(now, now),
@@ -207,7 +220,7 @@ class Post:
             verify=self._verify,
             statements=statements,
         )
-        faults = [finding.fault for finding in report.findings if not finding.fault.is_warning]
+        faults = [f.fault.value for f in report.findings if not f.fault.is_warning]
         if report.state is not delivery.state:
             faults.append(f"the evidence leads to {report.state}, not to {delivery.state}")
         stated = len(delivery.receipts) + (delivery.state is DeliveryState.REJECTED)

@@ -31,6 +31,7 @@ FUNCTIONS = (
     "number",
     "seal",
     "deliver",
+    "dispatch",
     "batch",
     "sweep",
     "preview",

@@ -41,7 +41,7 @@ from chalicelib.services.register_letter import (
 )
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from tests.fault.harness import Danger, Killed
-from tests.support.receiving import CLERK, SENT, Post
+from tests.support.receiving import CLERK, SENT, Intruder, Post
 
 OTHER_CLERK = Receiver(name="นายอีกคน ตัวอย่าง", subject="clerk-8")
 
@@ -200,9 +200,7 @@ def test_a_register_that_a_batch_holds_gives_no_number() -> None:
     """P1: while the next numbers are somebody else's, a clerk is told to repeat."""
     post = Post()
     delivery_id = post.arrived()
-    house = post.house(
-        lambda name, port: _Held(port) if name == "registers" else port  # type: ignore[arg-type]
-    )
+    house = post.house(lambda name, port: _Held(port) if name == "registers" else port)
     with pytest.raises(RegisterHeldError):
         register_letter(delivery_id, receiver=CLERK, room=house.receiving_room)
 
@@ -280,25 +278,6 @@ def test_what_was_left_open_is_checked_again_and_what_failed_is_not() -> None:
 # -- at the same time -------------------------------------------------------------------
 
 
-@dataclass
-class Intruder:
-    """Lets somebody else act, whole, at a chosen moment of a running function."""
-
-    at: int
-    act: Callable[[], Any]
-    moment: int = 0
-
-    def wrap(self, name: str, port: Any) -> Any:
-        danger = Danger()
-        danger.pass_by = self._pass_by  # type: ignore[method-assign]
-        return danger.wrap(name, port)
-
-    def _pass_by(self, _what: str) -> None:
-        mine, self.moment = self.moment, self.moment + 1
-        if mine == self.at:
-            self.act()
-
-
 def _moments(act: Callable[[Post, DeliveryId, Any], Any], prepare: Callable[..., Any]) -> int:
     """How many moments a run has when nobody interferes."""
     post = Post()
@@ -334,8 +313,8 @@ def test_two_clerks_at_once_give_one_number_and_one_receipt() -> None:
         delivery_id = post.arrived()
         second: list[Registered] = []
         intruder = Intruder(
-            moment,
-            lambda: second.append(_register(post, delivery_id, OTHER_CLERK)),  # noqa: B023 - called within
+            kill_at=moment,
+            act=lambda: second.append(_register(post, delivery_id, OTHER_CLERK)),  # noqa: B023 - called within
         )
         first = _register_through(post, delivery_id, intruder.wrap)
         assert [s.jws for s in second] == [first.jws], moment
@@ -349,7 +328,7 @@ def test_another_letter_at_once_gets_another_number() -> None:
     for moment in range(_moments(_register_through, _arrived)):
         post = Post()
         mine, other = post.arrived(), post.arrived(document_id="01HOTHER", number=13)
-        intruder = Intruder(moment, partial(_register, post, other, OTHER_CLERK))
+        intruder = Intruder(kill_at=moment, act=partial(_register, post, other, OTHER_CLERK))
         done = _register_through(post, mine, intruder.wrap)
         told = {done.receipt.number, post.delivery(other).receipts[0].number}
         assert told == {1, 2}, moment
@@ -363,7 +342,9 @@ def test_who_comes_first_wins(end: Callable[[Post, DeliveryId], None]) -> None:
         post = Post()
         delivery_id = post.arrived()
         lost: list[str] = []
-        intruder = Intruder(moment, partial(_attempt, partial(end, post, delivery_id), lost))
+        intruder = Intruder(
+            kill_at=moment, act=partial(_attempt, partial(end, post, delivery_id), lost)
+        )
         _attempt(partial(_register_through, post, delivery_id, intruder.wrap), lost)
         delivery = post.delivery(delivery_id)
         registered = delivery.state is DeliveryState.HANDED_OVER
@@ -450,7 +431,9 @@ def test_the_year_turns_and_is_closed_while_a_clerk_registers() -> None:
     for moment in range(_moments(_register_through, prepare)):
         post = Post()
         delivery_id = prepare(post)
-        done = _register_through(post, delivery_id, Intruder(moment, partial(turn, post)).wrap)
+        done = _register_through(
+            post, delivery_id, Intruder(kill_at=moment, act=partial(turn, post)).wrap
+        )
         number = (done.receipt.year, done.receipt.number)
         entry = post.fakes.ledger.entry(post.register(number[0]), number[1])
         assert entry is not None
@@ -554,8 +537,8 @@ def test_two_corrections_at_once_give_one_number() -> None:
         delivery_id = _disputed(post)
         second: list[Registered] = []
         intruder = Intruder(
-            moment,
-            lambda: second.append(_correct(post, delivery_id)),  # noqa: B023 - called within
+            kill_at=moment,
+            act=lambda: second.append(_correct(post, delivery_id)),  # noqa: B023 - called within
         )
         first = _correct_through(post, delivery_id, intruder.wrap)
         assert [s.jws for s in second] == [first.jws], moment

@@ -28,16 +28,21 @@ _T = TypeVar("_T")
 _AGENCY = "AGENCY"
 _TRUST, _ANCHORS = "TRUST", "ANCHORS"
 
-# The directory changes seldom and is read for every document. A change, a
-# rotated certificate say, is seen by every container within this time.
-_FRESH_SECONDS = 30.0
-
 
 class DynamoDirectory:
-    """Agencies and trust anchors; reads are cached for half a minute per container."""
+    """Agencies and trust anchors. They change seldom and are read for every document: what was
+    read is believed for `fresh_seconds`, and every container sees a change, a rotated
+    certificate say, within that time."""
 
-    def __init__(self, table_name: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        table_name: str,
+        *,
+        fresh_seconds: float = 30,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._items = bind(DirectoryItem, table_name)
+        self._fresh_seconds = fresh_seconds
         self._monotonic = monotonic
         self._cache: dict[str, tuple[float, Any]] = {}
 
@@ -66,7 +71,7 @@ class DynamoDirectory:
     def _cached(self, key: str, read: Callable[[], _T]) -> _T:
         now = self._monotonic()
         kept = self._cache.get(key)
-        if kept is not None and now - kept[0] < _FRESH_SECONDS:
+        if kept is not None and now - kept[0] < self._fresh_seconds:
             found: _T = kept[1]
             return found
         value = read()
