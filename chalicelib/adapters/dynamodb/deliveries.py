@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.delivery_items import (
     EvidenceItem,
     MarkItem,
@@ -94,7 +94,7 @@ class DynamoDeliveryStore:
         self._refusals = bind(RefusalsItem, deliveries_table)
         self._marks = bind(MarkItem, deliveries_table)
         self._lines = RegisterLines(registers_table)
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     # -- planning ------------------------------------------------------------
 
