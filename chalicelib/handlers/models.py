@@ -456,7 +456,7 @@ class DocumentView(AcceptedDocument):
     document_type: str
     type_version: int
     recipients: list[str]
-    notified: list[str] = Field(description="Recipients that were told.")
+    notified: list[str] = Field(description="Recipients that were told; of a letter, those it is on its way to.")
     classification: Classification
     urgency: Urgency
     valid_from: date | None
@@ -492,7 +492,7 @@ class DocumentView(AcceptedDocument):
             document_type=document.document_type,
             type_version=document.type_version,
             recipients=list(document.recipients),
-            notified=[r for r in document.recipients if r in document.notified],
+            notified=[r for r in document.recipients if r not in document.unnotified],
             classification=document.classification,
             urgency=document.urgency,
             valid_from=document.valid_from,
