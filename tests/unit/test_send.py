@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from chalicelib.domain.documents import Document
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.registers import CIRCULAR, Book, Entry, EntryState
-from chalicelib.handlers import exchange
+from chalicelib.handlers import exchange, schedules
 from chalicelib.services.deliver import deliver
 from chalicelib.services.sweep import sweep
 from tests.fault.harness import Danger, Killed
@@ -271,3 +272,6 @@ def test_open_items_are_counted_with_their_age(post: Sending) -> None:
     swept = sweep(broom=post.house().broom)
     assert swept.open_deliveries == {"planned": 1, "consigned": 1}
     assert swept.open_seconds == {"planned": 1800, "consigned": 1800}
+    with furnished(post.house()):
+        told = schedules.sweep(sample_event("sweep"), CONTEXT)
+    assert json.loads(json.dumps(told))["open_deliveries"] == {"planned": 1, "consigned": 1}
