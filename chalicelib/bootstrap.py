@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         BatchStore,
         Channels,
         ContentChecker,
+        CopyPrinter,
+        DeadLetters,
         DeliveryStore,
         Directory,
         DocumentStore,
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
         EvidenceSigner,
         FileChecker,
         Ids,
-        Inboxes,
         LogFiles,
         LogInventory,
         LogSigner,
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
     from chalicelib.services.bundle import BundleRoom
-    from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust, ReplyKeys
     from chalicelib.services.check_arrival import ArrivalRoom
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.print_copy import CopyRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
@@ -298,12 +300,6 @@ class House:
         return self._queue(self.settings.dispatch_queue_url)
 
     @cached_property
-    def inboxes(self) -> Inboxes:
-        from chalicelib.adapters.sqs import SqsInboxes
-
-        return SqsInboxes(_client("sqs"))
-
-    @cached_property
     def channels(self) -> Channels:
         from chalicelib.adapters.channels import AgencyChannels
         from chalicelib.adapters.webhook import Webhooks
@@ -405,6 +401,10 @@ class House:
         return self._preview_function
 
     @cached_property
+    def copy_printer(self) -> CopyPrinter:
+        return self._preview_function
+
+    @cached_property
     def _preview_function(self) -> PreviewFunction:
         from chalicelib.adapters.preview_function import PreviewFunction
 
@@ -417,11 +417,18 @@ class House:
 
         return TypstRegisterPrinter()
 
+    @cached_property
+    def paper_copier(self) -> CopyPrinter:
+        """As `paper_printer`, of copies."""
+        from chalicelib.adapters.typst_copy import TypstCopyPrinter
+
+        return TypstCopyPrinter()
+
     def answer_preview(self, event: dict[str, Any]) -> dict[str, Any]:
         """What the `preview` function answers; see `adapters/preview_function.py`."""
         from chalicelib.adapters.preview_function import answer
 
-        return answer(event, self.renderer, self.paper_printer)
+        return answer(event, self.renderer, self.paper_printer, self.paper_copier)
 
     @cached_property
     def file_checker(self) -> FileChecker:
@@ -600,7 +607,7 @@ class House:
             pause=_pause,
             public_url=self.settings.public_url,
             look_after=self._sweep_after,
-            give_up_after=timedelta(hours=self.settings.give_up_after_hours),
+            give_up_after=timedelta(seconds=self.settings.give_up_after_seconds),
         )
 
     @cached_property
@@ -668,10 +675,22 @@ class House:
         return AnswerRoom(delivering=self.delivery_room, check_jws=check_jws)
 
     @cached_property
+    def copy_room(self) -> CopyRoom:
+        from chalicelib.services.print_copy import CopyRoom
+
+        return CopyRoom(
+            deliveries=self.deliveries,
+            documents=self.documents,
+            inventory=self.archive_inventory,
+            printer=self.copy_printer,
+            clock=self.clock,
+        )
+
+    @cached_property
     def resend_room(self) -> ResendRoom:
         from chalicelib.services.resend_letter import ResendRoom
 
-        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
+        return ResendRoom(delivering=self.delivery_room, documents=self.documents, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:
@@ -796,10 +815,14 @@ class House:
     @cached_property
     def bundle_room(self) -> BundleRoom:
         from chalicelib.services.bundle import BundleRoom
+        from chalicelib.services.bundle_deliveries import DeliveriesRoom
 
         return BundleRoom(
             proving=self.proving_room,
             records=self.record_room,
+            deliveries=DeliveriesRoom(
+                deliveries=self.deliveries, registers=self.registers, proving=self.proving_room
+            ),
             clock=self.clock,
             record_due_after=self.renewal_policy.patience,
         )
@@ -906,6 +929,7 @@ class House:
 
         return VerificationRoom(
             documents=self.documents,
+            deliveries=self.deliveries,
             anchors=self._believed_anchors,
             checker=self.file_checker,
             uploads=self.uploads,
@@ -923,8 +947,14 @@ class House:
         return bundle_trust(
             log_keys=(key,),
             jwks=self.evidence_signer.jwks(),
+            reply_keys=self._reply_keys,
             anchors=self._believed_anchors(),
         )
+
+    def _reply_keys(self, agency_id: str) -> Sequence[Mapping[str, str]] | None:
+        """What an agency's own system signs receipts with, as the directory says."""
+        agency = self.directory.agency(agency_id)
+        return agency.reply_keys if agency else None
 
     def _believed_anchors(self) -> tuple[str, ...]:
         """What verifies for the public: in production nothing of the development PKI, whoever
@@ -957,18 +987,20 @@ def bundle_trust(
     *,
     log_keys: tuple[VerifierKey, ...] = (),
     jwks: Mapping[str, Any] | None = None,
+    reply_keys: ReplyKeys | None = None,
     anchors: tuple[str, ...] = (),
 ) -> BundleTrust:
     """What verifies evidence bundles under these keys; needs no settings."""
     from chalicelib.adapters.ed25519 import verify
     from chalicelib.adapters.jws import check_jws
-    from chalicelib.services.bundle_trust import BundleTrust
+    from chalicelib.services.bundle_trust import BundleTrust, no_reply_keys
 
     return BundleTrust(
         verify=verify,
         check_jws=check_jws,
         log_keys=log_keys,
         jwks=jwks,
+        reply_keys=reply_keys or no_reply_keys,
         anchors=anchors,
         check_record=_check_record,
     )
@@ -1108,6 +1140,14 @@ def wrapped_picture(picture: bytes) -> str:
     from chalicelib.adapters.type_folders import wrapped_picture as wrapped
 
     return wrapped(picture)
+
+
+def dead_letters(stack: str, environment: Mapping[str, str]) -> Mapping[str, DeadLetters]:
+    """The dead letters of each queue of a deployment by its name, with the credentials of
+    `environment`. Nothing is asked before they are used."""
+    from chalicelib.adapters.dead_letters import dead_letters_of
+
+    return dead_letters_of(stack, environment)
 
 
 def aws_caller(environment: Mapping[str, str]) -> str:

@@ -24,7 +24,16 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_batch, cli_renewals, cli_rulings, cli_types, cli_verify
+from chalicelib import (
+    cli_audit,
+    cli_batch,
+    cli_letters,
+    cli_redrive,
+    cli_renewals,
+    cli_rulings,
+    cli_types,
+    cli_verify,
+)
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -188,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         "evidence", parents=[identity], help="fetch everything that proves a document"
     )
     evidence.add_argument("document_id", metavar="ID")
+    evidence.add_argument("--delivery", metavar="ID", help="of a letter, only this delivery")
     evidence.add_argument("-o", "--output", help="default: stdout")
     evidence.set_defaults(run=_evidence)
 
@@ -208,8 +218,10 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
+    cli_letters.add_to(commands, _identity("clerk"))
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
+    cli_redrive.add_to(commands)
     cli_types.add_to(commands)
     return parser
 
@@ -284,7 +296,7 @@ def _show(options: argparse.Namespace, remote: Remote) -> int:
 
 
 def _evidence(options: argparse.Namespace, remote: Remote) -> int:
-    bundle = _json(remote.call("GET", f"/v1/documents/{options.document_id}/evidence"))
+    bundle = _whole_bundle(options.document_id, options.delivery, remote)
     text = json.dumps(bundle, ensure_ascii=False, indent=2)
     if options.output:
         Path(options.output).write_text(text + "\n", encoding="utf-8")
@@ -292,8 +304,22 @@ def _evidence(options: argparse.Namespace, remote: Remote) -> int:
         print(text)
     if bundle["missing"]:
         missing = ", ".join(bundle["missing"])
-        print(f"tra: not published yet: {missing}; ask again in some minutes", file=sys.stderr)
+        print(f"tra: not there yet: {missing}; ask again later", file=sys.stderr)
     return 0
+
+
+def _whole_bundle(document_id: str, delivery: str | None, remote: Remote) -> dict[str, Any]:
+    """The bundle with all deliveries of the letter: the interface gives some at a time. What is
+    asked later is newer; each delivery is proven by itself."""
+    asked = {"delivery": delivery} if delivery else {}
+    path = f"/v1/documents/{document_id}/evidence"
+    bundle: dict[str, Any] = remote.json("GET", f"{path}?{urlencode(asked)}" if asked else path)
+    while bundle["cursor"]:
+        more = remote.json("GET", f"{path}?{urlencode({'cursor': bundle['cursor']})}")
+        bundle["deliveries"] += more["deliveries"]
+        bundle["missing"] += [part for part in more["missing"] if part not in bundle["missing"]]
+        bundle["cursor"] = more["cursor"]
+    return bundle
 
 
 def _file(options: argparse.Namespace, remote: Remote) -> int:

@@ -18,12 +18,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from chalicelib.bootstrap import bundle_trust, fetch_json, seal_validator
+from chalicelib.bootstrap import bundle_trust, fetch_json, public_log, seal_validator
 from chalicelib.domain.bundle_verdict import BundleVerdict
+from chalicelib.domain.delivery_verdict import DeliveryVerdict, SignedBy
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.notes import VerifierKey
+from chalicelib.domain.registers import Register
 from chalicelib.domain.verdict import Circumstances, Finding, Indication, SealVerdict, Verdict
-from chalicelib.services.bundle_trust import BundleTrust
+from chalicelib.services.bundle_trust import BundleTrust, ReplyKeys
 from chalicelib.services.verify import verify
 from chalicelib.services.verify_bundle import verify_bundle
 
@@ -43,6 +45,12 @@ _WORDS = {
         "unknown": "ไม่ทราบเวลา",
         "checked": "ตรวจสอบแล้ว: {parts}",
         "missing": "ไม่มีหรือไม่ได้ตรวจสอบ: {parts}",
+        "delivery": "ส่งถึง {recipient} ({id}): {verdict} ({indication})",
+        "state": "ผล: {state}",
+        "number": "เลขทะเบียนรับ {number}",
+        "arrived": "เข้าระบบผู้รับเมื่อ {when}",
+        SignedBy.RECIPIENT: "ลงนามโดยหน่วยงานผู้รับ",
+        SignedBy.SERVICE: "ลงนามโดยระบบในนามผู้รับ",
     },
     "en": {
         Indication.TOTAL_PASSED: "passed",
@@ -53,6 +61,12 @@ _WORDS = {
         "unknown": "an unknown time",
         "checked": "checked: {parts}",
         "missing": "missing or not checked: {parts}",
+        "delivery": "to {recipient} ({id}): {verdict} ({indication})",
+        "state": "outcome: {state}",
+        "number": "receive number {number}",
+        "arrived": "arrived {when}",
+        SignedBy.RECIPIENT: "signed by the recipient",
+        SignedBy.SERVICE: "signed for the recipient by the service",
     },
 }
 
@@ -87,6 +101,16 @@ def add_to(commands: Any) -> None:
         action="append",
         metavar="PEM",
         help="root certificate of seals and time-stamps (TRA_TRUST_ANCHORS)",
+    )
+    command.add_argument(
+        "--agencies",
+        metavar="FILE|URL",
+        help="GET /v1/agencies: keys of recipients' own systems (TRA_AGENCIES)",
+    )
+    command.add_argument(
+        "--keys",
+        metavar="URL",
+        help="a deployment to take log key, jwks and agencies from; it is believed for them",
     )
     command.add_argument("--jwks", metavar="FILE|URL", help="keys of the evidence (TRA_JWKS)")
     command.add_argument(
@@ -135,7 +159,7 @@ def _verify_all(options: argparse.Namespace, environment: Mapping[str, str]) -> 
     if pdfs and not anchors:
         message = "Name the root certificate to trust: --anchors root.pem."
         raise UnreadableInputError(message, "โปรดระบุใบรับรองหลักที่เชื่อถือ: --anchors root.pem")
-    trust = _trust(options, environment, anchors)
+    trust = _trust(options, environment, anchors, list(bundles.values()))
     verdicts: dict[str, Verdict | BundleVerdict] = {}
     proven: dict[str, datetime | None] = {}
     for path, bundle in bundles.items():
@@ -189,21 +213,58 @@ def _companion(bundle: Mapping[str, Any], pdfs: Mapping[str, bytes], *, alone: b
 
 
 def _trust(
-    options: argparse.Namespace, environment: Mapping[str, str], anchors: tuple[str, ...]
+    options: argparse.Namespace,
+    environment: Mapping[str, str],
+    anchors: tuple[str, ...],
+    bundles: Sequence[Mapping[str, Any]],
 ) -> BundleTrust:
+    base = (options.keys or "").rstrip("/")
     named = options.log_key or environment.get("TRA_LOG_KEY", "").split()
-    source = options.jwks or environment.get("TRA_JWKS")
+    log_keys = [VerifierKey.parse(key) for key in named]
+    if base and not log_keys:
+        log_keys = _log_keys(base, bundles)
     return bundle_trust(
-        log_keys=tuple(VerifierKey.parse(key) for key in named),
-        jwks=_jwks(source) if source else None,
+        log_keys=tuple(log_keys),
+        jwks=_keys(options.jwks or environment.get("TRA_JWKS"), base, "/.well-known/jwks.json"),
+        reply_keys=_reply_keys(
+            _keys(options.agencies or environment.get("TRA_AGENCIES"), base, "/v1/agencies")
+        ),
         anchors=anchors,
     )
 
 
-def _jwks(source: str) -> Mapping[str, Any]:
+def _log_keys(base: str, bundles: Sequence[Mapping[str, Any]]) -> list[VerifierKey]:
+    """One key speaks for all logs of a deployment; any of its registers names it."""
+    for bundle in bundles:
+        try:
+            register = Register.parse(str(bundle.get("register_id")))
+        except ValueError:
+            continue
+        return [public_log(f"{base}/v1/registers/{register.register_id}/numbers").key()]
+    return []
+
+
+def _keys(source: str | None, base: str, path: str) -> Mapping[str, Any] | None:
+    """From where the user said, else from the deployment that is believed for its keys."""
+    if source is None and base:
+        source = base + path
+    if source is None:
+        return None
     if source.startswith(("https://", "http://")):
         return fetch_json(source)
     return _bundle(source, Path(source).read_bytes())
+
+
+def _reply_keys(agencies: Mapping[str, Any] | None) -> ReplyKeys | None:
+    """Keys by agency, out of what GET /v1/agencies answers. Raises UnreadableInputError."""
+    if agencies is None:
+        return None
+    try:
+        keys = {one["agency_id"]: list(one["reply_keys"]) for one in agencies["items"]}
+    except (KeyError, TypeError) as error:
+        message = "This is not what GET /v1/agencies answers."
+        raise UnreadableInputError(message, "ไม่ใช่คำตอบของ GET /v1/agencies") from error
+    return keys.get
 
 
 def _anchors(named: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -241,6 +302,8 @@ def _print(one: _Checked, language: str) -> None:
     _print_findings(verdict.findings, language)
     if isinstance(verdict, BundleVerdict):
         _print_parts(verdict, words)
+        for delivery in verdict.deliveries:
+            _print_delivery(delivery, words, language)
         return
     for seal in verdict.seals:
         _print_seal(seal, words)
@@ -265,6 +328,29 @@ def _print_parts(verdict: BundleVerdict, words: Mapping[Any, str]) -> None:
     for name, parts in (("checked", verdict.checked), ("missing", verdict.missing)):
         if parts:
             print("  " + words[name].format(parts=", ".join(parts)))
+
+
+def _print_delivery(verdict: DeliveryVerdict, words: Mapping[Any, str], language: str) -> None:
+    """What became of the letter there, and what speaks against that."""
+    told = words["delivery"].format(
+        recipient=verdict.recipient,
+        id=verdict.delivery_id,
+        verdict=words[verdict.indication],
+        indication=verdict.indication,
+    )
+    print(f"  {told}")
+    facts = [words["state"].format(state=verdict.state)] if verdict.state else []
+    if verdict.receive_number:
+        facts.append(words["number"].format(number=verdict.receive_number))
+    if verdict.received:
+        when = f"{verdict.received.entered_at:%Y-%m-%d %H:%M:%S} UTC"
+        facts.append(words["arrived"].format(when=when))
+    if verdict.signed_by:
+        facts.append(words[verdict.signed_by])
+    if facts:
+        print("    " + ", ".join(facts))
+    for finding in verdict.findings:
+        print(f"    [{finding.code}] {finding.detail_th if language == 'th' else finding.detail}")
 
 
 def _plain(one: _Checked) -> Any:

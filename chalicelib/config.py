@@ -61,7 +61,7 @@ class Settings:
     sweep_after_seconds: int
     seal_at_once: int
     dispatch_at_once: int
-    give_up_after_hours: int
+    give_up_after_seconds: int
     directory_fresh_seconds: int
     slice_days: int
     renewal_lead_days: int
@@ -108,7 +108,7 @@ class Settings:
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
             seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
             dispatch_at_once=max(reader.number_or("TRA_DISPATCH_AT_ONCE", 1), 1),
-            give_up_after_hours=reader.number_or("TRA_GIVE_UP_AFTER_HOURS", 72),
+            give_up_after_seconds=reader.number_or("TRA_GIVE_UP_AFTER_SECONDS", 259_200),
             directory_fresh_seconds=reader.number_or("TRA_DIRECTORY_FRESH_SECONDS", 30),
             slice_days=reader.number("TRA_SLICE_DAYS"),
             renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),

@@ -633,11 +633,30 @@ class WorkQueue(Protocol):
         """The same for work on deliveries of letters."""
 
 
-class Inboxes(Protocol):
-    """Queues of recipient agencies."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that failed too often, held for some seconds. `about` is what may be shown of
+    it: the document, batch or delivery it names, or its message id. `handle` is the store's."""
 
-    def send(self, agency: Agency, event: bytes) -> None:
-        """Send one CloudEvent (JSON, UTF-8). May arrive twice; the event id is stable."""
+    about: str
+    handle: Any
+
+
+class DeadLetters(Protocol):
+    """One of Tra's queues and its dead-letter queue."""
+
+    def count(self) -> int:
+        """About how many lie there."""
+
+    def take(self) -> Sequence[DeadLetter]:
+        """Some of them, which nobody else gets for half a minute; none if there are no more."""
+
+    def give_back(self, letter: DeadLetter) -> None:
+        """Into its queue again, then out of here. Dies in between: it lies in both, and its
+        function finds its work done."""
+
+    def release(self, letter: DeadLetter) -> None:
+        """Left as it was."""
 
 
 class Channels(Protocol):
@@ -757,6 +776,23 @@ class ProofPress(Protocol):
 class RegisterPrinter(Protocol):
     def print_register(self, sheet: RegisterSheet) -> bytes:
         """PDF bytes, A4 across. Raises RenderError, UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampSheet:
+    """What is laid over a copy of a letter: the receive stamp (ตรารับ), no `lines` while there is
+    none, and when it was printed; `created_at` is that in seconds since 1970."""
+
+    agency: str
+    lines: tuple[str, ...]
+    printed_at: str
+    created_at: int
+
+
+class CopyPrinter(Protocol):
+    def print_copy(self, sealed: bytes, sheet: StampSheet) -> bytes:
+        """PDF bytes: the pages of the sealed file, marked as a copy, the stamp on the first.
+        Raises RenderError, UnavailableError."""
 
 
 class Sealer(Protocol):

@@ -33,11 +33,17 @@ class Client:
 
     def submit(self, request: Mapping[str, Any], *, key: str) -> dict[str, Any]:
         """POST /v1/documents with an Idempotency-Key; returns the accepted document."""
-        answer = self.call("POST", "/v1/documents", json=request, headers={"Idempotency-Key": key})
-        return _expect(answer)
+        return self.post("/v1/documents", request, key=key)
 
     def show(self, document_id: str) -> dict[str, Any]:
-        return _expect(self.call("GET", f"/v1/documents/{document_id}"))
+        return self.get(f"/v1/documents/{document_id}")
+
+    def get(self, path: str) -> dict[str, Any]:
+        return _expect(self.call("GET", path))
+
+    def post(self, path: str, request: Mapping[str, Any], *, key: str) -> dict[str, Any]:
+        """With an Idempotency-Key."""
+        return _expect(self.call("POST", path, json=request, headers={"Idempotency-Key": key}))
 
     def file(self, document_id: str) -> bytes:
         """The sealed PDF. The link it redirects to is followed without the token."""

@@ -3,9 +3,10 @@
 Starts everything on the embedded AWS, submits documents of two agencies over HTTPS's
 local stand-in, waits, downloads them, checks their seals with code that did not make
 them, has them verified as anybody can, reads the recipients' queues, re-derives the
-registers from their public endpoints, tries to destroy what is archived, prints one table,
-and stops everything. Leaves `build/demo/summary.json`, the PDFs, and one document of every
-type on one picture, `contact-sheet.png`.
+registers from their public endpoints, tries to destroy what is archived, prints a table of
+documents and one of letters, and stops everything. Letters: demo_letters.py. Leaves
+`build/demo/summary.json`, the PDFs, receipts and evidence, and one document of every type on
+one picture, `contact-sheet.png`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from botocore.exceptions import ClientError as AwsError
 from chalicelib.adapters.types import PackagedDocumentTypes
 from infra import client as api
 from infra import contact_sheet, local, pictures
+from infra.demo_letters import WITH_OWN_KEY, Post
+from infra.letter_recipient import ReplyKey, list_with_key
 from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
@@ -74,7 +77,7 @@ class Shown:
     told: tuple[str, ...] = ()
 
 
-def run(phases: Phases) -> list[Shown]:
+def run(phases: Phases) -> tuple[list[Shown], Post]:
     """Raises PhaseError when a phase failed; it has been said which and why."""
     with local.reserved(TARGET):
         local.stop(TARGET / "local")  # what a killed demo left running
@@ -83,13 +86,17 @@ def run(phases: Phases) -> list[Shown]:
         return _run(phases)
 
 
-def _run(phases: Phases) -> list[Shown]:
-    with local.running(TARGET / "local", phases=phases) as deployment:
+def _run(phases: Phases) -> tuple[list[Shown], Post]:
+    key = ReplyKey()
+    with local.running(TARGET / "local", phases=phases, setup=_setup(key)) as deployment:
         log = deployment.directory / "aws.log"
+        post = Post(deployment, key, TARGET / "letters")
         with phases("sign in and submit documents", log=log) as show:
             clients = _sign_in(deployment)
             submitted = _submit(clients)
             show(f"{len(submitted)} accepted")
+        with phases("send the real letters", log=log) as show:
+            show(post.send())
         with phases("number, seal, archive, deliver", log=log) as show:
             views = api.wait_until_told(submitted, seconds=_WAIT_SECONDS, show=show)
             _refuse_unissued(views)
@@ -113,11 +120,34 @@ def _run(phases: Phases) -> list[Shown]:
         with phases("try to destroy what is archived", log=log) as show:
             attempts = _try_to_destroy(deployment, clients, shown)
             show(f"{attempts} attempts refused")
-        _write_summary(shown, events, registers)
+        _follow_the_letters(post, phases, log)
+        _write_summary(shown, events, registers, post)
         if pictures.can_draw():
             with phases("draw a contact sheet") as show:
                 show(_draw(shown))
-    return shown
+    return shown, post
+
+
+def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
+    with phases("letters arrive", log=log) as show:
+        post.wait_for_arrival(show)
+    with phases("a clerk registers them", log=log) as show:
+        show(post.register_at_the_hosted())
+    with phases("a system with its own key answers", log=log) as show:
+        show(post.answer_with_own_key())
+    with phases("send the misdirected one again", log=log) as show:
+        show(post.send_the_misdirected_again())
+    with phases("register it, give up at the webhook", log=log) as show:
+        post.wait_for_the_end(show)
+    with phases("check the evidence offline", log=log) as show:
+        show(post.verify_offline())
+
+
+def _setup(key: ReplyKey) -> local.Setup:
+    """One agency answers with a key of its own. Nobody wants to wait three days to see what
+    becomes of a webhook that never answers."""
+    agencies = list_with_key(WITH_OWN_KEY, key.public, TARGET / "agencies.json")
+    return local.Setup(agencies=agencies, parameters={"GiveUpAfterSeconds": "10"})
 
 
 # -- issuing -----------------------------------------------------------------------
@@ -254,7 +284,9 @@ def _read_inboxes(deployment: local.Deployment, shown: Sequence[Shown]) -> list[
             raise DemoError(f"these events did not arrive: {sorted(missing)}")
         for recipient in recipients:
             for event in _receive(sqs, f"{deployment.stack}-inbox-{recipient}"):
-                events[recipient, event["subject"]] = event
+                # A letter's delivery is a thing of its own, and names its document.
+                about = event["data"].get("document_id", event["subject"])
+                events[recipient, about] = event
     for one in shown:
         document_id = one.view["document_id"]
         one.told = tuple(r for r, subject in sorted(events) if subject == document_id)
@@ -317,6 +349,7 @@ def _write_summary(
     shown: Sequence[Shown],
     events: Sequence[Mapping[str, Any]],
     registers: Sequence[CheckedRegister],
+    post: Post,
 ) -> None:
     documents = [
         {
@@ -337,6 +370,7 @@ def _write_summary(
         "documents": documents,
         "events": list(events),
         "registers": [asdict(register) for register in registers],
+        "deliveries": [delivery for one in post.sent for delivery in one.deliveries],
     }
     text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
     (TARGET / "summary.json").write_text(text, encoding="utf-8")
@@ -358,16 +392,19 @@ def _draw(shown: Sequence[Shown]) -> str:
     return f"{len(cells)} types in {os.path.relpath(target)}"
 
 
-def table(shown: Sequence[Shown]) -> str:
-    """One row per document, as wide as it must be; Thai marks take no column."""
-    head = ("type", "agency", "number", "SHA-256", "sealed by", "retained until", "told")
-    rows = [head, *map(_row, shown)]
-    widths = [max(_columns(row[i]) for row in rows) for i in range(len(head))]
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Head and rows, each column as wide as it must be; Thai marks take no column."""
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(_padded(cell, w) for cell, w in zip(row, widths, strict=True)) for row in rows
     ]
     lines.insert(1, "  ".join("─" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _rows(shown: Sequence[Shown]) -> list[tuple[str, ...]]:
+    head = ("type", "agency", "number", "SHA-256", "sealed by", "retained until", "told")
+    return [head, *map(_row, shown)]
 
 
 def _row(one: Shown) -> tuple[str, ...]:
@@ -394,13 +431,13 @@ def main() -> int:
     phases = Phases()
     started = time.monotonic()
     try:
-        shown = run(phases)
+        shown, post = run(phases)
     except PhaseError:
         return 1
     except local.LocalError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"\n{table(shown)}\n")
+    print(f"\n{table(_rows(shown))}\n\n{table(post.rows())}\n")
     print(f"{os.path.relpath(TARGET / 'summary.json')} and the PDFs beside it", end=" · ")
     print(f"{time.monotonic() - started:.0f} s · everything is stopped")
     return 0

@@ -28,7 +28,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,9 +110,22 @@ class _Process:
 # -- life ----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What may be otherwise than usual: which agencies are brought in, and parameters of the
+    template."""
+
+    agencies: Path = agency_list.AGENCIES
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
 @contextmanager
 def running(
-    directory: Path, *, phases: Phases | None = None, stack: str = STACK
+    directory: Path,
+    *,
+    phases: Phases | None = None,
+    stack: str = STACK,
+    setup: Setup = Setup(),
 ) -> Iterator[Deployment]:
     """Start everything under `directory`, yield it, stop everything.
 
@@ -122,7 +135,7 @@ def running(
     with reserved(directory), _terminated_as_interrupt(), _environment_restored():
         _refuse_running(directory)
         try:
-            yield start(directory, phases=phases or Phases(quiet=True), stack=stack)
+            yield start(directory, phases=phases or Phases(quiet=True), stack=stack, setup=setup)
         finally:
             stop(directory)
 
@@ -145,7 +158,13 @@ def _refuse_running(directory: Path) -> None:
         raise LocalError(f"{directory} holds a running deployment; stop it first (make down)")
 
 
-def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
+def start(
+    directory: Path,
+    *,
+    phases: Phases,
+    stack: str = STACK,
+    setup: Setup = Setup(),
+) -> Deployment:
     """Start everything and leave it running. Raises PhaseError, LocalError.
     On failure the caller stops it; `stop` finds what was started."""
     _refuse_running(directory)
@@ -171,6 +190,7 @@ def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
             "TimestampUrls": f"{services_url}/pki/tsa {services_url}/pki/tsa2",
             "LockMode": "COMPLIANCE",
             "DirectoryFreshSeconds": "3",  # who tries something out does not want to wait
+            **setup.parameters,
         }
         session = _session(region)
         deployed = deploy.deploy(package, stack, parameters, session=session, progress=show)
@@ -180,7 +200,7 @@ def start(directory: Path, *, phases: Phases, stack: str = STACK) -> Deployment:
         _correct_gateway(session, package, deployed.outputs["RestAPIId"])
         show("delete and overwrite refused")
     with phases("load the agency directory", log=directory / "aws.log") as show:
-        agencies = _onboard(session, directory, deployed)
+        agencies = _onboard(session, directory, deployed, setup.agencies)
         show(", ".join(agencies))
     with phases("publish the document types", log=directory / "aws.log") as show:
         show(f"{len(publish_packaged(stack, os.environ))} types")
@@ -471,7 +491,7 @@ def _correct_gateway(
 
 
 def _onboard(
-    session: boto3.session.Session, directory: Path, stack: deploy.Stack
+    session: boto3.session.Session, directory: Path, stack: deploy.Stack, listed: Path
 ) -> tuple[str, ...]:
     """All agencies of the list, sealed by the development CA; returns their ids."""
     # Here, because pynamodb reads region and endpoint from the environment when imported.
@@ -481,14 +501,14 @@ def _onboard(
         pki = load_pki(directory / "pki", stage="local")  # its warning was shown once
         certify = onboard.development_ca(directory / "pki", stage="local")
     agencies = onboard.onboard(
-        agency_list.read_agencies(),
+        agency_list.read_agencies(listed),
         [pki.root_pem],
         stack=stack.name,
         outputs=stack.outputs,
         session=session,
         directory=DynamoDirectory(stack.outputs["DirectoryTable"]),
         certify=certify,
-        keys=agency_list.read_keys(),
+        keys=agency_list.read_keys(listed),
     )
     (directory / "pki" / "root.pem").write_text(pki.root_pem)
     return tuple(agency.agency_id for agency in agencies)

@@ -14,7 +14,7 @@ from chalicelib.domain.errors import EvidenceSignatureError, UnavailableError
 # Evidence is signed with P-256 only; a set of keys must not choose the algorithm (RFC 8725).
 _ALGORITHM = "ES256"
 _OK = 200
-_LARGEST_SET = 256 * 1024  # bytes
+_LARGEST_SET = 8 * 1024 * 1024  # bytes; a directory of some thousand agencies
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -34,7 +34,8 @@ def check_jws(jws: str, jwks: Mapping[str, Any]) -> bytes:
 
 
 def fetch(url: str) -> Mapping[str, Any]:
-    """A JWK Set from where the user said it lies. Raises UnavailableError."""
+    """Keys (a JWK Set, or the directory) from where the user said they lie. Raises
+    UnavailableError."""
     try:
         answer = urllib3.request(
             "GET", url, timeout=_TIMEOUT_SECONDS, retries=False, preload_content=False

@@ -17,6 +17,7 @@ from typing import Any
 
 from chalicelib.adapters.memory_batches import BatchRegisters
 from chalicelib.domain.batches import BatchWork
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
@@ -28,6 +29,7 @@ from chalicelib.domain.documents import (
     Waiting,
 )
 from chalicelib.domain.errors import (
+    ChannelRefusedError,
     DocumentMovedError,
     EntryMovedError,
     FieldFault,
@@ -38,6 +40,7 @@ from chalicelib.domain.errors import (
     RegisterConflictError,
     RegisterHeldError,
     SealVerificationError,
+    TraError,
     UnavailableError,
     XmlRefusedError,
 )
@@ -59,6 +62,7 @@ from chalicelib.domain.status_list import Marked
 from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
+    DeadLetter,
     IdempotencyClaim,
     LintedPdf,
     LogState,
@@ -591,8 +595,33 @@ class MemoryQueue:
 
 
 @dataclass
+class MemoryDeadLetters:
+    """Port: DeadLetters. What lies in the dead-letter queue, and what was given back."""
+
+    dead: list[str] = field(default_factory=list)
+    queue: list[str] = field(default_factory=list)
+    _held: list[str] = field(default_factory=list)
+
+    def count(self) -> int:
+        return len(self.dead) + len(self._held)
+
+    def take(self) -> Sequence[DeadLetter]:
+        taken, self.dead = self.dead[:10], self.dead[10:]
+        self._held += taken
+        return tuple(DeadLetter(about=each, handle=each) for each in taken)
+
+    def give_back(self, letter: DeadLetter) -> None:
+        self.queue.append(letter.handle)
+        self._held.remove(letter.handle)
+
+    def release(self, letter: DeadLetter) -> None:
+        self._held.remove(letter.handle)
+        self.dead.append(letter.handle)
+
+
+@dataclass
 class MemoryInboxes:
-    """Port: Inboxes. `events` are (agency id, CloudEvent)."""
+    """Agencies' own queues. `events` are (agency id, CloudEvent)."""
 
     events: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -600,6 +629,27 @@ class MemoryInboxes:
         if agency.inbox_url is None:
             raise UnavailableError(f"Agency {agency.agency_id} has no queue to be told by.")
         self.events.append((agency.agency_id, event))
+
+
+@dataclass
+class MemoryChannels:
+    """Port: Channels. `events` are (agency id, kind, CloudEvent), oldest first; what goes to a
+    queue lies in `inboxes` as well. `says` is what an agency's system answers instead."""
+
+    inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
+    events: list[tuple[str, ChannelKind, bytes]] = field(default_factory=list)
+    says: dict[str, TraError] = field(default_factory=dict)
+
+    def hand_in(self, agency: Agency, kind: ChannelKind, event: bytes) -> None:
+        if kind is ChannelKind.HOSTED:
+            return
+        if kind in {ChannelKind.ECMS, ChannelKind.EMAIL}:
+            raise ChannelRefusedError(f"Nothing can be sent by {kind} yet.")
+        if agency.agency_id in self.says:
+            raise self.says[agency.agency_id]
+        if kind is ChannelKind.QUEUE:
+            self.inboxes.send(agency, event)
+        self.events.append((agency.agency_id, kind, event))
 
 
 class MemoryArchive:

@@ -1,9 +1,9 @@
-"""Pages by the `preview` function (ports: Previewer, PagePainter, RegisterPrinter), called
-synchronously.
+"""Pages by the `preview` function (ports: Previewer, PagePainter, RegisterPrinter, CopyPrinter),
+called synchronously.
 
 Both ends of the call live here: what `PreviewFunction` sends, `answer` reads. A request
 without `kind` is a document's preview; `"kind": "register"` is a register on paper,
-`"kind": "picture"` a document as a picture.
+`"kind": "picture"` a document as a picture, `"kind": "copy"` a received letter with its stamp.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from chalicelib.domain.directory import Paper
 from chalicelib.domain.errors import LintError, NoPictureError, RenderError, TemplateLimitError
 from chalicelib.domain.presentation import Attachment, Relationship
 from chalicelib.ports import (
+    CopyPrinter,
     LintedPdf,
     RegisterPrinter,
     RegisterSheet,
     Renderer,
     RenderRequest,
     Side,
+    StampSheet,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _REGISTER = "register"
 _PICTURE = "picture"
+_COPY = "copy"
 _BETWEEN_SIDES = 24  # pixels
 _FAULTS = {fault.code: fault for fault in (RenderError, TemplateLimitError, LintError)}
 
@@ -58,6 +61,11 @@ class PreviewFunction:
         body = self._ask({"kind": _REGISTER, "sheet": asdict(sheet)})
         return base64.b64decode(body["pdf"])
 
+    def print_copy(self, sealed: bytes, sheet: StampSheet) -> bytes:
+        asked = {"kind": _COPY, "sheet": asdict(sheet)}
+        body = self._ask({**asked, "pdf": base64.b64encode(sealed).decode()})
+        return base64.b64decode(body["pdf"])
+
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Raises the fault that the function told of, UnavailableError if it told nothing."""
         body: dict[str, Any] = ask(
@@ -72,9 +80,13 @@ class PreviewFunction:
         return body
 
 
-def answer(event: dict[str, Any], renderer: Renderer, printer: RegisterPrinter) -> dict[str, Any]:
+def answer(
+    event: dict[str, Any], renderer: Renderer, printer: RegisterPrinter, copier: CopyPrinter
+) -> dict[str, Any]:
     """What the function answers to what `PreviewFunction` sent."""
     try:
+        if event.get("kind") == _COPY:
+            return _copy(event, copier)
         if event.get("kind") == _REGISTER:
             return _print(event, printer)
         if event.get("kind") == _PICTURE:
@@ -90,6 +102,12 @@ def _print(event: Mapping[str, Any], printer: RegisterPrinter) -> dict[str, Any]
     pdf = printer.print_register(
         RegisterSheet(**{**sheet, "heads": tuple(sheet["heads"]), "rows": rows})
     )
+    return {"pdf": base64.b64encode(pdf).decode()}
+
+
+def _copy(event: Mapping[str, Any], copier: CopyPrinter) -> dict[str, Any]:
+    sheet = StampSheet(**{**event["sheet"], "lines": tuple(event["sheet"]["lines"])})
+    pdf = copier.print_copy(base64.b64decode(event["pdf"]), sheet)
     return {"pdf": base64.b64encode(pdf).decode()}
 
 

@@ -1,4 +1,4 @@
-"""Queues (ports: WorkQueue, Inboxes)."""
+"""Tra's own queues (port: WorkQueue)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.batches import BatchWork
     from chalicelib.domain.deliveries import DeliveryId
-    from chalicelib.domain.directory import Agency
     from chalicelib.ports import Ids
 
 _BATCH = 10
@@ -65,16 +64,3 @@ class SqsWorkQueue:
                 entry["MessageGroupId"] = group
                 entry["MessageDeduplicationId"] = self._ids.document_id()
             yield entry
-
-
-class SqsInboxes:
-    """The recipient agencies' own queues."""
-
-    def __init__(self, client: SQSClient) -> None:
-        self._client = client
-
-    def send(self, agency: Agency, event: bytes) -> None:
-        if agency.inbox_url is None:
-            raise UnavailableError(f"Agency {agency.agency_id} has no queue to be told by.")
-        with translated("queue"):
-            self._client.send_message(QueueUrl=agency.inbox_url, MessageBody=event.decode())

@@ -358,6 +358,11 @@ def _pages(reader: PdfFile) -> list[Any]:
     return list(_leaves(reader.root["/Pages"]))
 
 
+def page_count(reader: PdfFile) -> int:
+    """Raises what reading a PDF raises."""
+    return len(_pages(reader))
+
+
 def _leaves(node: Any) -> list[Any]:
     if node["/Type"] == "/Page":
         return [node]

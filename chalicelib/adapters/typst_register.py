@@ -37,7 +37,7 @@ class TypstRegisterPrinter:
         try:
             pdf = self._compiler.compile(
                 format="pdf",
-                sys_inputs={"sheet": _legible(json.dumps(asdict(sheet), ensure_ascii=False))},
+                sys_inputs={"sheet": legible(json.dumps(asdict(sheet), ensure_ascii=False))},
                 pdf_standards="a-2a",
                 timestamp=sheet.created_at,
             )
@@ -63,5 +63,6 @@ class TypstRegisterPrinter:
         )
 
 
-def _legible(text: str) -> str:
+def legible(text: str) -> str:
+    """With "?" in place of every letter that the font lacks."""
     return _UNPRINTABLE.sub("?", text)

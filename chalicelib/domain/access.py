@@ -167,3 +167,9 @@ def decide(actor: Actor, action: Action, resource: Resource | None = None) -> De
     if action is Action.READ_FILE and actor.agency_id in resource.recipients:
         return Decision(Verdict.ALLOW, "recipient")
     return Decision(Verdict.HIDE, "other_agency")
+
+
+def only_recipient(actor: Actor, resource: Resource) -> str | None:
+    """Whose deliveries of a letter may be told: the sender knows of all (None), any other agency
+    of those to itself alone. Who else got the letter is not its business (P6)."""
+    return None if actor.agency_id == resource.agency_id else actor.agency_id

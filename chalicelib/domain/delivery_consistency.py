@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from chalicelib.domain.deliveries import Delivery, SentLetter
 from chalicelib.domain.delivery_chain import ChainFault, check_chain
 from chalicelib.domain.delivery_events import ReceiptNote
-from chalicelib.domain.delivery_notices import untold
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.documents import Document
 from chalicelib.domain.erds import DeliveryState
@@ -168,9 +167,8 @@ def follows(delivery: Delivery, before: Delivery | None) -> bool:
 
 
 def left_alone(record: DeliveryRecord) -> bool:
-    """On its way, or with somebody still to be told, and nobody will ever look at it."""
-    waits = record.delivery.state in _ON_THE_WAY or bool(untold(record.delivery, record.told))
-    return record.due_at is None and waits
+    """On its way, and nobody will ever look at it."""
+    return record.due_at is None and record.delivery.state in _ON_THE_WAY
 
 
 # -- the receive register ------------------------------------------------------------

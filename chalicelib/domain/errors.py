@@ -79,8 +79,10 @@ class ConfirmationStaleError(ConfirmationRequiredError):
     code = "confirmation_stale"
 
     _words = (
-        "The letter, its recipients or their channels changed since they were confirmed. Look at "
-        "the list again, and send with this `confirmation`.",
+        (
+            "The letter, its recipients or their channels changed since they were confirmed. Look "
+            "at the list again, and send with this `confirmation`."
+        ),
         "เนื้อหา ผู้รับ หรือช่องทางเปลี่ยนไปจากที่ยืนยันไว้ โปรดตรวจรายชื่ออีกครั้ง แล้วส่งพร้อมค่า confirmation นี้",
     )
 
@@ -394,6 +396,18 @@ class DeliveryMovedError(TraError):
     retryable = True
 
 
+class CopyTooLargeError(TraError):
+    """The file is larger than a printed copy can be made of."""
+
+    code = "copy_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file is too large for a copy with a stamp; fetch the sealed file and print that.",
+            "ไฟล์ใหญ่เกินกว่าจะพิมพ์สำเนาพร้อมตรารับ โปรดดาวน์โหลดไฟล์ต้นฉบับเพื่อพิมพ์",
+        )
+
+
 class DeliveryConflictError(TraError):
     """What is asked does not go with what became of the delivery; `reason` is a stable word."""
 
@@ -434,14 +448,23 @@ class UntrustedFileError(TraError):
 
 class AnswerRefusedError(TraError):
     """A signed receipt or rejection is not believed; `reason` is a stable word and `field` what
-    cannot be read, if that is it. What could be read of it was kept."""
+    cannot be read, if that is it. `delivery_id` is where it was kept, if anywhere."""
 
     code = "answer_refused"
 
-    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        detail_th: str,
+        *,
+        field: str = "",
+        delivery_id: str | None = None,
+    ) -> None:
         super().__init__(detail, detail_th)
         self.reason = reason
         self.field = field
+        self.delivery_id = delivery_id
 
 
 class ResendRefusedError(TraError):

@@ -19,7 +19,6 @@ from chalicelib.domain.receipts import (
     MOST_NOTE,
     Receipt,
     Rejection,
-    RejectionReason,
     receipt_text,
     receive_stamp,
 )
@@ -27,6 +26,7 @@ from chalicelib.domain.registers import CIRCULAR
 from chalicelib.domain.statements import MOST_JWS
 from chalicelib.handlers.letter_models import LetterLinks
 from chalicelib.handlers.models import AgencyId, IsoDate, ReasonView, SubmitDocument
+from chalicelib.services.recall_all import Recalled
 
 NameOf = Callable[[str], str]
 """The Thai name of an agency, by its id."""
@@ -379,7 +379,6 @@ def _sent(record: DeliveryRecord, name_of: NameOf, public_url: str) -> dict[str,
     delivery = record.delivery
     base = f"{public_url}/v1/letters/{delivery.id.document_id}"
     own = f"{base}/deliveries/{delivery.delivery_id}"
-    trying = delivery.state is DeliveryState.PLANNED and delivery.tries > 0
     return {
         **_letter_facts(delivery),
         "recipient": delivery.recipient,
@@ -389,7 +388,7 @@ def _sent(record: DeliveryRecord, name_of: NameOf, public_url: str) -> dict[str,
         "reason": _reason(delivery.reason),
         "suggested_agency": delivery.suggested_agency,
         "tries": delivery.tries,
-        "next_try": record.due_at if trying else None,
+        "next_try": _next_try(delivery),
         "history": [StepView.of(step) for step in delivery.history],
         "links": DeliveryLinks(
             self=own,
@@ -399,6 +398,12 @@ def _sent(record: DeliveryRecord, name_of: NameOf, public_url: str) -> dict[str,
             resend=f"{own}/resend",
         ),
     }
+
+
+def _next_try(delivery: Delivery) -> datetime | None:
+    if delivery.state is not DeliveryState.PLANNED or not delivery.tries:
+        return None
+    return delivery.last("try_failed").at + delivery.budget.pause_after(delivery.tries)
 
 
 def _letter_facts(delivery: Delivery) -> dict[str, Any]:
@@ -467,6 +472,19 @@ class RecallAnswer(_Answer):
     recalled: list[str] = Field(description="Deliveries that are recalled, now or before.")
     not_recalled: list[NotRecalled]
     cursor: str | None = Field(description="Where to go on, with another request; null at the end.")
+
+    @classmethod
+    def of(cls, outcome: Recalled) -> Self:
+        return cls(
+            recalled=[delivery.delivery_id for delivery in outcome.recalled],
+            not_recalled=[
+                NotRecalled(
+                    delivery_id=delivery.delivery_id, recipient=delivery.recipient, reason=reason
+                )
+                for delivery, reason in outcome.others
+            ],
+            cursor=outcome.cursor,
+        )
 
 
 # -- the recipient's side ------------------------------------------------------------

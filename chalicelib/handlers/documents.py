@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import House
-from chalicelib.domain.access import Action, Actor, Resource
+from chalicelib.domain.access import Action, Actor, Resource, only_recipient
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
@@ -37,6 +40,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, WishKind
 from chalicelib.domain.thai import start_of_day
+from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
@@ -44,7 +48,6 @@ from chalicelib.handlers.models import (
     DocumentPage,
     DocumentPicture,
     DocumentView,
-    EvidenceBundle,
     Known,
     Preview,
     SearchDocuments,
@@ -57,6 +60,7 @@ from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
+from chalicelib.services.bundle_deliveries import AskedFor
 from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
 from chalicelib.services.preview import preview
 from chalicelib.services.show_picture import demand_picture, show_picture
@@ -225,13 +229,31 @@ def _headers_of_picture(file: ArchivedFile, side: Side) -> dict[str, str]:
     "GET",
     "/v1/documents/{document_id}/evidence",
     summary="Everything that proves the document, in one bundle; `missing` names what is not "
-    "published yet.",
+    "there yet. Of a letter also what became of each delivery, 20 at a time; a recipient gets "
+    "its own only.",
     action=Action.READ_FILE,
+    query=AskEvidence,
     answers={200: EvidenceBundle},
-    errors=(NotFoundError, NotReadyError, UnavailableError),
+    errors=(InvalidRequestError, NotFoundError, NotReadyError, UnavailableError),
 )
 def show_evidence(call: Call) -> Response:
-    return as_json(EvidenceBundle(**bundle(authorised(call), room=call.house.bundle_room).content))
+    query = parse(AskEvidence, call.query)
+    document = authorised(call)
+    asked = AskedFor(
+        only=only_recipient(call.caller, Resource.of(document)),
+        delivery=_delivery_id(query.delivery),
+        cursor=query.cursor,
+    )
+    made = bundle(document, room=call.house.bundle_room, asked=asked)
+    return as_json(EvidenceBundle(**made.content))
+
+
+def _delivery_id(text: str | None) -> DeliveryId | None:
+    """Raises NotFoundError for what no delivery is called."""
+    try:
+        return DeliveryId.parse(text) if text else None
+    except ValueError as error:
+        raise NotFoundError from error
 
 
 def authorised(call: Call) -> Document:
@@ -240,8 +262,27 @@ def authorised(call: Call) -> Document:
     document = call.house.documents.get(document_id) if is_identifier(document_id) else None
     if document is None:
         raise NotFoundError
-    call.authorise(Resource.of(document))
+    call.authorise(_resource(call, document))
     return document
+
+
+def _resource(call: Call, document: Document) -> Resource:
+    """Whose the document is; of a letter, also an agency's to which a delivery of it came."""
+    if not document.is_letter or document.agency_id == call.caller.agency_id:
+        return Resource.of(document)
+    return Resource.of_letter(document, _deliveries_to_caller(call, document))
+
+
+def _deliveries_to_caller(call: Call, letter: Document) -> Iterator[Delivery]:
+    """All attempts; there is a next one only after the one before it."""
+    if call.caller.agency_id not in letter.recipients:
+        return
+    for attempt in itertools.count(1):
+        delivery_id = DeliveryId(letter.document_id, call.caller.agency_id, attempt)
+        record = call.house.deliveries.get(delivery_id)
+        if record is None:
+            return
+        yield record.delivery
 
 
 def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:

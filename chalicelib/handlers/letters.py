@@ -7,25 +7,43 @@ from functools import cache
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Role
+from chalicelib.domain.access import Action, Resource, Role
+from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import (
     ConfirmationRequiredError,
     ConfirmationStaleError,
+    DeliveryConflictError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     LintError,
     MalformedRequestError,
     NotFoundError,
+    NotReadyError,
     RenderError,
     RequestTooLargeError,
+    ResendRefusedError,
     TopSecretRefusedError,
     UnavailableError,
 )
 from chalicelib.domain.letter_requests import Confirmation, confirmation
 from chalicelib.handlers.claims import claim_of
-from chalicelib.handlers.documents import build_submission, known_to
+from chalicelib.handlers.delivery_models import (
+    AskDeliveries,
+    AskOutbox,
+    AskRecall,
+    DeliveryDetail,
+    DeliveryPage,
+    DeliveryView,
+    DisputeReceipt,
+    LetterView,
+    OutboxPage,
+    ProgressView,
+    RecallAnswer,
+)
+from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_of, statements
+from chalicelib.handlers.documents import authorised, build_submission, known_to
 from chalicelib.handlers.letter_models import (
     AcceptedLetter,
     LetterPreview,
@@ -33,11 +51,15 @@ from chalicelib.handlers.letter_models import (
     SendLetter,
     read_letter,
 )
-from chalicelib.handlers.models import Known
+from chalicelib.handlers.models import Known, parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
+from chalicelib.services.dispute_receipt import dispute_receipt
 from chalicelib.services.preview import preview
+from chalicelib.services.recall_all import recall_all
+from chalicelib.services.recall_letter import recall_letter
+from chalicelib.services.resend_letter import resend_letter
 from chalicelib.services.submit import repeat, submit
 
 blueprint = Blueprint(__name__)
@@ -132,3 +154,189 @@ def _demand_confirmed(call: Call, letter: ReadLetter, seen: Confirmation) -> Non
             raise ConfirmationRequiredError(seen.lines, seen.digest)
     elif given != seen.digest:
         raise ConfirmationStaleError(seen.lines, seen.digest)
+
+
+# -- what became of it -------------------------------------------------------------
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/outbox",
+    summary="Search what the agency sent, newest first: one line for each recipient and attempt.",
+    action=Action.READ_LETTERS,
+    query=AskOutbox,
+    answers={200: OutboxPage},
+    errors=(InvalidRequestError, UnavailableError),
+)
+def search_outbox(call: Call) -> Response:
+    found = call.house.deliveries.outbox(letter_search(call, parse(AskOutbox, call.query)))
+    items = [_view(call, record) for record in found.records]
+    return as_json(OutboxPage(items=items, cursor=found.cursor))
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/letters/{document_id}",
+    summary="Show a letter: its state, and how far it is with all its recipients.",
+    action=Action.READ_LETTERS,
+    answers={200: LetterView},
+    errors=(NotFoundError, UnavailableError),
+)
+def show_letter(call: Call) -> Response:
+    letter = _letter(call)
+    kind = call.house.types.get(letter.document_type, letter.type_version)
+    view = LetterView.of(
+        letter,
+        kind.subject_of(letter.content) if kind else "",
+        call.house.deliveries.progress(letter.document_id),
+        call.house.settings.public_url,
+    )
+    return as_json(view)
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/letters/{document_id}/deliveries",
+    summary="What became of each send of a letter: state, history, times, receive number, reason.",
+    action=Action.READ_LETTERS,
+    query=AskDeliveries,
+    answers={200: DeliveryPage},
+    errors=(InvalidRequestError, NotFoundError, UnavailableError),
+)
+def list_deliveries(call: Call) -> Response:
+    asked = parse(AskDeliveries, call.query)
+    document_id = _letter(call).document_id
+    deliveries = call.house.deliveries
+    found = deliveries.of_letter(document_id, cursor=asked.cursor, limit=int(asked.limit))
+    page = DeliveryPage(
+        document_id=document_id,
+        progress=ProgressView.of(deliveries.progress(document_id)),
+        items=[_view(call, record) for record in found.records],
+        cursor=found.cursor,
+    )
+    return as_json(page)
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/letters/{document_id}/deliveries/{delivery_id}",
+    summary="One send of a letter, with the receipt (A1) or the rejection as signed.",
+    action=Action.READ_LETTERS,
+    answers={200: DeliveryDetail},
+    errors=(NotFoundError, UnavailableError),
+)
+def show_delivery(call: Call) -> Response:
+    return as_json(_detail(call, _sent(call)))
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/letters/{document_id}/deliveries/{delivery_id}/recall",
+    summary="Take one send back, as long as the recipient has not registered it.",
+    action=Action.RECALL_LETTER,
+    answers={200: DeliveryView},
+    errors=(NotFoundError, DeliveryConflictError, UnavailableError),
+)
+def recall_delivery(call: Call) -> Response:
+    record = _sent(call)
+    recalled = recall_letter(record.delivery.id, room=call.house.delivery_room)
+    count("LetterRecalled")
+    logger.info(LogEvent.LETTER_RECALLED, extra={"delivery_id": recalled.delivery_id})
+    return as_json(_view(call, replace(record, delivery=recalled)))
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/letters/{document_id}/recall",
+    summary="Take a letter back from all who have not registered it; some hundred at a time, so "
+    "repeat with `cursor` until it is null.",
+    action=Action.RECALL_LETTER,
+    query=AskRecall,
+    answers={200: RecallAnswer},
+    errors=(InvalidRequestError, NotFoundError, NotReadyError, UnavailableError),
+)
+def recall_whole_letter(call: Call) -> Response:
+    asked = parse(AskRecall, call.query)
+    outcome = recall_all(_letter(call), cursor=asked.cursor, room=call.house.delivery_room)
+    count("LetterRecalled", len(outcome.recalled))
+    return as_json(RecallAnswer.of(outcome))
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/letters/{document_id}/deliveries/{delivery_id}/dispute",
+    summary="Say that the receive-register number of a receipt is wrong (e-CMS InvalidAcceptID): "
+    "the recipient answers with a corrected receipt.",
+    action=Action.SEND_LETTER,
+    body=DisputeReceipt,
+    answers={200: DeliveryView},
+    errors=(
+        MalformedRequestError,
+        RequestTooLargeError,
+        InvalidRequestError,
+        NotFoundError,
+        DeliveryConflictError,
+        UnavailableError,
+    ),
+)
+def dispute_number(call: Call) -> Response:
+    record = _sent(call)
+    asked = parse(DisputeReceipt, call.json_object())
+    disputed = dispute_receipt(record.delivery.id, asked.place, room=call.house.delivery_room)
+    return as_json(_view(call, replace(record, delivery=disputed)))
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/letters/{document_id}/deliveries/{delivery_id}/resend",
+    summary="Send a letter that was rejected, or could not be delivered, to the same agency again: "
+    "a delivery of its own. A repeat makes no second one.",
+    action=Action.SEND_LETTER,
+    answers={201: DeliveryView},
+    errors=(NotFoundError, ResendRefusedError, UnavailableError),
+)
+def resend_delivery(call: Call) -> Response:
+    again = resend_letter(_sent(call).delivery.id, room=call.house.resend_room)
+    count("LetterResent")
+    view = _view(call, again)
+    return as_json(view, status=201, headers={"Location": view.links.self})
+
+
+def _letter(call: Call) -> Document:
+    """Raises NotFoundError for what is no letter, or not the caller's agency's (P6)."""
+    letter = authorised(call)
+    if not letter.is_letter:
+        raise NotFoundError
+    return letter
+
+
+def _sent(call: Call) -> DeliveryRecord:
+    """The delivery that the path names, of that letter. Raises NotFoundError, ForbiddenError."""
+    record = delivery_of(call)
+    call.authorise(Resource.sent(record.delivery))
+    if record.delivery.id.document_id != call.path["document_id"]:
+        raise NotFoundError
+    return record
+
+
+def _view(call: Call, record: DeliveryRecord) -> DeliveryView:
+    return DeliveryView.of(record, name_of(call), call.house.settings.public_url)
+
+
+def _detail(call: Call, record: DeliveryRecord) -> DeliveryDetail:
+    receipts, rejection = statements(call, record)
+    return DeliveryDetail.with_statements(
+        record,
+        name_of(call),
+        call.house.settings.public_url,
+        receipts=receipts,
+        rejection=rejection,
+    )

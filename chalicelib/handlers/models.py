@@ -44,7 +44,7 @@ from chalicelib.domain.registers import CIRCULAR, SEND, Numbering
 from chalicelib.domain.reminders import within_faults
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
-from chalicelib.domain.standing import RulingKind, Standing
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.thai import in_bangkok, is_garbled
 from chalicelib.domain.type_rules import submission_faults
 from chalicelib.handlers.ruling_models import StandingView
@@ -456,7 +456,9 @@ class DocumentView(AcceptedDocument):
     document_type: str
     type_version: int
     recipients: list[str]
-    notified: list[str] = Field(description="Recipients that were told.")
+    notified: list[str] = Field(
+        description="Recipients that were told; of a letter, those whose delivery has begun."
+    )
     classification: Classification
     urgency: Urgency
     valid_from: date | None
@@ -482,6 +484,7 @@ class DocumentView(AcceptedDocument):
     @classmethod
     def of(cls, document: Document, public_url: str, now: datetime) -> Self:  # type: ignore[override]  # what it is worth depends on the time
         numbering, file, reason = document.numbering, document.file, document.reason
+        untold = frozenset(document.unnotified)
         return cls(
             document_id=document.document_id,
             state=document.state,
@@ -492,7 +495,7 @@ class DocumentView(AcceptedDocument):
             document_type=document.document_type,
             type_version=document.type_version,
             recipients=list(document.recipients),
-            notified=[r for r in document.recipients if r in document.notified],
+            notified=[r for r in document.recipients if r not in untold],
             classification=document.classification,
             urgency=document.urgency,
             valid_from=document.valid_from,
@@ -525,66 +528,6 @@ class DocumentView(AcceptedDocument):
             standing=StandingView.of(document, now),
             supersedes=document.supersedes,
         )
-
-
-class LogProof(_Answer):
-    """That a leaf is in a log: RFC 9162 inclusion proof under a signed checkpoint."""
-
-    index: int
-    leaf: str = Field(description="The leaf's bytes: canonical JSON.")
-    proof: list[str] = Field(description="Hashes from leaf to root, base64.")
-    checkpoint: str = Field(description="C2SP signed note.")
-
-
-class BundledFile(_Answer):
-    sha256: str
-    size: int
-    archive_version: str
-    lock_mode: str
-    retain_until: str
-
-
-class BundledRuling(_Answer):
-    number: int
-    kind: RulingKind
-    reason_code: str
-    decided_at: str
-    effective_at: str
-    evidence: str | None = Field(description="Compact JWS (ES256); null until it is signed.")
-
-
-class EvidenceBundle(_Answer):
-    """All that proves one document. `commitment` = SHA-256("tra/content-commitment/v1\\n" ‖
-    salt ‖ content digest) is what the public log holds."""
-
-    type: str
-    document_id: str
-    document_type: str
-    agency_id: str
-    state: DocumentState
-    register_id: str
-    number: int
-    child: int
-    printed_number: str
-    numbered_at: str
-    dated: str | None
-    content_digest: str
-    salt: str
-    commitment: str
-    reason_code: str | None
-    file: BundledFile | None
-    number_log: LogProof | None
-    outcome_log: list[LogProof]
-    evidence: str | None = Field(description="Compact JWS (ES256), key in the JWKS.")
-    rulings: list[BundledRuling] = Field(
-        description="What was decided of the issued document: suspended, reinstated, revoked, "
-        "superseded. The last one decided that holds at a time counts."
-    )
-    evidence_records: list[str] = Field(
-        description="Evidence record of the file as it stands (RFC 4998), DER in base64; empty "
-        "until its first time-stamp."
-    )
-    missing: list[str]
 
 
 class DocumentPage(_Answer):

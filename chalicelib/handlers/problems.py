@@ -54,6 +54,7 @@ KINDS: dict[type[TraError], Kind] = {
         422, "There is no such document type", "ไม่มีประเภทเอกสารนี้"
     ),
     errors.InvalidRequestError: Kind(422, "The request needs correction", "คำขอต้องแก้ไข"),
+    errors.CopyTooLargeError: Kind(409, "Too large for a copy", "ไฟล์ใหญ่เกินสำหรับสำเนา"),
     errors.ConfirmationRequiredError: Kind(
         409, "The recipients are to be confirmed", "ต้องยืนยันรายชื่อผู้รับก่อนส่ง"
     ),

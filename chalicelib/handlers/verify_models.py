@@ -9,7 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.domain.bundle_verdict import BundleVerdict
+from chalicelib.domain.delivery_verdict import DeliveryVerdict, SignedBy
 from chalicelib.domain.documents import Document, StandingNow
+from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import Standing
 from chalicelib.domain.verdict import Aspect, Finding, Indication, SealVerdict
@@ -118,15 +120,70 @@ class VerifiedDocument(_Answer):
         )
 
 
-class BundleView(_Answer):
-    """What was checked of a bundle, and what could not be."""
+class ArrivalView(_Answer):
+    """When a letter entered the recipient's system, and when that counts (null: not known)."""
 
+    entered_at: datetime
+    counted_at: datetime | None
+
+
+class DeliveryVerdictView(_Answer):
+    """What the evidence of one delivery proves. `state`, `events`, `received` and
+    `receive_number` are the whole story only if it passed; no name of a person is told."""
+
+    delivery_id: str
+    recipient: str
+    state: DeliveryState | None
+    indication: Indication
+    sub_indication: str | None
+    findings: list[FindingView]
+    events: list[str]
+    received: ArrivalView | None
+    receive_number: str | None
+    signed_by: SignedBy | None = Field(
+        description="Whose key the receipt or rejection has: the recipient's, or, for an agency "
+        "hosted here, the service's."
+    )
+    disputed: bool = Field(description="The sender says that the receive number is wrong.")
     checked: list[str]
     missing: list[str]
 
     @classmethod
+    def of(cls, verdict: DeliveryVerdict) -> Self:
+        received = verdict.received
+        return cls(
+            delivery_id=verdict.delivery_id,
+            recipient=verdict.recipient,
+            state=verdict.state,
+            indication=verdict.indication,
+            sub_indication=verdict.sub_indication,
+            findings=FindingView.all_of(verdict.findings),
+            events=list(verdict.events),
+            received=ArrivalView(entered_at=received.entered_at, counted_at=received.counted_at)
+            if received
+            else None,
+            receive_number=verdict.receive_number,
+            signed_by=verdict.signed_by,
+            disputed=verdict.disputed,
+            checked=list(verdict.checked),
+            missing=list(verdict.missing),
+        )
+
+
+class BundleView(_Answer):
+    """What was checked of a bundle, what could not be, and what became of a letter."""
+
+    checked: list[str]
+    missing: list[str]
+    deliveries: list[DeliveryVerdictView]
+
+    @classmethod
     def of(cls, verdict: BundleVerdict) -> Self:
-        return cls(checked=list(verdict.checked), missing=list(verdict.missing))
+        return cls(
+            checked=list(verdict.checked),
+            missing=list(verdict.missing),
+            deliveries=[DeliveryVerdictView.of(one) for one in verdict.deliveries],
+        )
 
 
 class VerificationView(_Answer):

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState
-from chalicelib.domain.errors import NotFoundError, NotReadyError
-from chalicelib.domain.registers import LogName, Numbering
+from chalicelib.domain.errors import NotReadyError
+from chalicelib.domain.registers import Numbering
 from chalicelib.domain.standing import Ruling
 from chalicelib.ports import Clock
-from chalicelib.services.prove import Inclusion, ProvingRoom, prove_inclusion, prove_outcomes
+from chalicelib.services.bundle_deliveries import AskedFor, DeliveriesRoom, bundle_deliveries
+from chalicelib.services.proof_json import number_proof, plain_proof
+from chalicelib.services.prove import ProvingRoom, prove_outcomes
 from chalicelib.services.records import RecordRoom, record_of
 
 TYPE = "tra.evidence.v1"
@@ -37,23 +39,28 @@ class BundleRoom:
 
     proving: ProvingRoom
     records: RecordRoom
+    deliveries: DeliveriesRoom
     clock: Clock
     record_due_after: timedelta
 
 
-def bundle(document: Document, *, room: BundleRoom) -> Bundle:
+def bundle(document: Document, *, room: BundleRoom, asked: AskedFor | None = None) -> Bundle:
     """What proves `document`: its place in the register, the file's digest, the salt of the
     commitment, proofs that both logs include it, the signed evidence, and the evidence record
-    (RFC 4998) that goes on proving when all of that has aged.
+    (RFC 4998) that goes on proving when all of that has aged; of a letter also what became of
+    its deliveries, as far as who asked may know (default: the sender, of all).
 
-    Raises NotReadyError for a document without number. Reads only.
+    Raises NotReadyError for a document without number, NotFoundError for a delivery that it
+    has not. Reads only.
     """
     if document.numbering is None:
         message = "The document has no number yet, so there is nothing to prove."
         raise NotReadyError(message, "เอกสารยังไม่มีเลข จึงยังไม่มีหลักฐาน")
     number_log = _number_proof(document, document.numbering, room.proving)
     position = (document.numbering.number, document.numbering.child)
-    outcomes = [_plain(i) for i in prove_outcomes(document.register, *position, room=room.proving)]
+    outcomes = [
+        plain_proof(one) for one in prove_outcomes(document.register, *position, room=room.proving)
+    ]
     parts = {"number_log": number_log, "outcome_log": outcomes, "evidence": document.evidence}
     record = record_of(document, room=room.records)
     missing = tuple(name for name, part in parts.items() if not part)
@@ -62,6 +69,8 @@ def bundle(document: Document, *, room: BundleRoom) -> Bundle:
         missing = (*missing, "rulings")
     if record is None and _is_due(document, room):
         missing = (*missing, "evidence_records")
+    deliveries = bundle_deliveries(document, asked or AskedFor(), room=room.deliveries)
+    missing = (*missing, *deliveries.missing)
     content = {
         "type": TYPE,
         **_facts(document, document.numbering),
@@ -69,6 +78,9 @@ def bundle(document: Document, *, room: BundleRoom) -> Bundle:
         **parts,
         "rulings": rulings,
         "evidence_records": [base64.b64encode(record).decode()] if record else [],
+        "deliveries": deliveries.content,
+        "cursor": deliveries.cursor,
+        "progress": deliveries.progress,
         "missing": list(missing),
     }
     return Bundle(content, missing)
@@ -126,20 +138,7 @@ def _number_proof(
     """An inserted number has no leaf of its own there: the outcome log tells of it."""
     if numbering.child:
         return None
-    index = numbering.number - 1
-    try:
-        return _plain(prove_inclusion(document.register, LogName.NUMBERS, index, room=room))
-    except NotFoundError:  # no checkpoint includes it yet
-        return None
-
-
-def _plain(inclusion: Inclusion) -> dict[str, Any]:
-    return {
-        "index": inclusion.index,
-        "leaf": inclusion.leaf.decode(),
-        "proof": [base64.b64encode(node).decode() for node in inclusion.proof],
-        "checkpoint": inclusion.published.note.decode(),
-    }
+    return number_proof(document.register, numbering.number, room=room)
 
 
 def _utc(instant: datetime) -> str:

@@ -44,8 +44,8 @@ ReplyKeys = Callable[[str], Sequence[Mapping[str, Any]] | None]
 """The public keys (JWK) that an agency signs receipts with; None where nobody said any."""
 
 
-def _no_reply_keys(_agency_id: str) -> None:
-    return None
+def no_reply_keys(_agency_id: str) -> None:
+    """Nobody said any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class BundleTrust:
     check_jws: CheckJws
     log_keys: tuple[VerifierKey, ...] = ()
     jwks: Mapping[str, Any] | None = None
-    reply_keys: ReplyKeys = _no_reply_keys
+    reply_keys: ReplyKeys = no_reply_keys
     anchors: tuple[str, ...] = ()
     check_record: CheckRecord | None = None
 

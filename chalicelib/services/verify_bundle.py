@@ -39,7 +39,7 @@ from chalicelib.domain.tlog import (
 from chalicelib.domain.verdict import Finding, Indication
 from chalicelib.services.bundle import TYPE
 from chalicelib.services.bundle_trust import BundleTrust, as_count, as_text, proven_entry
-from chalicelib.services.verify_deliveries import verify_deliveries
+from chalicelib.services.verify_deliveries import EndNow, verify_deliveries
 
 _BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
 _HASH_PREFIX = "sha-256:"
@@ -68,9 +68,10 @@ def verify_bundle(
     trust: BundleTrust,
     now: datetime,
     pdf: bytes | None = None,
+    end_now: EndNow | None = None,
 ) -> BundleVerdict:
     """The verdict on any JSON object at all, as of `now`. `pdf` is the file that is said to
-    belong to it."""
+    belong to it; `end_now` what the deployment itself knows of its deliveries."""
     # 1. Is it a bundle?
     try:
         facts = _facts(bundle)
@@ -90,7 +91,7 @@ def verify_bundle(
     _check_file(facts, pdf, look)
     proven_at = _check_record(bundle, pdf, trust, look)
     # 7. What became of a letter with its recipients?
-    deliveries = verify_deliveries(bundle, facts, trust=trust)
+    deliveries = verify_deliveries(bundle, facts, trust=trust, end_now=end_now)
     look.missing += deliveries.missing
     return judge_bundle(
         look.problems,

@@ -7,14 +7,14 @@ in the public logs. What a bundle says is missing is not believed: what is not t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chalicelib.domain import bundle_verdict
 from chalicelib.domain import delivery_verdict as told
-from chalicelib.domain.bundle_problems import FORMAT, HASH, MISSING, SIGNATURE, Problem
+from chalicelib.domain.bundle_problems import FORMAT, HASH, MISSING, SIGNATURE, SUSPENDED, Problem
 from chalicelib.domain.bundle_verdict import DocumentFacts
 from chalicelib.domain.deliveries import DeliveryId, SentLetter
 from chalicelib.domain.delivery_chain import ChainFault, ChainReport, check_chain
@@ -64,11 +64,20 @@ class DeliveriesFound:
     missing: list[str] = field(default_factory=list)
 
 
+EndNow = Callable[[DeliveryId], str | None]
+"""How far a delivery is by now: the digest of its last event; None where that is not known."""
+
+
 def verify_deliveries(
-    bundle: Mapping[str, Any], facts: DocumentFacts, *, trust: BundleTrust
+    bundle: Mapping[str, Any],
+    facts: DocumentFacts,
+    *,
+    trust: BundleTrust,
+    end_now: EndNow | None = None,
 ) -> DeliveriesFound:
-    """Judge every delivery in the bundle of the document of `facts`. Raises nothing: any JSON
-    has a verdict."""
+    """Judge every delivery in the bundle of the document of `facts`. `end_now` is what a
+    deployment knows of its own deliveries; offline nobody knows. Raises nothing: any JSON has a
+    verdict."""
     found = DeliveriesFound()
     said = bundle.get("deliveries", [])
     if not isinstance(said, list):
@@ -86,6 +95,7 @@ def verify_deliveries(
         look = _verify(delivery, trust)
         if delivery.id in seen:
             look.wrong(HASH, told.DOUBLED)
+        _check_end(look, end_now)
         seen.add(delivery.id)
         found.verdicts.append(look.verdict())
         found.problems += look.problems
@@ -226,9 +236,20 @@ def _check_events(look: _Look, trust: BundleTrust, jwks: Mapping[str, Any]) -> C
         look.lacks("evidence_end", told.END_MISSING)
     elif not delivery.events or jws_digest(delivery.events[-1]) != delivery.end:
         look.wrong(HASH, told.END_DIFFERS)
-    if not look.problems:
+    unfinished = problem_of_fault(ChainFault.UNFINISHED)
+    if all(problem == unfinished for problem in look.problems):
         look.checked.append("events")
     return report
+
+
+def _check_end(look: _Look, end_now: EndNow | None) -> None:
+    """Only of a delivery that the bundle has evidence of: others learn nothing here."""
+    delivery = look.delivery
+    if end_now is None or "events" not in look.checked:
+        return
+    end = end_now(delivery.id)
+    if end is not None and end != delivery.end:
+        look.wrong(SUSPENDED, told.GOES_ON)
 
 
 _MISSING_PARTS = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from chalicelib.domain.bundle_verdict import (
@@ -20,6 +21,7 @@ from chalicelib.domain.bundle_verdict import (
     BundleVerdict,
     problem_of,
 )
+from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.documents import Document, DocumentState, StandingNow
 from chalicelib.domain.standing import Standing
 from chalicelib.domain.verdict import (
@@ -30,7 +32,15 @@ from chalicelib.domain.verdict import (
     Verdict,
     worse,
 )
-from chalicelib.ports import Clock, DocumentStore, FileChecker, Ids, UploadForm, Uploads
+from chalicelib.ports import (
+    Clock,
+    DeliveryStore,
+    DocumentStore,
+    FileChecker,
+    Ids,
+    UploadForm,
+    Uploads,
+)
 from chalicelib.services.bundle_trust import BundleTrust
 from chalicelib.services.verify_bundle import verify_bundle
 
@@ -61,6 +71,7 @@ class VerificationRoom:
     """Collaborators of the public verification."""
 
     documents: DocumentStore
+    deliveries: DeliveryStore
     anchors: Callable[[], Sequence[str]]
     checker: FileChecker
     uploads: Uploads
@@ -102,7 +113,9 @@ def verify_upload(upload_id: str, *, room: VerificationRoom) -> Verification:
 
 def verify_sent_bundle(bundle: Mapping[str, Any], *, room: VerificationRoom) -> Verification:
     """Raises UnavailableError only: any JSON object has a verdict."""
-    verdict = verify_bundle(bundle, trust=room.bundle_trust(), now=room.clock())
+    verdict = verify_bundle(
+        bundle, trust=room.bundle_trust(), now=room.clock(), end_now=partial(_end_now, room=room)
+    )
     document = _proven(verdict, room)
     told = _Told(verdict.indication, verdict.sub_indication, verdict.findings)
     standing = _standing(document, room)
@@ -116,6 +129,11 @@ def verify_sent_bundle(bundle: Mapping[str, Any], *, room: VerificationRoom) -> 
         standing=standing,
         bundle=verdict,
     )
+
+
+def _end_now(delivery_id: DeliveryId, *, room: VerificationRoom) -> str | None:
+    record = room.deliveries.get(delivery_id)
+    return record.delivery.evidence_end if record else None
 
 
 def _with_register(checked: CheckedFile, room: VerificationRoom) -> Verification:

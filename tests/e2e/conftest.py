@@ -9,6 +9,7 @@ import pytest
 
 from infra import client as api
 from infra import local
+from infra.letter_recipient import ReplyKey, list_with_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,9 +18,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def deployment() -> Iterator[local.Deployment]:
+def reply_key() -> ReplyKey:
+    """The key that the Revenue Department's own system answers letters with."""
+    return ReplyKey()
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    reply_key: ReplyKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[local.Deployment]:
     """The whole stack, under a folder and a name of its own."""
-    with local.running(local.BUILD / "e2e", stack="tra-e2e") as running:
+    listed = tmp_path_factory.mktemp("agencies") / "agencies.json"
+    setup = local.Setup(agencies=list_with_key("rd", reply_key.public, listed))
+    with local.running(local.BUILD / "e2e", stack="tra-e2e", setup=setup) as running:
         yield running
 
 

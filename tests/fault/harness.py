@@ -24,15 +24,16 @@ from chalicelib.adapters.memory import MemoryQueue
 from chalicelib.domain.documents import EXPIRED, Document, DocumentState, archive_key
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Entry, EntryState, Register
-from chalicelib.handlers import queues, schedules
+from chalicelib.handlers import exchange, queues, schedules
 from chalicelib.ports import Search
 from chalicelib.services.audit import audit as audit_register
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 
-QUEUES = ("number", "seal", "batch", "batch_seal", "deliver")
+QUEUES = ("number", "seal", "batch", "batch_seal", "deliver", "dispatch")
 """Queues of work; chunks of batches come to `seal` by one of their own."""
 
 _HANDLERS = {"batch_seal": "seal"}
+_MODULES = {"dispatch": exchange}
 _AT_ONCE = {"batch": 1, "batch_seal": 2}
 
 # Reading a clock or an id is no external call.
@@ -109,7 +110,8 @@ class World:
         wrap = (danger or Danger()).wrap
         try:
             with furnished(self.fakes.house(wrap)):
-                report = getattr(queues, handler)(_event(handler, taken), _context(handler))
+                module = _MODULES.get(handler, queues)
+                report = getattr(module, handler)(_event(handler, taken), _context(handler))
         except Killed:
             queue.messages[:0] = taken
             raise
@@ -164,6 +166,9 @@ def _message_id(position: int, message: tuple[str, str | None]) -> str:
 
 
 def _member(work: str) -> str:
+    """A delivery's id has dots, that of work on a batch slashes, a document's neither."""
+    if "." in work:
+        return "delivery"
     return "batch" if "/" in work else "document_id"
 
 

@@ -36,7 +36,7 @@ from chalicelib.services.checkpoint import extend
 from chalicelib.services.number import number
 from chalicelib.services.seal import seal
 from tests.support.evidence import LocalSigner
-from tests.support.letters import Post
+from tests.support.letters import Mail
 from tests.support.samples import AGENCIES, document, settings
 from tests.support.tables import create_table
 
@@ -70,20 +70,20 @@ class Site:
         self.house.documents.add(letter, None)
         number([letter.document_id], to=self.house.numberer)
         issued = seal(letter.document_id, room=self.house.sealing_room)
-        post = Post(self.house)
-        here, there = post.send(
+        mail = Mail(self.house)
+        here, there = mail.send(
             issued, {f"here-{run}": ChannelKind.HOSTED, f"there-{run}": ChannelKind.HOSTED}
         )
-        post.arrives(here)
-        post.arrives(there)
-        post.is_registered(here)
-        post.is_rejected(there)
-        post.is_settled(here)
-        post.is_settled(there)
+        mail.arrives(here)
+        mail.arrives(there)
+        mail.is_registered(here)
+        mail.is_rejected(there)
+        mail.is_settled(here)
+        mail.is_settled(there)
         now = datetime.now(UTC)
         sent = Sent(
             self,
-            post,
+            mail,
             here,
             there,
             Book(f"from-{run}", "send").at(now),
@@ -100,7 +100,7 @@ class Sent:
     """A letter that was sent to two agencies, and what a planter does to it."""
 
     site: Site
-    post: Post
+    mail: Mail
     here: DeliveryId
     there: DeliveryId
     outgoing: Register

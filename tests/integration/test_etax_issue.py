@@ -23,6 +23,7 @@ from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer
+from chalicelib.adapters.typst_copy import TypstCopyPrinter
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.xades import XADES, XadesSealer
 from chalicelib.adapters.xades_validation import XadesValidator
@@ -154,7 +155,8 @@ def test_a_dry_run_shows_both(issued: Issued) -> None:
 
     class Lambda:
         def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
-            reply = answer(json.loads(Payload), TypstRenderer(), TypstRegisterPrinter())
+            printers = TypstRegisterPrinter(), TypstCopyPrinter()
+            reply = answer(json.loads(Payload), TypstRenderer(), *printers)
             return {"Payload": BytesIO(json.dumps(reply).encode())}
 
     vars(house())["previewer"] = PreviewFunction(Lambda(), "preview")  # type: ignore[arg-type]  # what is used of it

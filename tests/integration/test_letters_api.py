@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Answer, Api
 from tests.support.rooms import Fakes, sample_event
-from tests.support.samples import AGENCIES, NOON
+from tests.support.samples import AGENCIES
 
 _BASE = sample_event("api")["requestContext"]["authorizer"]
 _ALL = "letters:send letters:read letters:recall documents:read files:read registers:read"

@@ -15,6 +15,7 @@ from chalicelib.adapters.pdf_text import Piece, pieces_of
 from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst import TypstRenderer, _open, _pages
+from chalicelib.adapters.typst_copy import TypstCopyPrinter
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.domain.errors import RenderError, UnavailableError
 from chalicelib.domain.register_lines import HEADS
@@ -186,7 +187,7 @@ class _Lambda:
         assert FunctionName == "preview"
         if self._broken:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"{}")}
-        reply = answer(json.loads(Payload), TypstRenderer(), self._printer)
+        reply = answer(json.loads(Payload), TypstRenderer(), self._printer, TypstCopyPrinter())
         return {"Payload": io.BytesIO(json.dumps(reply).encode())}
 
 

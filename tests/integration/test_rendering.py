@@ -25,6 +25,7 @@ from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.types import TEMPLATES, PackagedDocumentTypes
 from chalicelib.adapters.typst import FONTS, TypstRenderer
+from chalicelib.adapters.typst_copy import TypstCopyPrinter
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.domain.directory import DocumentType, Paper
 from chalicelib.domain.documents import Classification, Urgency
@@ -177,7 +178,7 @@ def test_preview_function_keeps_the_paper(renderer: TypstRenderer) -> None:
 
     class Lambda:
         def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
-            reply = answer(json.loads(Payload), renderer, TypstRegisterPrinter())
+            reply = answer(json.loads(Payload), renderer, TypstRegisterPrinter(), TypstCopyPrinter())
             return {"Payload": BytesIO(json.dumps(reply).encode())}
 
     far = PreviewFunction(Lambda(), "preview")  # type: ignore[arg-type]  # what is used of it

@@ -6,15 +6,21 @@ It is written from the published interface alone and shares no code with Tra.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-from dataclasses import replace
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from chalicelib.adapters.jws import check_jws
 from chalicelib.domain.channels import ChannelKind
@@ -28,6 +34,10 @@ from chalicelib.domain.receipt_judgement import (
     judge_rejection,
 )
 from chalicelib.domain.receipts import Receipt, Rejection
+from infra import agency_list, local, real_letters
+from infra import client as api
+from infra.demo_letters import SCOPE
+from infra.letter_recipient import list_with_key
 from tests.support.delivering import ISSUER, LETTER, Signer
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "guide" / "samples" / "node-recipient"
@@ -140,3 +150,252 @@ def _new_key(room: Path) -> dict[str, Any]:
     public: dict[str, Any] = json.loads(made.stdout)
     assert "d" not in public
     return public
+
+
+# -- on the deployed stack -----------------------------------------------------------
+
+RECIPIENT = "dga"
+_SECONDS = 90
+_VISIBLE_AGAIN = "5"  # seconds: who was killed loses a message soon
+
+
+class KilledError(Exception):
+    """The client was killed at this request, which nobody has answered."""
+
+
+@dataclass
+class Between:
+    """Stands between the client and Tra: passes all on, and keeps what went by. `kill` is called
+    once, at the first answer that the client gives, before Tra has it. For the file of the
+    document `swapped` that of `other` is given."""
+
+    upstream: str
+    kill: Callable[[], None] | None = None
+    swapped: str = ""
+    other: str = ""
+    answers: list[tuple[str, bytes, bytes]] = field(default_factory=list)
+    http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
+
+    def pass_on(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+        answering = path.startswith("/v1/inbox/")
+        if answering and self.kill is not None:
+            kill, self.kill = self.kill, None
+            kill()
+            raise KilledError
+        if path == f"/v1/documents/{self.swapped}/file":
+            path = f"/v1/documents/{self.other}/file"
+        answer = self.http.request(
+            method, f"{self.upstream}{path}", headers=headers, body=body, redirect=False
+        )
+        if answering:
+            self.answers.append((path, body, answer.data))
+        return answer
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def deployment(room: Path) -> Iterator[local.Deployment]:
+    """The whole stack, with the client's key in the directory."""
+    agencies = list_with_key(RECIPIENT, _new_key(room), room / "agencies.json")
+    setup = local.Setup(agencies=agencies)
+    with local.running(local.BUILD / "interop" / "node", stack="tra-node", setup=setup) as running:
+        yield running
+
+
+@pytest.fixture
+def between(deployment: local.Deployment) -> Iterator[tuple[Between, str]]:
+    """The proxy, and where it answers."""
+    proxy = Between(deployment.url)
+
+    class Handler(BaseHTTPRequestHandler):
+        def _handle(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            wanted = ("Authorization", "Content-Type", "Idempotency-Key")
+            headers = {name: self.headers[name] for name in wanted if name in self.headers}
+            try:
+                answer = proxy.pass_on(self.command, self.path, headers, self.rfile.read(length))
+            except KilledError:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            for name in ("Content-Type", "Location"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.send_header("Content-Length", str(len(answer.data)))
+            self.end_headers()
+            self.wfile.write(answer.data)
+
+        do_GET = do_POST = _handle  # noqa: N815 - as the server calls them
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the client's own log tells enough."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield proxy, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass(frozen=True)
+class Client:
+    """The sample as a process: its settings, its queue, its journal."""
+
+    environment: dict[str, str]
+    room: Path
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["node", SAMPLE / "recipient.mjs", "--once"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def journal(self) -> list[dict[str, Any]]:
+        text = (self.room / "journal.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def _client(deployment: local.Deployment, room: Path, url: str, queue: str) -> Client:
+    form = f"agency={RECIPIENT}&role=application&scope=files:read inbox:register inbox:reject"
+    settings = {
+        "TRA_URL": url,
+        "TRA_PUBLIC_URL": deployment.url,
+        "TRA_TOKEN_URL": deployment.token_url,
+        "TRA_TOKEN_FORM": f"grant_type=client_credentials&{form}",
+        "AGENCY_ID": RECIPIENT,
+        "AGENCY_NAME": "สำนักงานพัฒนารัฐบาลดิจิทัล (องค์การมหาชน)",
+        "RECEIVER": "นางสาวสมมติ รับหนังสือ",
+        "RECEIVE_PREFIX": "สพร",
+        "SIGNING_KEY": str(room / "key.json"),
+        "JOURNAL": str(room / "journal.jsonl"),
+        "QUEUE_URL": queue,
+    }
+    return Client({**os.environ, **settings}, room)
+
+
+def _send(clerk: api.Client, name: str, to: str) -> str:
+    """A real letter, its list of recipients confirmed; the id of the document."""
+    letter = {**real_letters.read(name).content, "to": [to], "urgency": "most_express"}
+    seen = clerk.call("POST", "/v1/letters", json=letter, headers={"Idempotency-Key": name})
+    letter["confirmation"] = seen.json()["confirmation"]["digest"]
+    document_id: str = clerk.post("/v1/letters", letter, key=name)["document_id"]
+    return document_id
+
+
+def _until(clerk: api.Client, document_id: str, *states: str) -> dict[str, Any]:
+    """The one delivery of a letter, once it is in one of these states."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        items = clerk.get(f"/v1/letters/{document_id}/deliveries")["items"]
+        if items and items[0]["state"] in states:
+            delivery: dict[str, Any] = items[0]
+            return delivery
+        assert time.monotonic() < deadline, items
+        time.sleep(0.3)
+
+
+def test_letters_on_the_deployed_stack(
+    deployment: local.Deployment, between: tuple[Between, str], room: Path
+) -> None:
+    """Issue 6, done when: a real letter goes to an agency with a system and key of its own. It is
+    killed between registering and answering, gets messages twice and a forged one among them;
+    the letter has one outcome, one number and one receipt, which its sender verifies. A letter
+    whose file is not the one that was sent is rejected, and its sender is told why."""
+    proxy, url = between
+    clerk = api.sign_in(deployment.url, deployment.token_url, "slc", ("clerk",), SCOPE)
+    sqs = deployment.session().client("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{deployment.stack}-inbox-{RECIPIENT}")["QueueUrl"]
+    # Only Tra may put messages there; what is injected here is put in by the account's root.
+    sqs.set_queue_attributes(
+        QueueUrl=queue, Attributes={"VisibilityTimeout": _VISIBLE_AGAIN, "Policy": ""}
+    )
+    client = _client(deployment, room, url, queue)
+
+    # A letter arrives; the client is killed when it has registered it, before Tra hears of it.
+    first = _send(clerk, "slc-17121", RECIPIENT)
+    assert _until(clerk, first, "consigned")["received"]["entered_at"]
+    killed = client.start()
+    proxy.kill = killed.kill
+    killed.communicate(timeout=_SECONDS)
+    assert killed.returncode == -9
+    (line,) = client.journal()
+    assert (line["kind"], line["number"]) == ("receipt", 1)
+    assert _until(clerk, first, "consigned", "handed_over")["state"] == "consigned"
+
+    # Another one, whose file somebody changed on the way; and the first one's message again and
+    # again, once forged.
+    second = _send(clerk, "mot-154", RECIPIENT)
+    _until(clerk, second, "consigned")
+    proxy.swapped, proxy.other = second, first
+    message = _message_of(sqs, queue, first)
+    forged = {**message, "data": {**message["data"], "letter_number": "นร ๐๕๐๕/๙๙๙๙๙"}}
+    for injected in (message, forged, message):
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(injected, ensure_ascii=False))
+    _run_until_empty(client, sqs, queue)
+
+    # One outcome, one number, one receipt.
+    handed_over = _until(clerk, first, "handed_over")
+    assert (handed_over["receive_number"]["number"], handed_over["attempt"]) == (1, 1)
+    receipts = [
+        (sent, got)
+        for path, sent, got in proxy.answers
+        if path == f"/v1/inbox/{line['delivery_id']}/receipt"
+    ]
+    assert len(receipts) >= 3
+    assert {json.loads(sent)["receipt"] for sent, _ in receipts} == {line["answer"]}
+    assert {json.loads(got)["receipt"] for _, got in receipts} == {line["answer"]}
+    lines = client.journal()
+    assert [one["kind"] for one in lines].count("receipt") == 1
+    assert [one["why"] for one in lines if one["kind"] == "aside"] == [
+        "the evidence says something else of letter_number"
+    ]
+
+    # The sender believes it by the key in the directory.
+    detail = clerk.get(f"/v1/letters/{first}/deliveries/{line['delivery_id']}")
+    (receipt,) = detail["receipts"]
+    listed = agency_list.read_agencies(room / "agencies.json")
+    (public,) = next(a for a in listed if a.agency_id == RECIPIENT).reply_keys
+    said = Receipt.read(check_jws(receipt["receipt"], {"keys": [public]}))
+    assert said.letter_number == detail["letter_number"]
+    assert said.file_digest == clerk.show(first)["file"]["sha256"]
+
+    # The other one: rejected, and the sender sees why.
+    rejected = _until(clerk, second, "rejected")
+    assert rejected["reason"]["code"] == "not_trusted"
+    assert rejected["receive_number"] is None
+
+
+def _message_of(sqs: Any, queue: str, document_id: str) -> dict[str, Any]:
+    """The event that tells of a letter, looked at and left in the queue."""
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        received = sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=1
+        )
+        for message in received.get("Messages", []):
+            event: dict[str, Any] = json.loads(message["Body"])
+            if event["data"]["document_id"] == document_id:
+                return event
+    raise AssertionError(f"nothing in {queue} tells of {document_id}")
+
+
+def _run_until_empty(client: Client, sqs: Any, queue: str) -> None:
+    """Let it work until no message is left, not even one that it did not manage before."""
+    waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        running = client.start()
+        output, _ = running.communicate(timeout=_SECONDS)
+        assert running.returncode == 0, output
+        counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=waiting)["Attributes"]
+        if not any(int(count) for count in counts.values()):
+            return
+    raise AssertionError(f"messages are left: {counts}\n{output}")

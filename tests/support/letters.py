@@ -13,7 +13,6 @@ from chalicelib.domain.deliveries import DeliveryId, Moved, RetryBudget, SentLet
 from chalicelib.domain.deliveries import resend as resend_delivery
 from chalicelib.domain.delivery_events import Consigned, DeliveryEvent, HandedOver, Received
 from chalicelib.domain.delivery_evidence import as_told, give_evidence
-from chalicelib.domain.delivery_notices import notices
 from chalicelib.domain.delivery_records import (
     DeliveryChange,
     DeliveryRecord,
@@ -40,7 +39,7 @@ _DUE = timedelta(hours=1)
 
 
 @dataclass
-class Post:
+class Mail:
     """Moves deliveries in the stores of a house."""
 
     house: House
@@ -108,7 +107,7 @@ class Post:
         self.happens(delivery_id, rejection.event(jws, now), jws)
 
     def is_settled(self, delivery_id: DeliveryId) -> None:
-        """Evidence and statements lie beside the letter, locked as long, and all were told."""
+        """Evidence and statements lie beside the letter, locked as long; nothing is left to do."""
         delivery, deliveries = self.record(delivery_id).delivery, self.house.deliveries
         files = archived_files(deliveries.evidence(delivery_id), deliveries.statements(delivery_id))
         until = delivery.letter.retain_until
@@ -123,8 +122,6 @@ class Post:
                 media_type="application/jose",
             )
         deliveries.mark_archived(delivery_id, list(files))
-        for notice in notices(delivery):
-            deliveries.mark_told(delivery_id, notice.key)
         due_at = None if delivery.state.ended else self.house.clock() + _DUE
         deliveries.look_again(delivery, due_at)
 

@@ -8,16 +8,18 @@ from typing import Any
 
 from chalicelib.adapters.preview_function import PreviewFunction, answer
 from chalicelib.adapters.typst import TypstRenderer
+from chalicelib.adapters.typst_copy import TypstCopyPrinter
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 
 
 class _NearLambda:
     def __init__(self) -> None:
         self._renderer, self._printer = TypstRenderer(), TypstRegisterPrinter()
+        self._copier = TypstCopyPrinter()
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
         assert FunctionName == "preview"
-        told = answer(json.loads(Payload), self._renderer, self._printer)
+        told = answer(json.loads(Payload), self._renderer, self._printer, self._copier)
         return {"Payload": BytesIO(json.dumps(told).encode())}
 
 

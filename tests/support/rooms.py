@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from typing import Any
 
 from chalicelib import bootstrap
 from chalicelib.adapters.batch_reading import FileReader
+from chalicelib.adapters.holidays import read_holidays
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
 from chalicelib.adapters.memory import (
     CountingIds,
@@ -22,6 +24,7 @@ from chalicelib.adapters.memory import (
     MarkingSealer,
     MarkingXmlSealer,
     MemoryArchive,
+    MemoryChannels,
     MemoryDirectory,
     MemoryInboxes,
     MemoryLedger,
@@ -40,6 +43,8 @@ from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
+from chalicelib.domain.holidays import Holidays
+from chalicelib.domain.verdict import PASSED, CheckedFile, Indication, Verdict
 from chalicelib.services.check_file import check_file
 from tests.support.samples import AGENCIES, NOON, SWEEP_AFTER, settings
 
@@ -61,18 +66,37 @@ def sample_event(name: str) -> dict[str, Any]:
 
 
 class NearLambda:
-    """The `verify` function at the other end of the call, in this process, on the same bytes."""
+    """The `verify` function at the other end of the call, in this process, on the same bytes. In
+    the archive a mark of `MarkingSealer` is a seal; all else is really checked."""
 
-    def __init__(self, uploads: MemoryUploads, *, broken: bool = False) -> None:
-        self._uploads, self._broken = uploads, broken
+    def __init__(
+        self, uploads: MemoryUploads, archive: MemoryArchive | None = None, *, broken: bool = False
+    ) -> None:
+        self._uploads, self._archive, self._broken = uploads, archive or MemoryArchive(), broken
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
         assert FunctionName == "verify"
         if self._broken:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
-        check = partial(check_file, reader=PadesValidator())
-        told = answer(json.loads(Payload), check, self._uploads)
+        asked = json.loads(Payload)
+        check = partial(_check, archived="link" in asked)
+        told = answer(asked, check, self._uploads, self._fetch)
         return {"Payload": BytesIO(json.dumps(told).encode())}
+
+    def _fetch(self, link: str) -> bytes:
+        """What `MemoryArchive.link` leads to."""
+        return self._archive.files[link.removeprefix("memory:").partition("?")[0]]
+
+
+def _check(pdf: bytes, anchors: Sequence[str], *, archived: bool) -> CheckedFile:
+    if archived and b"\n%sealed " in pdf:
+        verdict = Verdict(
+            indication=Indication.TOTAL_PASSED, sub_indication=None, findings=(PASSED,)
+        )
+        return CheckedFile(
+            verdict=verdict, sha256=sha256(pdf).hexdigest(), size=len(pdf), claimed_code=None
+        )
+    return check_file(pdf, anchors, reader=PadesValidator())
 
 
 class NearStatus:
@@ -114,9 +138,11 @@ class Fakes:
     rounds: MemoryRounds = field(default_factory=MemoryRounds)
     stamper: Any = None
     inboxes: MemoryInboxes = field(default_factory=MemoryInboxes)
+    channels: MemoryChannels = field(init=False)
     number_queue: MemoryQueue = field(default_factory=MemoryQueue)
     seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     deliver_queue: MemoryQueue = field(default_factory=MemoryQueue)
+    dispatch_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_seal_queue: MemoryQueue = field(default_factory=MemoryQueue)
     batch_files: MemoryBatchFiles = field(default_factory=MemoryBatchFiles)
@@ -126,10 +152,12 @@ class Fakes:
     xml_sealer: Any = field(default_factory=MarkingXmlSealer)
     signer: Any = field(default_factory=CountingSigner)
     seal_at_once: int = 1
+    holidays: Holidays = field(default_factory=read_holidays)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
     def __post_init__(self) -> None:
         self.deliveries = MemoryDeliveryStore(self.ledger)
+        self.channels = MemoryChannels(self.inboxes)
 
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
@@ -147,10 +175,11 @@ class Fakes:
             "log_inventory": MemoryLogInventory(self.log_files),
             "rounds": self.rounds,
             "archive_stamper": self.stamper,
-            "inboxes": self.inboxes,
+            "channels": self.channels,
             "number_queue": self.number_queue,
             "seal_queue": self.seal_queue,
             "deliver_queue": self.deliver_queue,
+            "dispatch_queue": self.dispatch_queue,
             "batch_queue": self.batch_queue,
             "batch_seal_queue": self.batch_seal_queue,
             "batch_files": self.batch_files,
@@ -160,7 +189,7 @@ class Fakes:
             "xml_sealer": self.xml_sealer,
             "evidence_signer": self.signer,
             "uploads": self.uploads,
-            "file_checker": VerifyFunction(NearLambda(self.uploads), "verify"),  # type: ignore[arg-type]  # what is used of it
+            "file_checker": VerifyFunction(NearLambda(self.uploads, self.archive), "verify"),  # type: ignore[arg-type]  # what is used of it
         }
         ports["status_lists"] = StatusFunction(
             NearStatus(house),  # type: ignore[arg-type]  # what is used of it
@@ -174,6 +203,7 @@ class Fakes:
             types=PackagedDocumentTypes(),
             content_checker=JsonSchemaContentChecker(),
             batch_reader=FileReader(),
+            holidays=self.holidays,
             register_printer=self.printer,
         )
         return house

@@ -31,6 +31,8 @@ FUNCTIONS = (
     "number",
     "seal",
     "deliver",
+    "dispatch",
+    "receive",
     "batch",
     "sweep",
     "preview",

@@ -1,0 +1,299 @@
+"""The letters of `make demo`: four real ones travel between agencies, and come back with proof.
+
+Sent with a list of recipients to confirm; registered by a clerk of an agency hosted here, and by
+an agency's own system with its own key; one is misdirected, rejected, and sent to the right agency;
+one goes to a webhook that never answers, and its sender is told so. In the end every delivery has
+one outcome, and the evidence of a letter is checked offline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from chalicelib import cli
+from chalicelib.domain.thai import long_instant
+from infra import agency_list, real_letters
+from infra import client as api
+from infra.letter_recipient import Recipient, ReplyKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from infra.local import Deployment
+
+SCOPE = "documents:read files:read letters:send letters:read inbox:read inbox:register inbox:reject"
+WITH_OWN_KEY = "dga"
+"""The agency whose own system answers."""
+HOSTED = ("slc",)
+SENT = (
+    ("opdc-55", ("slc",)),
+    ("dga-186", ("slc",)),
+    ("mot-154", ("dga",)),  # a slip of the clerk: it belongs to slc
+    ("slc-17121", ("opm", "dga")),  # nobody answers at opm
+)
+MISDIRECTED = "mot-154"
+
+_ENDED = frozenset({"handed_over", "rejected", "failed", "recalled"})
+_WAIT_SECONDS = 60
+_POLL_SECONDS = 0.5
+
+
+class LetterError(Exception):
+    """A letter went another way than the demo promises; the text says which."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """A letter on its way, and what became of each delivery."""
+
+    name: str
+    sender: str
+    document_id: str
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Post:
+    """What the demo does with letters, step by step."""
+
+    def __init__(self, deployment: Deployment, key: ReplyKey, room: Path) -> None:
+        self._deployment = deployment
+        self._key = key
+        self._room = room
+        self._clients: dict[str, api.Client] = {}
+        self._sqs = deployment.session().client("sqs")
+        self.sent: list[Sent] = []
+
+    # -- sending ---------------------------------------------------------------------
+
+    def send(self) -> str:
+        """Each letter as a clerk sends it: it is held back with the list of its recipients, and
+        leaves when that is confirmed."""
+        for name, to in SENT:
+            self._send(name, to)
+        return f"{len(self.sent)} letters, each list of recipients confirmed"
+
+    def send_the_misdirected_again(self) -> str:
+        """As a letter of its own, to the agency that the rejection names."""
+        wrong = next(one for one in self.sent if one.name == MISDIRECTED)
+        (delivery,) = wrong.deliveries
+        suggested = delivery["suggested_agency"]
+        self._send(wrong.name, (suggested,))
+        return f"{wrong.name} to {suggested}"
+
+    def _send(self, name: str, to: tuple[str, ...]) -> None:
+        letter = real_letters.read(name)
+        client = self._client(letter.sender)
+        body = {**letter.content, "to": list(to), "urgency": letter.urgency.value}
+        key = f"demo-{name}-{'-'.join(to)}"
+        headers = {"Idempotency-Key": key}
+        asked = client.call("POST", "/v1/letters", json=body, headers=headers)
+        if asked.status != HTTPStatus.CONFLICT:
+            raise LetterError(f"{name} was not held back until confirmed: {asked.status}")
+        digest = asked.json()["confirmation"]["digest"]
+        accepted = client.post("/v1/letters", {**body, "confirmation": digest}, key=key)
+        self.sent.append(Sent(name, letter.sender, accepted["document_id"]))
+
+    # -- following ---------------------------------------------------------------------
+
+    def wait_for_arrival(self, show: Callable[[str], None]) -> None:
+        """Until every delivery lies with its recipient, or nobody answers there."""
+        self._follow(lambda one: one["state"] != "planned" or one["tries"] > 0, show)
+
+    def wait_for_the_end(self, show: Callable[[str], None]) -> None:
+        """Until every delivery has its outcome (P5). What is due is looked at now, and not when
+        the schedule says."""
+        self._follow(lambda one: one["state"] in _ENDED, show, between=self._sweep)
+
+    def _follow(
+        self,
+        there: Callable[[Mapping[str, Any]], bool],
+        show: Callable[[str], None],
+        *,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            self._look()
+            deliveries = self._deliveries()
+            show(_counted(deliveries))
+            if len(deliveries) == self._expected() and all(map(there, deliveries)):
+                return
+            if time.monotonic() > deadline:
+                states = {one["delivery_id"]: one["state"] for one in deliveries}
+                raise LetterError(f"not there after {_WAIT_SECONDS} seconds: {states}")
+            between()
+            time.sleep(_POLL_SECONDS)
+
+    def _look(self) -> None:
+        for one in self.sent:
+            if not one.deliveries or any(d["state"] not in _ENDED for d in one.deliveries):
+                path = f"/v1/letters/{one.document_id}/deliveries"
+                one.deliveries = self._client(one.sender).get(path)["items"]
+
+    def _deliveries(self) -> list[dict[str, Any]]:
+        return [delivery for one in self.sent for delivery in one.deliveries]
+
+    def _expected(self) -> int:
+        again = len(self.sent) - len(SENT)
+        return sum(len(to) for _, to in SENT) + again
+
+    def _sweep(self) -> None:
+        name = self._deployment.outputs["SweepFunction"]
+        self._deployment.session().client("lambda").invoke(FunctionName=name, Payload=b"{}")
+
+    # -- receiving ---------------------------------------------------------------------
+
+    def register_at_the_hosted(self) -> str:
+        """A clerk registers what lies in the inbox; asked twice, the receipt is the same."""
+        registered = 0
+        for agency_id in HOSTED:
+            client = self._client(agency_id)
+            for item in client.get("/v1/inbox?state=consigned")["items"]:
+                path = f"/v1/inbox/{item['delivery_id']}/receipt"
+                first = client.post(path, {}, key=f"demo-{item['delivery_id']}")
+                again = client.post(path, {}, key=f"demo-{item['delivery_id']}-again")
+                if first["receipt"] != again["receipt"]:
+                    raise LetterError(f"{path} gave two receipts (P5)")
+                self._keep(f"receipt-{item['delivery_id']}.jws", first["receipt"])
+                registered += 1
+        return f"{registered} registered by {', '.join(HOSTED)}"
+
+    def answer_with_own_key(self) -> str:
+        """An agency's own system reads its queue, and gets each message twice."""
+        recipient = self._recipient()
+        expected = sum(WITH_OWN_KEY in to for _, to in SENT)
+        wrong = next(one for one in self.sent if one.name == MISDIRECTED)
+        done: Counter[str] = Counter()
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while done.total() < expected:
+            if time.monotonic() > deadline:
+                raise LetterError(f"{WITH_OWN_KEY} got {done.total()} of {expected} letters")
+            for event, entered in self._read_queue(WITH_OWN_KEY, "tra.letter.delivered.v1"):
+                misdirected = event["data"]["document_id"] == wrong.document_id
+                belongs_to = real_letters.read(MISDIRECTED).to[0] if misdirected else None
+                first = recipient.answer(event, entered, belongs_to=belongs_to)
+                again = recipient.answer(event, datetime.now(UTC))
+                kind = "rejection" if misdirected else "receipt"
+                if first[kind] != again[kind]:
+                    raise LetterError(f"{event['subject']} has two answers (P5)")
+                self._keep(f"{kind}-{event['subject']}.jws", first[kind])
+                done[kind] += 1
+        said = ", ".join(f"{count} {kind}" for kind, count in sorted(done.items()))
+        return f"{WITH_OWN_KEY}: {said}, each message twice"
+
+    def _recipient(self) -> Recipient:
+        (agency,) = (a for a in agency_list.read_agencies() if a.agency_id == WITH_OWN_KEY)
+        return Recipient(
+            client=self._client(WITH_OWN_KEY, "application"),
+            agency_id=agency.agency_id,
+            name=agency.name_th,
+            receiver="เจ้าหน้าที่สารบรรณ (ตัวอย่าง)",
+            letter_prefix=str(agency.letter_prefix),
+            key=self._key,
+            jwks=self._jwks(),
+        )
+
+    def _read_queue(self, agency_id: str, kind: str) -> Iterable[tuple[dict[str, Any], datetime]]:
+        """Messages of one kind, read and deleted, with when they came into the queue; others are
+        left for their reader."""
+        name = f"{self._deployment.stack}-inbox-{agency_id}"
+        url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        received = self._sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=1,
+            VisibilityTimeout=_POLL_VISIBILITY,
+            AttributeNames=["SentTimestamp"],
+        )
+        for message in received.get("Messages", []):
+            event: dict[str, Any] = json.loads(message["Body"])
+            if event["type"] != kind:
+                continue
+            sent = int(message["Attributes"]["SentTimestamp"]) / 1000
+            yield event, datetime.fromtimestamp(sent, UTC)
+            self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    # -- proof ---------------------------------------------------------------------------
+
+    def verify_offline(self) -> str:
+        """The evidence of a letter to two agencies, in one bundle, checked without a
+        network; and with one byte of a receipt changed, it fails."""
+        one = next(sent for sent in self.sent if len(sent.deliveries) > 1)
+        bundle = self._client(one.sender).call("GET", f"/v1/documents/{one.document_id}/evidence")
+        path = self._room / f"evidence-{one.document_id}.json"
+        path.write_bytes(bundle.data)
+        jwks = self._room / "jwks.json"
+        jwks.write_text(json.dumps(self._jwks()), encoding="utf-8")
+        anchors = str(self._deployment.root_certificate)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            code = cli.main(["verify", str(path), "--anchors", anchors, "--jwks", str(jwks)])
+        if code:
+            raise LetterError(f"tra verify {path.name} ended with {code}: {said.getvalue()}")
+        return said.getvalue().splitlines()[0]
+
+    # -- parts ---------------------------------------------------------------------------
+
+    def _client(self, agency_id: str, role: str = "clerk") -> api.Client:
+        name = f"{agency_id}/{role}"
+        if name not in self._clients:
+            self._clients[name] = api.sign_in(
+                self._deployment.url, self._deployment.token_url, agency_id, (role,), SCOPE
+            )
+        return self._clients[name]
+
+    def _jwks(self) -> dict[str, Any]:
+        answer = urllib3.request("GET", f"{self._deployment.url}/.well-known/jwks.json")
+        keys: dict[str, Any] = answer.json()
+        return keys
+
+    def _keep(self, name: str, text: str) -> None:
+        (self._room / name).write_text(text, encoding="utf-8")
+
+    # -- showing -------------------------------------------------------------------------
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """One for each delivery, in the order of sending."""
+        return [
+            ("letter", "from", "to", "channel", "arrived (counted)", "receive no.", "outcome")
+        ] + [_row(one, delivery) for one in self.sent for delivery in one.deliveries]
+
+
+_POLL_VISIBILITY = 5  # seconds
+
+
+def _counted(deliveries: Iterable[Mapping[str, Any]]) -> str:
+    counts = Counter(one["state"] for one in deliveries)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _row(one: Sent, delivery: Mapping[str, Any]) -> tuple[str, ...]:
+    received, number = delivery["received"], delivery["receive_number"]
+    counted = (received or {}).get("counted_at")
+    return (
+        delivery["letter_number"],
+        one.sender,
+        delivery["recipient"],
+        delivery["channel"],
+        long_instant(datetime.fromisoformat(counted)) if counted else "–",
+        number["printed"] if number else "–",
+        _outcome(delivery),
+    )
+
+
+def _outcome(delivery: Mapping[str, Any]) -> str:
+    state: str = delivery["state"]
+    if delivery["suggested_agency"]:
+        return f"{state}: {delivery['reason']['code']} → {delivery['suggested_agency']}"
+    return f"{state}: {delivery['reason']['code']}" if delivery["reason"] else state
