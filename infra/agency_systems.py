@@ -10,11 +10,29 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import replace
 
 from chalicelib.adapters.webhook import SIGNATURE_HEADER
+from chalicelib.domain.directory import Agency
 from infra.devhttp import NOT_FOUND, Answer, Call
 
+PREFIX = "/systems"
+PLAYED = frozenset({"mot"})
+"""Whose webhook answers on a developer's machine. Those of other agencies are addresses that do
+not exist: what is sent there fails, and its sender is told so."""
+
 _KEPT = 1000
+
+
+def played_at(services_url: str, agencies: Iterable[Agency]) -> tuple[Agency, ...]:
+    """The agencies, with the webhooks that are played at this address."""
+    return tuple(
+        replace(agency, webhook_url=f"{services_url}{PREFIX}/{agency.agency_id}")
+        if agency.agency_id in PLAYED and agency.webhook_url
+        else agency
+        for agency in agencies
+    )
 
 
 class AgencySystems:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from infra.agency_systems import AgencySystems
+from infra.agency_systems import PREFIX, AgencySystems
 from infra.devhttp import NOT_FOUND, Answer, Call, Service
 from infra.issuer import DevelopmentIssuer
 from infra.pki import DevelopmentPki, PkiService, open_pki
@@ -132,7 +132,7 @@ def build(port: int, directory: Path, audience: str, *, stage: str) -> DevServic
     except BaseException:
         server.server_close()
         raise
-    services |= {"/pki": PkiService(pki), "/oidc": issuer, "/systems": AgencySystems()}
+    services |= {"/pki": PkiService(pki), "/oidc": issuer, PREFIX: AgencySystems()}
     return DevServices(server, url, pki, issuer)
 
 
