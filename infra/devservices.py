@@ -57,7 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer.of_json({"status": "ok"})
         for prefix, service in self.services.items():
             if path.startswith(f"{prefix}/"):
-                return service(Call(self.command, path.removeprefix(prefix), body, self.headers))
+                return service(
+                    Call(self.command, path.removeprefix(prefix), body, dict(self.headers.items()))
+                )
         return NOT_FOUND
 
     def _answer(self, answer: Answer) -> None:
