@@ -28,6 +28,7 @@ from chalicelib import (
     cli_audit,
     cli_batch,
     cli_letters,
+    cli_redrive,
     cli_renewals,
     cli_rulings,
     cli_types,
@@ -220,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_letters.add_to(commands, _identity("clerk"))
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
+    cli_redrive.add_to(commands)
     cli_types.add_to(commands)
     return parser
 
