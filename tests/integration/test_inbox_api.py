@@ -86,18 +86,64 @@ def test_an_officer_without_name_is_told_by_the_tokens_subject(office: Office) -
     assert made.json["receiver"] == "dga-clerk"
 
 
-def test_the_receive_register_shows_the_line(office: Office) -> None:
-    """A17: number, letter number and date, from, to, subject of what was received."""
-    office.does("receipt", arrived(office))
-    path = {"agency": "dga", "book": "receive", "year": "2026"}
-    page = office.get("/v1/registers/{agency}/{book}/{year}", by=officer("dga"), path=path)
-    (line,) = page.json["items"]
-    assert (line["number"], line["from"], line["to"], line["subject"]) == (
+REGISTER = "/v1/registers/{agency}/{book}/{year}"
+
+
+def line(office: Office, agency: str, book: str) -> dict[str, Any]:
+    """The only line of a register."""
+    path = {"agency": agency, "book": book, "year": "2026"}
+    (only,) = office.get(REGISTER, by=officer(agency), path=path).json["items"]
+    found: dict[str, Any] = only
+    return found
+
+
+def test_the_receive_register_shows_the_letter(office: Office) -> None:
+    """A17: number, letter number and date, from, to, subject, when it came, where it went."""
+    delivery_id = arrived(office)
+    office.fakes.clock.advance(timedelta(days=2))
+    office.does("receipt", delivery_id)
+    office.does("forward", delivery_id, {"unit": "law"})
+    shown = line(office, "dga", "receive")
+    assert (shown["number"], shown["letter_number"], shown["dated"]) == (
         1,
-        "สำนักเลขาธิการคณะรัฐมนตรี",
-        "สำนักงานพัฒนารัฐบาลดิจิทัล",
-        "ขอเชิญประชุม",
+        "นร ๐๕๐๕/๑",
+        "2026-11-21",
     )
+    assert shown["from"] == "สำนักเลขาธิการคณะรัฐมนตรี"
+    assert shown["to"] == "สำนักงานพัฒนารัฐบาลดิจิทัล"
+    assert (shown["subject"], shown["action"]) == ("ขอเชิญประชุม", "ส่งต่อฝ่ายกฎหมาย")
+    assert shown["remarks"] == "รับเมื่อ ๒๓ พฤศจิกายน ๒๕๖๙ เวลา ๐๘.๓๐ น."
+    assert shown["received"]["entered_at"] == "2026-11-21T05:00:00Z"
+    assert shown["delivery_id"] == delivery_id
+
+
+def test_the_send_register_shows_who_gave_a_receipt(office: Office) -> None:
+    """Issue 6.8: beside each number how many of its recipients registered it; on paper and for a
+    spreadsheet too."""
+    document_id = office.sent(TO_ALL)
+    assert line(office, "slc", "send")["action"] == "รับแล้ว ๐/๓"
+    office.does("receipt", f"{document_id}.dga.1")
+    office.does("rejection", f"{document_id}.onep.1", {"reason": "illegible"})
+    shown = line(office, "slc", "send")
+    assert shown["action"] == "รับแล้ว ๑/๓ ปฏิเสธ ๑"
+    assert shown["receipts"]["states"] == {"handed_over": 1, "consigned": 1, "rejected": 1}
+    for form in (".csv", ".pdf"):
+        path = {"agency": "slc", "book": "send", "year": f"2026{form}"}
+        printed = office.get(REGISTER, by=officer("slc"), path=path)
+        assert printed.status == 200, printed.text
+        assert form == ".pdf" or "รับแล้ว ๑/๓ ปฏิเสธ ๑" in printed.text
+
+
+def test_a_corrected_number_says_so_in_the_register(office: Office) -> None:
+    """A18, InvalidAcceptID: both lines stay, each names the other."""
+    delivery_id = arrived(office)
+    first = office.does("receipt", delivery_id).json
+    office.on("dispute", delivery_id, {"year": first["year"], "number": first["number"]})
+    office.does("correction", delivery_id)
+    path = {"agency": "dga", "book": "receive", "year": "2026"}
+    items = office.get(REGISTER, by=officer("dga"), path=path).json["items"]
+    assert "แก้ไขเป็น สพร ร/ ๒๕๖๙/ ๒" in items[0]["remarks"]
+    assert "แก้ไขแทนเลขรับ สพร ร/ ๒๕๖๙/ ๑" in items[1]["remarks"]
 
 
 # -- looking ---------------------------------------------------------------------------
@@ -111,7 +157,7 @@ def test_the_inbox_is_searched(office: Office) -> None:
     office.does("receipt", first)
     office.does("forward", first, {"unit": "law"})
 
-    def found(**query: str) -> list[str]:
+    def found(**query: Any) -> list[str]:
         answer = office.get("/v1/inbox", by=officer("dga"), **query)
         assert answer.status == 200, answer.text
         return [item["delivery_id"] for item in answer.json["items"]]

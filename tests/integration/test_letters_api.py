@@ -255,7 +255,7 @@ def test_the_outbox_is_searched(office: Office) -> None:
     office.sent({**LETTER, "subject": "ขอส่งรายงาน"})
     office.does("receipt", f"{document_id}.dga.1")
 
-    def found(**query: str) -> list[str]:
+    def found(**query: Any) -> list[str]:
         answer = office.get("/v1/outbox", by=officer("slc"), **query)
         assert answer.status == 200, answer.text
         return [item["recipient"] for item in answer.json["items"]]

@@ -96,8 +96,9 @@ class Office:
         by: dict[str, Any],
         headers: dict[str, str] | None = None,
         path: dict[str, str] | None = None,
-        **query: str,
+        **query: Any,
     ) -> Answer:
+        """Names of `query` may end with an underscore."""
         asked = {name.rstrip("_"): value for name, value in query.items()}
         return self.api.call("GET", route, path=path, query=asked, headers=headers, authorizer=by)
 
