@@ -170,7 +170,8 @@ def test_without_the_recipients_keys_its_receipt_says_nothing(desk: Desk) -> Non
     assert (keyless.indication, codes(keyless)) == (DOUBT, ["reply_keys_missing"])
     assert "deliveries/A.rd.1/reply_keys" in keyless.missing
     others: dict[str, list[Mapping[str, Any]]] = {"rd": LocalSigner().jwks()["keys"]}
-    for keys in (others, {"rd": []}):
+    none: dict[str, list[Mapping[str, Any]]] = {"rd": []}
+    for keys in (others, none):
         told = desk.verdict(bundle, replace(desk.trust, reply_keys=keys.get))
         assert codes(told) == ["statement_signature_wrong"]
         assert told.indication is FAILED

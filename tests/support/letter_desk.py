@@ -42,8 +42,8 @@ def caller(agency_id: str) -> dict[str, Any]:
 
 @dataclass
 class Desk:
-    """Three letters of diw, planned by the service, and moved on step by step: to dbd (hosted here), rd (with system and key of its own) and paper
-    (hosted).
+    """Three letters of diw, planned by the service, to dbd (hosted here), rd (with a system and
+    key of its own) and paper (hosted); what happens then, the desk says.
 
     A: registered by dbd and rd, rejected by paper. B: lies with dbd, a forged receipt came for
     it; rd's channel refused it; recalled from paper. C: registered by dbd and corrected.
