@@ -284,7 +284,9 @@ def _read_inboxes(deployment: local.Deployment, shown: Sequence[Shown]) -> list[
             raise DemoError(f"these events did not arrive: {sorted(missing)}")
         for recipient in recipients:
             for event in _receive(sqs, f"{deployment.stack}-inbox-{recipient}"):
-                events[recipient, event["subject"]] = event
+                # A letter's delivery is a thing of its own, and names its document.
+                about = event["data"].get("document_id", event["subject"])
+                events[recipient, about] = event
     for one in shown:
         document_id = one.view["document_id"]
         one.told = tuple(r for r, subject in sorted(events) if subject == document_id)

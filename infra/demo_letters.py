@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -76,7 +77,8 @@ class Post:
     # -- sending ---------------------------------------------------------------------
 
     def send(self) -> str:
-        """Each letter as a clerk sends it: look at the list of recipients, then confirm it."""
+        """Each letter as a clerk sends it: it is held back with the list of its recipients, and
+        leaves when that is confirmed."""
         for name, to in SENT:
             self._send(name, to)
         return f"{len(self.sent)} letters, each list of recipients confirmed"
@@ -94,8 +96,11 @@ class Post:
         client = self._client(letter.sender)
         body = {**letter.content, "to": list(to), "urgency": letter.urgency.value}
         key = f"demo-{name}-{'-'.join(to)}"
-        seen = client.post("/v1/letters", {**body, "dry_run": True}, key=f"{key}-seen")
-        digest = seen["confirmation"]["digest"]
+        headers = {"Idempotency-Key": key}
+        asked = client.call("POST", "/v1/letters", json=body, headers=headers)
+        if asked.status != HTTPStatus.CONFLICT:
+            raise LetterError(f"{name} was not held back until confirmed: {asked.status}")
+        digest = asked.json()["confirmation"]["digest"]
         accepted = client.post("/v1/letters", {**body, "confirmation": digest}, key=key)
         self.sent.append(Sent(name, letter.sender, accepted["document_id"]))
 

@@ -127,7 +127,7 @@ class OpenItems:
         for state, since in waiting:
             counts[state] += 1
             oldest[state] = min(since, oldest.get(state, since))
-        return cls(counts, oldest)
+        return cls(dict(counts), oldest)
 
 
 MOST_REFUSED = 100

@@ -448,14 +448,23 @@ class UntrustedFileError(TraError):
 
 class AnswerRefusedError(TraError):
     """A signed receipt or rejection is not believed; `reason` is a stable word and `field` what
-    cannot be read, if that is it. What could be read of it was kept."""
+    cannot be read, if that is it. `delivery_id` is where it was kept, if anywhere."""
 
     code = "answer_refused"
 
-    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str,
+        detail_th: str,
+        *,
+        field: str = "",
+        delivery_id: str | None = None,
+    ) -> None:
         super().__init__(detail, detail_th)
         self.reason = reason
         self.field = field
+        self.delivery_id = delivery_id
 
 
 class ResendRefusedError(TraError):

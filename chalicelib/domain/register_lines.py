@@ -44,6 +44,8 @@ _ACTIONS = {
     EntryState.VOID: "ยกเลิกเลข",
 }
 
+_RECEIVED = "ลงทะเบียนรับแล้ว"
+
 # Codes that the public log repeats, as an officer reads them.
 _VOID_REASONS = {
     "reservation_expired": "ไม่ได้ใช้ภายในกำหนดที่จอง",
@@ -92,8 +94,8 @@ class Line:
 
     @property
     def dated(self) -> date:
-        """The day in Asia/Bangkok."""
-        return in_bangkok(self.dated_at).date()
+        """The day in Asia/Bangkok; of a letter that was received, the date it bears."""
+        return self.entry.letter_date or in_bangkok(self.dated_at).date()
 
 
 def columns_of(line: Line, agency: Agency) -> Columns:
@@ -102,12 +104,12 @@ def columns_of(line: Line, agency: Agency) -> Columns:
     receives = entry.register.book == RECEIVE
     return Columns(
         running_number=to_thai_digits(_running_number(entry)),
-        letter_number=printed_number(entry, agency),
+        letter_number=entry.letter_number or printed_number(entry, agency),
         dated=long_date(line.dated),
         sender=entry.counterpart if receives else agency.name_th,
         recipient=agency.name_th if receives else entry.counterpart,
         subject=entry.subject,
-        action=_ACTIONS[entry.state],
+        action=_RECEIVED if entry.delivery_id else _ACTIONS[entry.state],
         remarks=" ".join(_remarks(entry)),
     )
 
@@ -141,6 +143,8 @@ def _remarks(entry: Entry) -> Iterable[str]:
     """Whatever makes this line other than an ordinary one, with the real times (A18)."""
     if entry.child:
         yield f"เลขแทรก ออกเลขจริงเมื่อ {long_instant(entry.numbered_at)}"
+    if entry.delivery_id:
+        yield f"รับเมื่อ {long_instant(entry.numbered_at)}"
     if entry.reserve is not None:
         yield from _remarks_of_reservation(entry)
     if entry.state is EntryState.VOID:

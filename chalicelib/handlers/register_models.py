@@ -153,9 +153,12 @@ class LineView(_Answer):
     """One line: the columns of the register as people read them, then facts for machines."""
 
     running_number: str = Field(description="เลขทะเบียน, in Thai digits.")
-    letter_number: str = Field(description="ที่, as printed.")
+    letter_number: str = Field(
+        description="ที่, as printed; in the receive register, as its sender printed it."
+    )
     dated: date = Field(
-        description="ลงวันที่, CE, Asia/Bangkok. An inserted number bears its parent's date."
+        description="ลงวันที่, CE, Asia/Bangkok. An inserted number bears its parent's date, a "
+        "received letter its own."
     )
     from_: str = Field(serialization_alias="from", description="จาก")
     to: str = Field(description="ถึง")
@@ -171,7 +174,13 @@ class LineView(_Answer):
     ended_at: datetime | None
     reason: str | None = Field(description="Code of why it ended as void.")
     reserve: ReserveView | None
-    file_digest: str | None = Field(description="Hex SHA-256 of the sealed file.")
+    file_digest: str | None = Field(
+        description="Hex SHA-256 of the sealed file; in the receive register, of the receipt."
+    )
+    delivery_id: str | None = Field(
+        description="Of a letter that was received: its receipt is at "
+        "`/v1/deliveries/{delivery_id}/receipt`."
+    )
 
     @classmethod
     def of(cls, line: Line, agency: Agency) -> Self:
@@ -195,6 +204,7 @@ class LineView(_Answer):
             reason=entry.reason,
             reserve=ReserveView.of(entry.reserve) if entry.reserve else None,
             file_digest=entry.file_digest,
+            delivery_id=entry.delivery_id,
         )
 
 

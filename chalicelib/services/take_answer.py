@@ -182,13 +182,19 @@ def _refused(
         at=room.delivering.clock(),
     )
     room.delivering.deliveries.refuse(record.delivery.id, refusal)
-    return answer_refused(judgement)
+    return answer_refused(judgement, record.delivery.delivery_id)
 
 
-def answer_refused(refused: Refused) -> AnswerRefusedError:
+def answer_refused(refused: Refused, kept_at: str | None = None) -> AnswerRefusedError:
     """To be raised: the word, and what it means, in both languages."""
     reason = refused.refusal.reason
-    return AnswerRefusedError(reason.code, reason.detail, reason.detail_th, field=refused.field)
+    return AnswerRefusedError(
+        reason.code,
+        reason.detail,
+        reason.detail_th,
+        field=refused.field,
+        delivery_id=kept_at,
+    )
 
 
 def _read_claimed(jws: str) -> bytes:

@@ -198,6 +198,8 @@ def registering(seen: Delivery, head: Head, minutes: float = 30) -> tuple[Delive
         ended_at=at,
         ended_by="clerk-1",
         delivery_id=str(seen.id),
+        letter_number=seen.letter.number,
+        letter_date=seen.letter.dated,
     )
     return change(seen, HandedOver(at=at, receipt=told), statement=receipt, due_at=DUE), entry
 

@@ -167,9 +167,9 @@ def _message_id(position: int, message: tuple[str, str | None]) -> str:
 
 def _member(work: str) -> str:
     """A delivery's id has dots, that of work on a batch slashes, a document's neither."""
-    if "/" in work:
-        return "batch"
-    return "delivery" if "." in work else "document_id"
+    if "." in work:
+        return "delivery"
+    return "batch" if "/" in work else "document_id"
 
 
 def audit(fakes: Fakes, register: Register, *, agency_id: str = "diw") -> list[str]:

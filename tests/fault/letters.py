@@ -9,52 +9,55 @@ must hold in the end, whatever died.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib.adapters.memory import MemoryDirectory
 from chalicelib.bootstrap import House
+from chalicelib.domain import delivery_messages
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_events import Received
-from chalicelib.domain.delivery_messages import (
-    DELIVERED,
-    FAILED,
-    RECALLED,
-    RECEIPT_ISSUED,
-    REJECTED,
-)
+from chalicelib.domain.delivery_messages import FAILED, RECALLED, RECEIPT_ISSUED, REJECTED
 from chalicelib.domain.delivery_notices import notices
 from chalicelib.domain.delivery_records import DeliveryRecord, archive_prefix, statement_name
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Document, archive_key
 from chalicelib.domain.erds import DeliveryState
-from chalicelib.domain.errors import AnswerRefusedError, ChannelBusyError
+from chalicelib.domain.errors import AnswerRefusedError, ChannelBusyError, DeliveryConflictError
 from chalicelib.domain.findings import Fault
+from chalicelib.domain.holidays import Holidays
 from chalicelib.domain.receipts import Receipt, Rejection, RejectionReason, print_receive_number
 from chalicelib.domain.registers import RECEIVE, SEND, Book
-from chalicelib.domain.statements import claimed_payload, to_the_millisecond
+from chalicelib.domain.statements import claimed_payload, jws_digest, to_the_millisecond
 from chalicelib.domain.thai import register_year
+from chalicelib.handlers import receipts
 from chalicelib.ports import LetterSearch, Search
 from chalicelib.services.audit import audit
+from chalicelib.services.checkpoint import checkpoint_all
 from chalicelib.services.register_letter import Receiver, register_letter
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from chalicelib.services.take_answer import AnswerKind, take_answer
-from tests.fault.harness import Danger, World
+from tests.fault.harness import Danger, Killed, World
 from tests.support.evidence import LocalSigner
-from tests.support.rooms import Fakes
-from tests.support.samples import AGENCIES, document
+from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
+from tests.support.samples import AGENCIES, NOON, document
 
 SENDER, HOSTED, QUEUED, HOOKED = "diw", "dbd", "rd", "opm"
 CLERK = Receiver(name="นางสาวรับ ตัวอย่าง", subject="clerk-7")
 BOOK = Book(SENDER, SEND)
 
 _EVERYTHING = 10**6
+_AT_ONCE = 10
+_HALF_A_DAY = timedelta(hours=12)
 
 Act = Callable[[str], str]
-"""What a recipient does with a delivery (its id): `register`, `reject`, or `wait`."""
+"""What a recipient does with a delivery (its id): `register`, `reject` or `wait`; a system also
+`forge`: its receipt comes after two that are none."""
 
 
 def always_register(_delivery_id: str) -> str:
@@ -67,15 +70,16 @@ class OwnSystem:
     answered it answers again.
 
     `answers` are its statements as first signed, by delivery; `unsent` are those to be brought,
-    and `refused` those that were not believed, with the reason.
+    `by_queue` or by the API, and `refused` what the API did not believe, with the reason.
     """
 
     agency_id: str
     clock: Callable[[], datetime]
     act: Act = always_register
+    by_queue: bool = False
     signer: LocalSigner = field(default_factory=LocalSigner)
     taken: dict[str, bytes] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
+    last_number: int = 0
     answers: dict[str, tuple[AnswerKind, str]] = field(default_factory=dict)
     unsent: list[tuple[str, AnswerKind, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -89,8 +93,11 @@ class OwnSystem:
                 self.complaints.append(f"{told['id']} came in two versions")
             return
         self.taken[told["id"]] = event
-        if told["type"] == DELIVERED:
-            self._answer(told["data"])
+        match told["type"]:
+            case delivery_messages.DELIVERED:
+                self._answer(told["data"])
+            case delivery_messages.RECEIPT_DISPUTED:
+                self._correct(told["data"]["delivery_id"])
 
     def _answer(self, told: Mapping[str, Any]) -> None:
         delivery_id, now = told["delivery_id"], to_the_millisecond(self.clock())
@@ -105,18 +112,20 @@ class OwnSystem:
         match self.act(delivery_id):
             case "register":
                 self._say(delivery_id, AnswerKind.RECEIPT, self._receipt(about, now))
+            case "forge":
+                self._forge(delivery_id, self._receipt(about, now))
             case "reject":
                 said = Rejection(**about, rejected_at=now, code=RejectionReason.ILLEGIBLE)
                 self._say(delivery_id, AnswerKind.REJECTION, said)
 
     def _receipt(self, about: Mapping[str, Any], now: datetime) -> Receipt:
-        number, year = len(self.numbers) + 1, register_year(now)
-        self.numbers[str(about["delivery_id"])] = number
+        self.last_number += 1
+        year = register_year(now)
         return Receipt(
             **about,
             year=year,
-            number=number,
-            printed=print_receive_number(year, number, None),
+            number=self.last_number,
+            printed=print_receive_number(year, self.last_number, None),
             registered_at=now,
             receiver="นายรับเอง ตัวอย่าง",
             agency_name=self.agency_id,
@@ -126,6 +135,28 @@ class OwnSystem:
         jws = self.signer.sign(said.payload())
         self.answers[delivery_id] = kind, jws
         self.unsent.append((delivery_id, kind, jws))
+
+    def _forge(self, delivery_id: str, receipt: Receipt) -> None:
+        """Somebody else's key, another file, another number's digits; then the right one."""
+        wrong = replace(receipt, file_digest="ab" * 32)
+        unsent = [LocalSigner().sign(receipt.payload()), self.signer.sign(wrong.payload())]
+        self.unsent += [(delivery_id, AnswerKind.RECEIPT, jws) for jws in unsent]
+        self._say(delivery_id, AnswerKind.RECEIPT, receipt)
+
+    def _correct(self, delivery_id: str) -> None:
+        """The sender disputes the number: the next one, for the same arrival."""
+        _, jws = self.answers[delivery_id]
+        before, now = Receipt.read(claimed_payload(jws)), to_the_millisecond(self.clock())
+        self.last_number += 1
+        receipt = replace(
+            before,
+            year=register_year(now),
+            number=self.last_number,
+            printed=print_receive_number(register_year(now), self.last_number, None),
+            registered_at=now,
+            corrects=jws_digest(jws),
+        )
+        self._say(delivery_id, AnswerKind.RECEIPT, receipt)
 
     def say_again(self, delivery_id: str) -> None:
         """The same answer, signed anew: other bytes (ECDSA never signs alike)."""
@@ -157,8 +188,9 @@ class Roads:
 class LetterWorld(World):
     """The functions on fakes, and the agencies around them.
 
-    `confirmed` is what each who answered was given as the statement that stands; `wrong` is
-    what was seen to be wrong on the way.
+    `replies` is the reply queue. `asked` is what the clerk wants and has no answer to yet, `conflicts` what was refused,
+    `confirmed` what each who answered was given as the statement that stands; `wrong` is what
+    was seen to be wrong on the way.
     """
 
     def __init__(self, acts: Mapping[str, Act] | None = None) -> None:
@@ -169,10 +201,14 @@ class LetterWorld(World):
             agency: OwnSystem(agency, self.fakes.clock, acts.get(agency, always_register))
             for agency in (SENDER, QUEUED, HOOKED)
         }
+        self.systems[QUEUED].by_queue = True
         self.fakes.directory = MemoryDirectory(self._agencies(), ("root",))
         self.roads = Roads(self)
         self.fakes.channels = self.roads  # type: ignore[assignment]  # in place of the plain fake
-        self.confirmed: dict[str, str] = {}
+        self.replies: list[str] = []
+        self.asked: dict[str, str] = {}
+        self.conflicts: list[tuple[str, str]] = []
+        self.confirmed: dict[str, dict[str, str]] = {}
         self.wrong: list[str] = []
 
     def _agencies(self) -> list[Agency]:
@@ -191,6 +227,10 @@ class LetterWorld(World):
             replace(AGENCIES[2], reply_keys=keys[QUEUED]),
             hooked,
         ]
+
+    def copy(self) -> LetterWorld:
+        """A world of its own, as this one is now. Locks and keys are shared: neither changes."""
+        return deepcopy(self, {id(shared): shared for shared in _shared(self)})
 
     def house(self, danger: Danger | None = None) -> House:
         """A house whose tries follow each other at once."""
@@ -212,36 +252,66 @@ class LetterWorld(World):
     # -- recipients ----------------------------------------------------------
 
     def visit_inbox(self, danger: Danger | None = None) -> int:
-        """The clerk of the hosted agency registers or rejects what lies there; how many."""
+        """The clerk of the hosted agency registers or rejects what lies there, and repeats what
+        was not answered; how many."""
         house, settled = self.house(danger), 0
-        search = LetterSearch(
-            agency_id=HOSTED, state=DeliveryState.CONSIGNED, limit=_EVERYTHING
-        )
+        search = LetterSearch(agency_id=HOSTED, state=DeliveryState.CONSIGNED, limit=_EVERYTHING)
         for record in self.fakes.deliveries.inbox(search).records:
-            act = self.hosted_act(record.delivery.delivery_id)
-            if act != "wait":
-                self._settle(record.delivery.id, act, house)
-                settled += 1
+            name = record.delivery.delivery_id
+            self.asked.setdefault(name, self.hosted_act(name))
+        for name, act in list(self.asked.items()):
+            if act == "wait":
+                del self.asked[name]
+                continue
+            self._settle(DeliveryId.parse(name), act, house)
+            del self.asked[name]
+            settled += 1
         return settled
 
     def _settle(self, delivery_id: DeliveryId, act: str, house: House) -> None:
-        if act == "register":
-            jws = register_letter(delivery_id, receiver=CLERK, room=house.receiving_room).jws
+        try:
+            if act == "register":
+                jws = register_letter(delivery_id, receiver=CLERK, room=house.receiving_room).jws
+            else:
+                request = RejectionRequest(code=RejectionReason.ILLEGIBLE)
+                jws = reject_letter(delivery_id, request, room=house.delivery_room).jws
+        except DeliveryConflictError as error:
+            self.conflicts.append((str(delivery_id), error.reason))
         else:
-            request = RejectionRequest(code=RejectionReason.ILLEGIBLE)
-            jws = reject_letter(delivery_id, request, room=house.delivery_room).jws
-        self._confirm(delivery_id, jws)
+            self._confirm(delivery_id, jws)
 
     def bring_answers(self, danger: Danger | None = None) -> int:
-        """Own systems bring what they have to say, each until it was heard; how many."""
+        """Own systems bring what they have to say: by the API until it was heard, or once to the
+        reply queue; how many."""
         house, brought = self.house(danger), 0
         for system in self.systems.values():
             while system.unsent:
                 delivery_id, kind, jws = system.unsent[0]
-                self._bring(system, DeliveryId.parse(delivery_id), kind, jws, house)
+                if system.by_queue:
+                    self.replies.append(json.dumps({kind.value: jws}))
+                else:
+                    self._bring(system, DeliveryId.parse(delivery_id), kind, jws, house)
                 system.unsent.pop(0)
                 brought += 1
         return brought
+
+    def receive(self, danger: Danger | None = None) -> int:
+        """The function takes some answers from the reply queue; how many. What it does not
+        finish comes back."""
+        taken, self.replies[:] = self.replies[:_AT_ONCE], self.replies[_AT_ONCE:]
+        if not taken:
+            return 0
+        template = sample_event("receive")["Records"][0]
+        records = [{**template, "messageId": str(n), "body": b} for n, b in enumerate(taken)]
+        try:
+            with furnished(self.house(danger)):
+                report = receipts.receive({"Records": records}, CONTEXT)
+        except Killed:
+            self.replies[:0] = taken
+            raise
+        failed = {int(each["itemIdentifier"]) for each in report["batchItemFailures"]}
+        self.replies[:0] = [body for n, body in enumerate(taken) if n in failed]
+        return len(taken)
 
     def _bring(
         self, system: OwnSystem, delivery_id: DeliveryId, kind: AnswerKind, jws: str, house: House
@@ -260,8 +330,10 @@ class LetterWorld(World):
             self._confirm(delivery_id, answered.jws)
 
     def _confirm(self, delivery_id: DeliveryId, jws: str) -> None:
-        """Whoever asks again gets the original, byte for byte (P5)."""
-        if self.confirmed.setdefault(str(delivery_id), jws) != jws:
+        """Whoever asks again gets the original, byte for byte (P5); of a correction, its own."""
+        corrects = json.loads(claimed_payload(jws)).get("corrects") or ""
+        known = self.confirmed.setdefault(str(delivery_id), {})
+        if known.setdefault(corrects, jws) != jws:
             self.wrong.append(f"{delivery_id} is confirmed in two versions")
 
     # -- watching --------------------------------------------------------------
@@ -291,25 +363,50 @@ class LetterWorld(World):
     # -- rest ------------------------------------------------------------------
 
     def come_to_rest(self) -> None:
-        """Functions, clerks and systems work until nothing moves, and again after `sweep` has
-        looked for what lost its message."""
-        for _ in range(40):
+        """Functions, clerks and systems work until nothing moves, and again whenever `sweep`
+        finds something due, until nothing will ever be."""
+        for _ in range(200):
             self._work_on()
-            if not self.fakes.deliveries.due(self.fakes.clock() + timedelta(days=400), 1):
-                if not self._is_anything_unsettled():
-                    return
+            due_at = self._next_due()
+            if due_at is None:
+                self._publish()
+                return
+            self.fakes.clock.now = max(self.fakes.clock(), due_at)
             self.sweep()
         raise AssertionError("the deliveries never come to rest")
+
+    def _publish(self) -> None:
+        """The audit wonders at logs that nobody has published for a day."""
+        if self.fakes.clock() - NOON > _HALF_A_DAY:
+            assert not checkpoint_all(room=self.house().checkpoint_room).failed
+
+    def _next_due(self) -> datetime | None:
+        some_day = self.fakes.clock() + timedelta(days=400)
+        if self.fakes.ledger.unsettled(some_day, 1):
+            return self.fakes.clock()
+        first = self.fakes.deliveries.due(some_day, 1)
+        return self.record(str(first[0])).due_at if first else None
 
     def _work_on(self) -> None:
         while True:
             self.run_to_rest()
-            if not self.visit_inbox() + self.bring_answers():
+            if not self.visit_inbox() + self.bring_answers() + self.receive():
                 return
 
-    def _is_anything_unsettled(self) -> bool:
-        return bool(self.fakes.ledger.unsettled(self.fakes.clock() + timedelta(days=365), 1))
 
+def _shared(thing: object) -> Iterator[object]:
+    """What cannot be copied, or need not be, below this thing."""
+    if isinstance(thing, _SHARED):
+        yield thing
+    elif isinstance(thing, dict):
+        yield from (each for value in thing.values() for each in _shared(value))
+    elif type(thing).__module__.startswith(("tests.", "chalicelib.adapters.memory")):
+        for value in vars(thing).values():
+            if not isinstance(value, LetterWorld):
+                yield from _shared(value)
+
+
+_SHARED = (type(threading.Lock()), type(threading.RLock()), LocalSigner, Holidays)
 
 _ALL_STATES = frozenset(DeliveryState)
 _TOLD_WHEN: Mapping[str, frozenset[DeliveryState]] = {
@@ -388,7 +485,7 @@ def _audit_answers(world: LetterWorld) -> Iterator[str]:
     """What a recipient holds for true is what stands here, or was refused and is kept."""
     for system in world.systems.values():
         for delivery_id, (kind, jws) in system.answers.items():
-            fault = _fault_of_answer(world, system, delivery_id, kind, jws)
+            fault = _fault_of_answer(world, delivery_id, kind, jws)
             if fault:
                 yield f"{delivery_id}: {fault}"
     for register in world.fakes.ledger.registers():
@@ -398,16 +495,12 @@ def _audit_answers(world: LetterWorld) -> Iterator[str]:
                     yield f"{entry.delivery_id} has a number, and its clerk no receipt"
 
 
-def _fault_of_answer(
-    world: LetterWorld, system: OwnSystem, delivery_id: str, kind: AnswerKind, jws: str
-) -> str:
-    record = world.record(delivery_id)
+def _fault_of_answer(world: LetterWorld, delivery_id: str, kind: AnswerKind, jws: str) -> str:
+    delivery, deliveries = world.record(delivery_id).delivery, world.fakes.deliveries
     said = DeliveryState.HANDED_OVER if kind is AnswerKind.RECEIPT else DeliveryState.REJECTED
-    if record.delivery.state is said:
-        kept = world.fakes.deliveries.statements(record.delivery.id)
-        return "" if jws in kept else f"not what {system.agency_id} stated stands"
-    if delivery_id not in {refused for refused, _ in system.refused}:
-        return f"{system.agency_id} said {kind}, and it is {record.delivery.state}"
-    if jws not in {each.text for each in world.fakes.deliveries.refused(record.delivery.id)}:
-        return "what was refused is not kept"
-    return ""
+    if delivery.state is said:
+        kept = jws in deliveries.statements(delivery.id)
+        return "" if kept else "another statement stands than the recipient's own"
+    if jws in {refused.text for refused in deliveries.refused(delivery.id)}:
+        return ""
+    return f"its {kind} was neither believed nor refused, and it is {delivery.state}"

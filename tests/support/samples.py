@@ -32,6 +32,7 @@ FUNCTIONS = (
     "seal",
     "deliver",
     "dispatch",
+    "receive",
     "batch",
     "sweep",
     "preview",

@@ -416,7 +416,7 @@ _BINDING = (
 def _other_payload(post: Post, said: Mapping[str, Any]) -> st.SearchStrategy[str]:
     """What ties it to the delivery is something else, or the key is another agency's or
     nobody's."""
-    values = st.one_of(
+    values: st.SearchStrategy[Any] = st.one_of(
         st.none(), st.integers(), st.text(max_size=8), st.just([]), st.just("sha-256:" + "0" * 64)
     )
     names = st.sampled_from(_BINDING)
