@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Channels,
         ContentChecker,
         CopyPrinter,
+        DeadLetters,
         DeliveryStore,
         Directory,
         DocumentStore,
@@ -689,7 +690,7 @@ class House:
     def resend_room(self) -> ResendRoom:
         from chalicelib.services.resend_letter import ResendRoom
 
-        return ResendRoom(delivering=self.delivery_room, ids=self.ids)
+        return ResendRoom(delivering=self.delivery_room, documents=self.documents, ids=self.ids)
 
     @cached_property
     def bench(self) -> Bench:
@@ -917,6 +918,7 @@ class House:
 
         return PrintingRoom(
             registers=self.registers,
+            deliveries=self.deliveries,
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
@@ -1139,6 +1141,14 @@ def wrapped_picture(picture: bytes) -> str:
     from chalicelib.adapters.type_folders import wrapped_picture as wrapped
 
     return wrapped(picture)
+
+
+def dead_letters(stack: str, environment: Mapping[str, str]) -> Mapping[str, DeadLetters]:
+    """The dead letters of each queue of a deployment by its name, with the credentials of
+    `environment`. Nothing is asked before they are used."""
+    from chalicelib.adapters.dead_letters import dead_letters_of
+
+    return dead_letters_of(stack, environment)
 
 
 def aws_caller(environment: Mapping[str, str]) -> str:

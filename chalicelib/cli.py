@@ -24,7 +24,16 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib import cli_audit, cli_batch, cli_renewals, cli_rulings, cli_types, cli_verify
+from chalicelib import (
+    cli_audit,
+    cli_batch,
+    cli_letters,
+    cli_redrive,
+    cli_renewals,
+    cli_rulings,
+    cli_types,
+    cli_verify,
+)
 from chalicelib.bootstrap import (
     ed25519_verify,
     new_witness_key,
@@ -209,8 +218,10 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
+    cli_letters.add_to(commands, _identity("clerk"))
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
+    cli_redrive.add_to(commands)
     cli_types.add_to(commands)
     return parser
 

@@ -633,6 +633,32 @@ class WorkQueue(Protocol):
         """The same for work on deliveries of letters."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that failed too often, held for some seconds. `about` is what may be shown of
+    it: the document, batch or delivery it names, or its message id. `handle` is the store's."""
+
+    about: str
+    handle: Any
+
+
+class DeadLetters(Protocol):
+    """One of Tra's queues and its dead-letter queue."""
+
+    def count(self) -> int:
+        """About how many lie there."""
+
+    def take(self) -> Sequence[DeadLetter]:
+        """Some of them, which nobody else gets for half a minute; none if there are no more."""
+
+    def give_back(self, letter: DeadLetter) -> None:
+        """Into its queue again, then out of here. Dies in between: it lies in both, and its
+        function finds its work done."""
+
+    def release(self, letter: DeadLetter) -> None:
+        """Left as it was."""
+
+
 class Channels(Protocol):
     """The agencies' own systems, each reached in its way."""
 

@@ -62,6 +62,7 @@ from chalicelib.domain.status_list import Marked
 from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.tlog import Outcome, OutcomeLeaf
 from chalicelib.ports import (
+    DeadLetter,
     IdempotencyClaim,
     LintedPdf,
     LogState,
@@ -591,6 +592,31 @@ class MemoryQueue:
 
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         self.messages += [(str(each), None) for each in deliveries]
+
+
+@dataclass
+class MemoryDeadLetters:
+    """Port: DeadLetters. What lies in the dead-letter queue, and what was given back."""
+
+    dead: list[str] = field(default_factory=list)
+    queue: list[str] = field(default_factory=list)
+    _held: list[str] = field(default_factory=list)
+
+    def count(self) -> int:
+        return len(self.dead) + len(self._held)
+
+    def take(self) -> Sequence[DeadLetter]:
+        taken, self.dead = self.dead[:10], self.dead[10:]
+        self._held += taken
+        return tuple(DeadLetter(about=each, handle=each) for each in taken)
+
+    def give_back(self, letter: DeadLetter) -> None:
+        self.queue.append(letter.handle)
+        self._held.remove(letter.handle)
+
+    def release(self, letter: DeadLetter) -> None:
+        self._held.remove(letter.handle)
+        self.dead.append(letter.handle)
 
 
 @dataclass

@@ -61,6 +61,8 @@ def receive_line(
         ended_at=at,
         ended_by=by,
         delivery_id=str(receipt.delivery_id),
+        letter_number=letter.number,
+        letter_date=letter.dated,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from chalicelib.domain.canonical import canonical_json
@@ -100,9 +100,10 @@ class Entry:
     or the place of an inserted number (12/1) under its parent. `document_id` and
     `content_digest` are there from numbering on, or, for a reservation, from its use
     on; they never change after that (P2). `subject` and `counterpart` are for people
-    and stay in the table, as does `delivery_id` of a line of the receive register: the public
-    logs must not tell who writes to whom. `marks` are the rulings on an issued document, in the order they
-    were decided; its state stays `issued`.
+    and stay in the table. So do `letter_number`, `letter_date` (as the sender printed them) and
+    `delivery_id` of a line of the receive register: the public logs must not tell who writes to
+    whom. `marks` are the rulings on an issued document, in the order they were decided; its
+    state stays `issued`.
     """
 
     register: Register
@@ -124,6 +125,8 @@ class Entry:
     ended_by: str | None = None
     reason: str | None = None
     delivery_id: str | None = None
+    letter_number: str = ""
+    letter_date: date | None = None
     marks: tuple[Mark, ...] = ()
 
     @property

@@ -456,7 +456,9 @@ class DocumentView(AcceptedDocument):
     document_type: str
     type_version: int
     recipients: list[str]
-    notified: list[str] = Field(description="Recipients that were told.")
+    notified: list[str] = Field(
+        description="Recipients that were told; of a letter, those whose delivery has begun."
+    )
     classification: Classification
     urgency: Urgency
     valid_from: date | None
@@ -482,6 +484,7 @@ class DocumentView(AcceptedDocument):
     @classmethod
     def of(cls, document: Document, public_url: str, now: datetime) -> Self:  # type: ignore[override]  # what it is worth depends on the time
         numbering, file, reason = document.numbering, document.file, document.reason
+        untold = frozenset(document.unnotified)
         return cls(
             document_id=document.document_id,
             state=document.state,
@@ -492,7 +495,7 @@ class DocumentView(AcceptedDocument):
             document_type=document.document_type,
             type_version=document.type_version,
             recipients=list(document.recipients),
-            notified=[r for r in document.recipients if r in document.notified],
+            notified=[r for r in document.recipients if r not in untold],
             classification=document.classification,
             urgency=document.urgency,
             valid_from=document.valid_from,

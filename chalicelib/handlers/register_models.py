@@ -13,6 +13,7 @@ from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.register_lines import Line, columns_of, printed_number
 from chalicelib.domain.registers import Entry, EntryState, Register, Reserve
 from chalicelib.domain.thai import in_bangkok, start_of_day
+from chalicelib.handlers.delivery_models import ProgressView, ReceivedView
 from chalicelib.handlers.models import IsoDate, SubmitDocument
 from chalicelib.services.print_register import PrintedPdf
 from chalicelib.services.register_view import Position, RegisterQuery
@@ -153,9 +154,12 @@ class LineView(_Answer):
     """One line: the columns of the register as people read them, then facts for machines."""
 
     running_number: str = Field(description="เลขทะเบียน, in Thai digits.")
-    letter_number: str = Field(description="ที่, as printed.")
+    letter_number: str = Field(
+        description="ที่, as printed; in the receive register, as its sender printed it."
+    )
     dated: date = Field(
-        description="ลงวันที่, CE, Asia/Bangkok. An inserted number bears its parent's date."
+        description="ลงวันที่, CE, Asia/Bangkok. An inserted number bears its parent's date, a "
+        "received letter its own."
     )
     from_: str = Field(serialization_alias="from", description="จาก")
     to: str = Field(description="ถึง")
@@ -171,7 +175,19 @@ class LineView(_Answer):
     ended_at: datetime | None
     reason: str | None = Field(description="Code of why it ended as void.")
     reserve: ReserveView | None
-    file_digest: str | None = Field(description="Hex SHA-256 of the sealed file.")
+    file_digest: str | None = Field(
+        description="Hex SHA-256 of the sealed file; in the receive register, of the receipt."
+    )
+    delivery_id: str | None = Field(
+        description="Of a letter that was received: GET /v1/inbox/{delivery_id} has its receipt."
+    )
+    received: ReceivedView | None = Field(
+        description="Of a letter that was received: when it came."
+    )
+    receipts: ProgressView | None = Field(
+        description="Of a letter that was sent: how far it is with its recipients; `handed_over` "
+        "are those that gave a receipt."
+    )
 
     @classmethod
     def of(cls, line: Line, agency: Agency) -> Self:
@@ -195,6 +211,9 @@ class LineView(_Answer):
             reason=entry.reason,
             reserve=ReserveView.of(entry.reserve) if entry.reserve else None,
             file_digest=entry.file_digest,
+            delivery_id=entry.delivery_id,
+            received=ReceivedView.of(line.arrival.delivery.received) if line.arrival else None,
+            receipts=ProgressView.of(line.progress) if line.progress else None,
         )
 
 

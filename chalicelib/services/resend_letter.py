@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, resend
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_records import DeliveryRecord
-from chalicelib.domain.errors import NotFoundError
-from chalicelib.ports import Ids
-from chalicelib.services.delivery_steps import DeliveryRoom, go_on
+from chalicelib.domain.errors import NotFoundError, ResendRefusedError
+from chalicelib.ports import DocumentStore, Ids
+from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom, go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class ResendRoom:
     """Collaborators of `resend_letter`."""
 
     delivering: DeliveryRoom
+    documents: DocumentStore
     ids: Ids
 
 
@@ -38,15 +40,13 @@ def resend_letter(delivery_id: DeliveryId, *, room: ResendRoom) -> DeliveryRecor
     planned = delivering.deliveries.get(again)
     if planned is None:
         # 2. The next attempt, and evidence that it was taken on.
-        agency = delivering.directory.agency(delivery_id.recipient)
-        if agency is None:
-            raise NotFoundError
         now = delivering.clock()
+        channel = _channel(delivery_id, now, room)
         moved = resend(
             record.delivery,
             at=now,
             budget=_as_before(record.delivery, now),
-            channel=agency.reached_by,
+            channel=channel,
         )
         delivery, (evidence,) = give_evidence(
             moved, issuer=delivering.public_url, sign=delivering.signer.sign
@@ -60,6 +60,22 @@ def resend_letter(delivery_id: DeliveryId, *, room: ResendRoom) -> DeliveryRecor
     # 4. Send it.
     go_on(again, room=delivering)
     return planned
+
+
+def _channel(delivery_id: DeliveryId, now: datetime, room: ResendRoom) -> ChannelKind:
+    """By which it goes now. Raises ResendRefusedError if the recipient left the directory, or
+    the letter was taken out of force since."""
+    agency = room.delivering.directory.agency(delivery_id.recipient)
+    if agency is None:
+        raise ResendRefusedError(UNKNOWN_AGENCY.detail, UNKNOWN_AGENCY.detail_th)
+    document = room.documents.get(delivery_id.document_id)
+    standing = document.standing_at(now) if document else None
+    if standing is not None and standing.standing.final:
+        raise ResendRefusedError(
+            "The letter was revoked or replaced, so it is not sent again.",
+            "หนังสือถูกเพิกถอนหรือถูกแทนที่แล้ว จึงส่งซ้ำไม่ได้",
+        )
+    return agency.reached_by
 
 
 def _as_before(ended: Delivery, now: datetime) -> RetryBudget:

@@ -116,7 +116,7 @@ EVENTS: st.SearchStrategy[DeliveryEvent] = st.one_of(
     st.builds(Counted, at=_TIMES, counted_at=_TIMES),
     st.builds(NotConsigned, at=_TIMES, reason=_REASONS),
     st.builds(GaveUp, at=_TIMES, reason=_REASONS),
-    st.builds(Reminded, at=_TIMES, no=_NUMBERS),
+    st.builds(Reminded, at=_TIMES, no=_NUMBERS, escalates=st.booleans()),
     st.builds(HandedOver, at=_TIMES, receipt=_NOTES),
     st.builds(
         Rejected,

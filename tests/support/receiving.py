@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.adapters.jws import check_jws
-from chalicelib.adapters.memory import MemoryDirectory
+from chalicelib.adapters.memory import CountingIds, MemoryDirectory
 from chalicelib.bootstrap import House
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, SentLetter, plan
@@ -18,7 +18,7 @@ from chalicelib.domain.delivery_events import Consigned, Received
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.directory import Agency, Unit
-from chalicelib.domain.documents import DocumentState
+from chalicelib.domain.documents import Change, DocumentState
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.receipts import (
     Receipt,
@@ -80,6 +80,7 @@ class Post:
         default_factory=lambda: {"opm": Signer("opm-1"), "rd": Signer("rd-1")}
     )
     fakes: Fakes = field(default_factory=lambda: Fakes(signer=LocalSigner()))
+    ids: CountingIds = field(default_factory=CountingIds)
 
     def __post_init__(self) -> None:
         own = [
@@ -99,6 +100,7 @@ class Post:
     def house(self, wrap: Callable[[str, Any], Any] = _same) -> House:
         """The house, whose tries follow each other at once."""
         house = self.fakes.house(wrap)
+        vars(house)["ids"] = self.ids
         vars(house)["delivery_room"] = replace(house.delivery_room, pause=lambda _: None)
         return house
 
@@ -114,6 +116,7 @@ class Post:
             document(document_id, agency_id="slc", at=SENT),
             book=Book("slc", SEND),
             state=DocumentState.ISSUED,
+            history=(Change(DocumentState.ISSUED, SENT),),
             numbering=Numbering(
                 year=2026, number=number, printed=f"นร ๐๕๐๕/{number}", numbered_at=SENT
             ),
@@ -134,7 +137,7 @@ class Post:
         )
         room = self.house().delivery_room
         delivery, (jws,) = give_evidence(moved, issuer=room.public_url, sign=room.signer.sign)
-        salt = self.house().ids.salt()
+        salt = self.ids.salt()
         self.fakes.deliveries.plan([(delivery, jws, salt)], now + timedelta(minutes=5))
         return delivery.id
 

@@ -27,6 +27,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
+from chalicelib.adapters.dynamodb.connecting import connect_quickly
 from chalicelib.domain.documents import (
     ArchivedFile,
     BatchLine,
@@ -81,7 +82,9 @@ _UNBOUND = "unbound"
 def bind(model: type[_M], table_name: str) -> type[_M]:
     """The model, bound to the table of this deployment."""
     meta = type("Meta", (), {"table_name": table_name})
-    return type(model.__name__, (model,), {"Meta": meta})
+    bound = type(model.__name__, (model,), {"Meta": meta})
+    connect_quickly(bound)
+    return bound
 
 
 def to_text(instant: datetime) -> str:
@@ -596,6 +599,8 @@ class EntryItem(Model):
     ended_by = UnicodeAttribute(null=True)
     reason = UnicodeAttribute(null=True)
     delivery_id = UnicodeAttribute(null=True)
+    letter_number = UnicodeAttribute(null=True)
+    letter_date = UnicodeAttribute(null=True)
     marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap, null=True)
     ruled = NumberAttribute(null=True)
     expiring = UnicodeAttribute(null=True)
@@ -631,6 +636,8 @@ class EntryItem(Model):
             ended_at=to_text(entry.ended_at) if entry.ended_at else None,
             ended_by=entry.ended_by,
             delivery_id=entry.delivery_id,
+            letter_number=entry.letter_number or None,
+            letter_date=_day_text(entry.letter_date),
             expiring=cls.EXPIRING if reserve else None,
             expires_at=to_text(reserve.expires_at) if reserve else None,
         )
@@ -656,6 +663,8 @@ class EntryItem(Model):
             ended_by=self.ended_by,
             reason=self.reason,
             delivery_id=self.delivery_id,
+            letter_number=self.letter_number or "",
+            letter_date=_day(self.letter_date),
             marks=_marks(self.marks),
         )
 
