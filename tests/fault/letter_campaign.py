@@ -62,6 +62,8 @@ _SILENT = logging.CRITICAL + 1
 _NONSENSE = ("", "{", "[]", '{"receipt": "x"}', '{"receipt": "a.b.c"}', '{"rejection": null}')
 _POISON = ("GONE.dbd.1", "no.delivery.at.all", "GONE")
 _EVERYTHING = 10**6
+# Of the year after the next no holidays are known, so nobody could say when a letter counts.
+_LAST_DAY = MIDNIGHT + timedelta(days=250)
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class LetterCampaign:
             (3, self._dispute),
             (4, self._resend),
             (3, self._sweep),
+            (2, self._wait),
             (2, self._checkpoint),
             (1, self._close),
         ]
@@ -281,6 +284,12 @@ class LetterCampaign:
         self._dying(self.world.sweep)
         self.done["sweeps"] += 1
 
+    def _wait(self) -> None:
+        """Hours pass, or a weekend: channels are given up, recipients reminded."""
+        if self.world.fakes.clock() < _LAST_DAY:
+            self.world.fakes.clock.advance(timedelta(hours=self.dice.randrange(1, 60)))
+            self.done["pauses"] += 1
+
     def _checkpoint(self) -> None:
         def work(danger: Danger) -> None:
             with furnished(self.world.house(danger)):
@@ -323,6 +332,7 @@ class LetterCampaign:
         self.done.update({f"deliveries {state}": times for state, times in ended.items()})
         refused = (self.world.fakes.deliveries.refused(record.delivery.id) for record in records)
         self.done["answers refused"] = sum(len(each) for each in refused)
+        self.done["reminders"] = sum(record.delivery.reminders for record in records)
         return Outcome(
             seed=self.seed,
             letters=len(self.submitted),

@@ -47,6 +47,8 @@ def test_nothing_is_lost_doubled_or_left_without_receipt(outcome: Outcome) -> No
         "disputes",
         "resends",
         "sweeps",
+        "pauses",
+        "reminders",
         "year changes",
         "deliveries handed_over",
         "deliveries rejected",
