@@ -217,8 +217,10 @@ def test_each_key_is_used_by_its_functions_alone(
     seal_key = kms.describe_key(KeyId=f"alias/{deployment.stack}-seal-diw")["KeyMetadata"]["Arn"]
     assert _who_may(as_function, sign(seal_key)) == {"seal"}
     assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
+        "api",
         "deliver",
         "dispatch",
+        "receive",
         "close",
         "status",
     }
