@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -169,7 +169,9 @@ def test_without_the_recipients_keys_its_receipt_says_nothing(desk: Desk) -> Non
     keyless = desk.verdict(bundle, replace(desk.trust, reply_keys=lambda _: None))
     assert (keyless.indication, codes(keyless)) == (DOUBT, ["reply_keys_missing"])
     assert "deliveries/A.rd.1/reply_keys" in keyless.missing
-    for keys in ({"rd": LocalSigner().jwks()["keys"]}, {"rd": []}):
+    others: dict[str, list[Mapping[str, Any]]] = {"rd": LocalSigner().jwks()["keys"]}
+    none: dict[str, list[Mapping[str, Any]]] = {"rd": []}
+    for keys in (others, none):
         told = desk.verdict(bundle, replace(desk.trust, reply_keys=keys.get))
         assert codes(told) == ["statement_signature_wrong"]
         assert told.indication is FAILED
