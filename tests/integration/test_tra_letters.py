@@ -5,75 +5,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from chalicelib.cli import main
-from chalicelib.handlers.operations import OPERATIONS
-from tests.support.letter_office import LETTER, TO_ALL, Office, letter_office, officer
+from tests.support.letter_office import LETTER, SCOPES, TO_ALL, Office, letter_office
+from tests.support.near_http import served
 from tests.support.previews import near_preview
 from tests.support.rooms import furnished
-
-
-def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    """The declared route that a path is of."""
-    for operation in OPERATIONS:
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.path)
-        found = re.fullmatch(pattern, path)
-        if found and operation.method == method:
-            return operation.path, found.groupdict()
-    raise AssertionError(f"no route for {method} {path}")
-
-
-@contextmanager
-def _served(office: Office) -> Iterator[str]:
-    """The handlers behind HTTP; a token is the agency that speaks."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer()
-
-        def do_POST(self) -> None:
-            self._answer()
-
-        def _answer(self) -> None:
-            url = urlsplit(self.path)
-            route, path = _route(self.command, url.path)
-            size = int(self.headers.get("Content-Length", 0))
-            answer = office.api.call(
-                self.command,
-                route,
-                path=path,
-                query=dict(parse_qsl(url.query)),
-                body=self.rfile.read(size).decode() or None,
-                headers={name.lower(): value for name, value in self.headers.items()},
-                authorizer=officer(self.headers["Authorization"].removeprefix("Bearer ")),
-            )
-            body = answer.text.encode()
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class Desk:
@@ -103,7 +45,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     with letter_office() as office:
         house = office.fakes.house()
         vars(house)["previewer"] = near_preview()
-        with furnished(house), _served(office) as url:
+        with furnished(house), served(office.fakes, SCOPES, role="clerk") as url:
             monkeypatch.setenv("TRA_URL", url)
             monkeypatch.setenv("LANG", "en_US.UTF-8")
             yield Desk(office, monkeypatch, capsys)
