@@ -918,6 +918,7 @@ class House:
 
         return PrintingRoom(
             registers=self.registers,
+            deliveries=self.deliveries,
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,

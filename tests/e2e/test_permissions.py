@@ -75,6 +75,7 @@ def _who_may(
     [
         ("documents", "seal"),
         ("rulings", "deliver"),
+        ("deliveries", "dispatch"),
         ("statements", "close"),
         ("evidence-records", "renew"),
         ("batches", "batch"),
@@ -86,9 +87,9 @@ def test_one_function_writes_each_part_of_the_archive(
     place: str,
     writer: str,
 ) -> None:
-    """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, closing
-    statements from `close` alone, evidence records from `renew` alone, manifests of batches
-    from `batch` alone."""
+    """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, evidence of
+    deliveries from `dispatch` alone, closing statements from `close` alone, evidence records
+    from `renew` alone, manifests of batches from `batch` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -217,24 +218,26 @@ def test_each_key_is_used_by_its_functions_alone(
     assert _who_may(as_function, sign(seal_key)) == {"seal"}
     assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
         "deliver",
+        "dispatch",
         "close",
         "status",
     }
 
 
-def test_only_deliver_sends_to_recipients(
+def test_only_who_delivers_sends_to_recipients(
     as_function: Callable[[str], boto3.session.Session],
     aws: boto3.session.Session,
     deployment: Deployment,
 ) -> None:
-    """P3: what lies in a recipient's queue came from `deliver`; not even root puts it there."""
+    """P3: what lies in a recipient's queue came from `deliver` or `dispatch`; not even root
+    puts it there."""
     name = f"{deployment.stack}-inbox-sso"
     url = aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
 
     def send(session: boto3.session.Session) -> Any:
         return session.client("sqs").send_message(QueueUrl=url, MessageBody="x")
 
-    assert _who_may(as_function, send) == {"deliver"}
+    assert _who_may(as_function, send) == {"deliver", "dispatch"}
     assert not _allowed(lambda: send(aws))
     aws.client("sqs").purge_queue(QueueUrl=url)
 
