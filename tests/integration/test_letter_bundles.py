@@ -528,11 +528,12 @@ def test_nothing_that_proves_can_be_changed(
 
 def _changed(value: Any, data: st.DataObject) -> Any:
     """The same with one thing other, somewhere within."""
+    deeper = data.draw(st.booleans())
     match value:
         case dict():
             name = data.draw(st.sampled_from(sorted(value)))
             return {**value, name: _changed(value[name], data)}
-        case list() if value and data.draw(st.booleans()):
+        case list() if value and deeper:
             place = data.draw(st.integers(0, len(value) - 1))
             return [*value[:place], _changed(value[place], data), *value[place + 1 :]]
         case list():
