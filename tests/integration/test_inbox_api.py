@@ -172,6 +172,7 @@ def test_the_inbox_is_searched(office: Office) -> None:
     page = office.get("/v1/inbox", by=officer("dga"), limit="1").json
     assert found(limit="1", cursor=page["cursor"]) == [first]
     assert office.get("/v1/inbox", by=officer("opm")).json["items"] == []
+    bad: Any
     for bad in ({"state": "x"}, {"limit": "201"}, {"to": "tomorrow"}, {"colour": "red"}):
         assert office.get("/v1/inbox", by=officer("dga"), **bad).status == 422
 

@@ -270,6 +270,7 @@ def test_the_outbox_is_searched(office: Office) -> None:
     rest = office.get("/v1/outbox", by=officer("slc"), limit="3", cursor=first["cursor"]).json
     assert (len(first["items"]), len(rest["items"]), rest["cursor"]) == (3, 1, None)
     assert office.get("/v1/outbox", by=officer("dga")).json["items"] == []
+    bad: Any
     for bad in ({"state": "lost"}, {"limit": "0"}, {"from_": "2026-13-01"}, {"cursor": "x"}):
         assert office.get("/v1/outbox", by=officer("slc"), **bad).status == 422
 

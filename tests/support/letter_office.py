@@ -117,7 +117,7 @@ class Office:
         document_id: str = answer.json["document_id"]
         return document_id
 
-    def deliveries(self, document_id: str, **query: str) -> Any:
+    def deliveries(self, document_id: str, **query: Any) -> Any:
         path = {"document_id": document_id}
         answer = self.get(
             "/v1/letters/{document_id}/deliveries", by=officer("slc"), path=path, **query

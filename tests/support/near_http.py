@@ -17,13 +17,19 @@ from tests.support.rooms import Fakes
 
 
 @contextmanager
-def served(fakes: Fakes, scope: str) -> Iterator[str]:
+def served(fakes: Fakes, scope: str, *, role: str = "application") -> Iterator[str]:
     """Within, the API answers at the address this gives. One request at a time, as a container
     of a function has it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = _get(Api(fakes), self.path, self.headers.get("Authorization"), scope)
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            answer = _asked(Api(fakes), self, scope, role)
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -46,29 +52,32 @@ def served(fakes: Fakes, scope: str) -> Iterator[str]:
         server.server_close()
 
 
-def _get(api: Api, target: str, authorization: str | None, scope: str) -> Answer:
-    url = urlsplit(target)
+def _asked(api: Api, request: BaseHTTPRequestHandler, scope: str, role: str) -> Answer:
+    url = urlsplit(request.path)
+    body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
     for operation in OPERATIONS:
         names = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", operation.path), url.path)
-        if names and operation.method == "GET":
+        if names and operation.method == request.command:
             return api.call(
-                "GET",
+                request.command,
                 operation.path,
                 path=names.groupdict(),
                 query=dict(parse_qsl(url.query)),
-                authorizer=_context(authorization, scope),
+                body=body.decode() or None,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                authorizer=_context(request.headers.get("Authorization"), scope, role),
             )
     return Answer(404, {}, "")
 
 
-def _context(authorization: str | None, scope: str) -> dict[str, Any]:
+def _context(authorization: str | None, scope: str, role: str) -> dict[str, Any]:
     if authorization is None:
         return {}
     agency = authorization.removeprefix("Bearer ")
     return {
         "agency": agency,
-        "sub": f"{agency}-app",
-        "roles": "application",
+        "sub": f"{agency}-{role}",
+        "roles": role,
         "scope": scope,
         "exp": "4102444800",
     }
