@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
@@ -146,10 +146,7 @@ def read_letter(raw: Mapping[str, Any], sender: Agency, known: Known) -> ReadLet
         document = parse(_LetterDocument, body, known)
     except InvalidRequestError as error:
         faults += _led_back(error, told=faults)
-    if left_open and not any(_is_about(fault, "/to") for fault in faults):
-        open_places = {fault.pointer for fault in left_open}
-        faults = [fault for fault in faults if fault.pointer not in open_places]
-        faults += left_open
+    faults = _with_left_open(faults, left_open)
     if faults or asked is None or document is None:
         raise refusal(faults)
     return ReadLetter(asked, document, to)
@@ -167,6 +164,16 @@ def _led_back(error: InvalidRequestError, told: list[FieldFault]) -> list[FieldF
     places = {fault.pointer for fault in told}
     led = [replace(fault, pointer=letter_pointer(fault.pointer)) for fault in error.faults]
     return [fault for fault in led if fault.pointer not in places]
+
+
+def _with_left_open(faults: list[FieldFault], left_open: Sequence[FieldFault]) -> list[FieldFault]:
+    """What its writer left open is told in place of what the schema says of it. Who is addressed
+    follows from `to`, so nothing is said of that while `to` is wrong."""
+    places = {fault.pointer for fault in left_open}
+    rest = [fault for fault in faults if fault.pointer not in places]
+    if any(_is_about(fault, "/to") for fault in faults):
+        left_open = [fault for fault in left_open if fault.pointer != "/addressee"]
+    return [*rest, *left_open]
 
 
 def _is_about(fault: FieldFault, pointer: str) -> bool:

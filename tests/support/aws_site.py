@@ -76,6 +76,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
         outputs={
             "DataKey": kms.create_key()["KeyMetadata"]["Arn"],
             "DeliverRole": "arn:aws:iam::000000000000:role/deliver",
+            "DispatchRole": "arn:aws:iam::000000000000:role/dispatch",
         },
         session=boto3.session.Session(),
         directory=house.directory,
