@@ -203,7 +203,8 @@ def test_nobody_deletes_or_unlocks(
 def test_each_key_is_used_by_its_functions_alone(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
-    """P6: an agency's seal is used by `seal` alone, the evidence key by who states evidence."""
+    """P6: an agency's seal is used by `seal` alone, the evidence key by who states evidence; `api`
+    signs receipts for agencies hosted here."""
 
     def sign(key: str) -> Callable[[boto3.session.Session], Any]:
         return lambda session: session.client("kms").sign(
@@ -217,8 +218,10 @@ def test_each_key_is_used_by_its_functions_alone(
     seal_key = kms.describe_key(KeyId=f"alias/{deployment.stack}-seal-diw")["KeyMetadata"]["Arn"]
     assert _who_may(as_function, sign(seal_key)) == {"seal"}
     assert _who_may(as_function, sign(deployment.outputs["EvidenceKey"])) == {
+        "api",
         "deliver",
         "dispatch",
+        "receive",
         "close",
         "status",
     }

@@ -1,6 +1,7 @@
 """A seeded random campaign with letters: what a bad month does to deliveries.
 
-    python -m tests.fault.letter_campaign [--seed N] [--letters 1000]     (make campaign)
+    python -m tests.fault.campaign --documents 0 [--seed N] [--letters 1000]
+                                                  (make campaign LETTERS=1000 SEED=N)
 
 Letters go to agencies of three kinds; functions, clerks and callers of the API die or fail at
 random calls; messages come twice, late, in another order or never, and some say nothing anybody
@@ -13,11 +14,9 @@ The same seed gives the same campaign.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -33,7 +32,6 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import (
     DeliveryConflictError,
     ResendRefusedError,
-    TraError,
     UnavailableError,
 )
 from chalicelib.domain.registers import CIRCULAR, Book
@@ -43,8 +41,7 @@ from chalicelib.services.close import close_all
 from chalicelib.services.dispute_receipt import dispute_receipt
 from chalicelib.services.recall_letter import recall_letter
 from chalicelib.services.resend_letter import resend_letter
-from tests.fault.campaign import MIDNIGHT, Trouble
-from tests.fault.harness import Danger, Killed
+from tests.fault.harness import MIDNIGHT, Danger, Killed, Trouble
 from tests.fault.letters import (
     HOOKED,
     HOSTED,
@@ -63,7 +60,10 @@ _QUEUES = ("number", "seal", "deliver", "dispatch", "dispatch", "dispatch")
 _MOMENTS = 40
 _SILENT = logging.CRITICAL + 1
 _NONSENSE = ("", "{", "[]", '{"receipt": "x"}', '{"receipt": "a.b.c"}', '{"rejection": null}')
+_POISON = ("GONE.dbd.1", "no.delivery.at.all", "GONE")
 _EVERYTHING = 10**6
+# Of the year after the next no holidays are known, so nobody could say when a letter counts.
+_LAST_DAY = MIDNIGHT + timedelta(days=250)
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ class LetterCampaign:
             (3, self._dispute),
             (4, self._resend),
             (3, self._sweep),
+            (2, self._wait),
             (2, self._checkpoint),
             (1, self._close),
         ]
@@ -199,7 +200,7 @@ class LetterCampaign:
             self._disturb_answers()
             return
         if how == "poisoned":
-            messages.insert(0, (self.dice.choice(("GONE.dbd.1", "no.delivery.at.all")), None))
+            messages.insert(0, (self.dice.choice(_POISON), f"{SENDER}.send"))
         elif not messages:
             return
         elif how == "doubled":
@@ -283,6 +284,12 @@ class LetterCampaign:
         self._dying(self.world.sweep)
         self.done["sweeps"] += 1
 
+    def _wait(self) -> None:
+        """Hours pass, or a weekend: channels are given up, recipients reminded."""
+        if self.world.fakes.clock() < _LAST_DAY:
+            self.world.fakes.clock.advance(timedelta(hours=self.dice.randrange(1, 60)))
+            self.done["pauses"] += 1
+
     def _checkpoint(self) -> None:
         def work(danger: Danger) -> None:
             with furnished(self.world.house(danger)):
@@ -325,6 +332,7 @@ class LetterCampaign:
         self.done.update({f"deliveries {state}": times for state, times in ended.items()})
         refused = (self.world.fakes.deliveries.refused(record.delivery.id) for record in records)
         self.done["answers refused"] = sum(len(each) for each in refused)
+        self.done["reminders"] = sum(record.delivery.reminders for record in records)
         return Outcome(
             seed=self.seed,
             letters=len(self.submitted),
@@ -345,25 +353,3 @@ def run(seed: int, letters: int) -> Outcome:
             return LetterCampaign(seed, letters).run()
     finally:
         logger.setLevel(level)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.fault.letter_campaign", description=__doc__
-    )
-    parser.add_argument("--seed", type=int, default=None, help="default: another each time")
-    parser.add_argument("--letters", type=int, default=1_000)
-    options = parser.parse_args()
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**9)
-    print(f"campaign seed {seed} …", file=sys.stderr, flush=True)
-    try:
-        outcome = run(seed, options.letters)
-    except (TraError, AssertionError) as error:
-        print(f"campaign seed {seed}: {type(error).__name__}: {error}")
-        return 1
-    print(outcome)
-    return 0 if outcome.clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -76,6 +76,7 @@ class OwnSystem:
 
     agency_id: str
     clock: Callable[[], datetime]
+    standing: Callable[[str], str]
     act: Act = always_register
     by_queue: bool = False
     signer: LocalSigner = field(default_factory=LocalSigner)
@@ -154,8 +155,10 @@ class OwnSystem:
         self._say(delivery_id, AnswerKind.RECEIPT, receipt)
 
     def _correct(self, delivery_id: str) -> None:
-        """The sender disputes the number: the next one, for the same arrival."""
-        _, jws = self.answers[delivery_id]
+        """The sender disputes the number: the next one, for the same arrival. What is corrected
+        is the receipt that stands, as the event's link shows it: if it was signed twice, that
+        need not be the one kept here."""
+        jws = self.standing(delivery_id)
         before, now = Receipt.read(claimed_payload(jws)), to_the_millisecond(self.clock())
         self.last_number += 1
         receipt = replace(
@@ -208,7 +211,9 @@ class LetterWorld(World):
         acts = acts or {}
         self.hosted_act = acts.get(HOSTED, always_register)
         self.systems = {
-            agency: OwnSystem(agency, self.fakes.clock, acts.get(agency, always_register))
+            agency: OwnSystem(
+                agency, self.fakes.clock, self.standing, acts.get(agency, always_register)
+            )
             for agency in (SENDER, QUEUED, HOOKED)
         }
         self.systems[QUEUED].by_queue = True
@@ -256,6 +261,13 @@ class LetterWorld(World):
 
     def record(self, delivery_id: str) -> DeliveryRecord:
         found = self.fakes.deliveries.get(DeliveryId.parse(delivery_id))
+        assert found is not None
+        return found
+
+    def standing(self, delivery_id: str) -> str:
+        """The receipt that stands, as GET shows it to the recipient."""
+        delivery = self.record(delivery_id).delivery
+        found = self.fakes.deliveries.statement(delivery.id, delivery.statement or "")
         assert found is not None
         return found
 
@@ -525,10 +537,11 @@ def _audit_messages(world: LetterWorld) -> Iterator[Problem]:
     for system in world.systems.values():
         for event in system.taken.values():
             told = json.loads(event)
-            state = world.record(told["subject"]).delivery.state
+            record = world.fakes.deliveries.get(DeliveryId.parse(told["subject"]))
+            state = record.delivery.state if record else None
             if state not in _TOLD_WHEN.get(told["type"], _ALL_STATES):
                 what = f"{told['id']} is told, and the delivery is {state}"
-                yield Problem(Wrong.DOUBLED, what)
+                yield Problem(Wrong.DOUBLED if record else Wrong.LOST, what)
 
 
 def _audit_answers(world: LetterWorld) -> Iterator[Problem]:
@@ -547,11 +560,17 @@ def _audit_answers(world: LetterWorld) -> Iterator[Problem]:
 
 
 def _fault_of_answer(world: LetterWorld, delivery_id: str, kind: AnswerKind, jws: str) -> str:
-    delivery, deliveries = world.record(delivery_id).delivery, world.fakes.deliveries
+    deliveries = world.fakes.deliveries
+    record = deliveries.get(DeliveryId.parse(delivery_id))
+    if record is None:
+        return "it is an answer to nothing"
+    delivery = record.delivery
     said = DeliveryState.HANDED_OVER if kind is AnswerKind.RECEIPT else DeliveryState.REJECTED
     if delivery.state is said:
-        kept = jws in deliveries.statements(delivery.id)
-        return "" if kept else "another statement stands than the recipient's own"
+        # Of an answer that was signed twice the one that came first stands.
+        kept = {claimed_payload(stated) for stated in deliveries.statements(delivery.id)}
+        stands = claimed_payload(jws) in kept
+        return "" if stands else "another statement stands than the recipient's own"
     if jws in {refused.text for refused in deliveries.refused(delivery.id)}:
         return ""
     return f"its {kind} was neither believed nor refused, and it is {delivery.state}"

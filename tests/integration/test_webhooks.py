@@ -267,3 +267,26 @@ def test_an_agency_without_address(site: Site) -> None:
     """P4: what the directory does not have is told, and not tried again."""
     with pytest.raises(ChannelRefusedError, match="dbd"):
         webhooks(site).send(agency(None), EVENT)
+
+
+def test_the_guides_receiver_believes_it_and_nothing_else(site: Site) -> None:
+    """C1: the code in docs/guide/channels.md accepts what Tra sends, and refuses another body, an
+    old message, one for another address, one by another key, and evidence in its place."""
+    guide = (Path(__file__).parents[2] / "docs/guide/channels.md").read_text()
+    code: dict[str, Any] = {}
+    exec(guide.partition("```python\n")[2].partition("```")[0], code)
+    believed, signer = code["believed"], LocalSigner()
+    send(site, "/204", signer=signer)
+    (request,) = site.received
+    signature, jwks = request.headers["Tra-Signature"], dict(signer.jwks())
+    url, now = site.url("/204"), NOW.timestamp()
+    assert believed(signature, request.body, jwks, url, now + 299) == json.loads(EVENT)
+    assert believed(signature, request.body + b" ", jwks, url, now) is None
+    assert believed(signature, request.body, jwks, url, now + 301) is None
+    assert believed(signature, request.body, jwks, f"{url}/other", now) is None
+    assert believed(signature, request.body, dict(LocalSigner().jwks()), url, now) is None
+    assert believed("", request.body, jwks, url, now) is None
+    claims: dict[str, str | int] = {"aud": url, "iat": int(now), "jti": "01.dbd.1.delivered"}
+    for members in ({}, {**claims, "typ": "JOSE"}):
+        evidence = signer.sign_detached(EVENT, members)
+        assert believed(evidence, EVENT, jwks, url, now) is None

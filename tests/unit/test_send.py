@@ -12,16 +12,17 @@ import pytest
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId, RetryBudget
-from chalicelib.domain.documents import Document
+from chalicelib.domain.documents import Decision, Document
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.registers import CIRCULAR, Book, Entry, EntryState
+from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.handlers import exchange, schedules
 from chalicelib.services.deliver import deliver
 from chalicelib.services.sweep import sweep
 from tests.fault.harness import Danger, Killed
 from tests.support.rooms import CONTEXT, furnished, sample_event
-from tests.support.sending import BUSY, MONDAY, Sending, agency
+from tests.support.sending import BUSY, MONDAY, REFUSED, Sending, agency
 
 
 @pytest.fixture
@@ -275,3 +276,72 @@ def test_open_items_are_counted_with_their_age(post: Sending) -> None:
     with furnished(post.house()):
         told = schedules.sweep(sample_event("sweep"), CONTEXT)
     assert json.loads(json.dumps(told))["open_deliveries"] == {"planned": 1, "consigned": 1}
+
+
+# -- rulings on letters ----------------------------------------------------------------------
+
+
+def test_a_ruling_on_a_letter_is_told_by_each_channel(post: Sending) -> None:
+    """P5, A25: a revoked letter's recipients are told by the same event as of any document, but
+    those hosted here, who see it; one whose system is busy holds up no other."""
+    post.send("dga", "opm", "web")
+    decision = Decision(
+        kind=RulingKind.REVOKED,
+        reason_code=REASONS_FOR[RulingKind.REVOKED][0],
+        reason="เหตุผล",
+        by="approver-1",
+        agency_id="slc",
+    )
+    post.fakes.ledger._documents["L1"] = kept(post).ruled(decision, post.fakes.clock())
+    post.fakes.channels.says["opm"] = BUSY
+    with pytest.raises(UnavailableError, match="opm"):
+        deliver("L1", courier=post.house().courier)
+    assert post.told("web") == ["L1.revoked.1.web"]
+    del post.fakes.channels.says["opm"]
+    deliver("L1", courier=post.house().courier)
+    assert post.told("opm") == ["L1.revoked.1.opm"]
+    assert len(post.told("web")) == 1
+    assert post.told("dga") == []
+    assert kept(post).settled
+
+
+# -- what operators see ----------------------------------------------------------------------
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, str], float]:
+    """Values by metric and state (CloudWatch embedded metric format)."""
+    found: dict[tuple[str, str], float] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if '"CloudWatchMetrics"' in line:
+            said = json.loads(line)
+            values = {k: sum(v) for k, v in said.items() if isinstance(v, list)}
+            found |= {(name, said.get("state", "")): value for name, value in values.items()}
+    return found
+
+
+def test_the_supervisor_is_told_by_metrics(
+    post: Sending, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A28: a failure is counted by the run that finds it; the sweep measures what waits, by
+    state, zero where nothing does."""
+    post.fakes.channels.says |= {"opm": REFUSED, "web": BUSY}
+    post.send("opm", "web")
+    event = sample_event("dispatch")
+    template = event["Records"][0]
+    event["Records"] = [
+        {**template, "messageId": each, "body": json.dumps({"delivery": each})}
+        for each in begun(post)
+    ]
+    with furnished(post.house()):
+        exchange.dispatch(event, CONTEXT)
+    told = metrics(capsys)
+    assert told["DeliveryFailed", ""] == 1
+    assert told["DeliveryEscalated", ""] == 0
+    post.fakes.clock.advance(timedelta(minutes=7))
+    with furnished(post.house()):
+        schedules.sweep(sample_event("sweep"), CONTEXT)
+    told = metrics(capsys)
+    assert told["DeliverySwept", ""] == 1
+    assert told["OpenDeliveries", "planned"] == 1
+    assert told["OldestOpenDeliverySeconds", "planned"] == 420
+    assert told["OpenDeliveries", "consigned"] == 0
