@@ -75,8 +75,8 @@ $(NODE_RECIPIENT)/node_modules/.ready: $(NODE_RECIPIENT)/package-lock.json
 	@if command -v npm >/dev/null && npm ci --silent --no-audit --no-fund --prefix $(NODE_RECIPIENT); \
 	  then touch $@; else echo '  the recipient in Node could not be installed; its tests are skipped'; fi
 
-campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000
-	@$(RUN) tests.fault.campaign --documents $(or $(DOCUMENTS),5000) $(if $(SEED),--seed $(SEED))
+campaign: setup  ## the long random fault campaign; SEED=n repeats one, DOCUMENTS=5000 LETTERS=1000
+	@$(RUN) tests.fault.campaign --documents $(or $(DOCUMENTS),5000) --letters $(or $(LETTERS),1000) $(if $(SEED),--seed $(SEED))
 
 check: setup  ## style, types, layers, template and policies
 	$(BIN)/ruff check .

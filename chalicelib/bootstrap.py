@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.config import Settings, Stage
@@ -918,6 +919,7 @@ class House:
 
         return PrintingRoom(
             registers=self.registers,
+            deliveries=self.deliveries,
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
@@ -1256,10 +1258,15 @@ def _client(service: str, region: str | None = None) -> Any:
     )
 
 
+_building = Lock()
+
+
 def _queues(region: str | None) -> Any:
-    """The client for the queues of a region: AWS answers for each only there."""
-    own = _client("sqs")
-    return own if region in {None, own.meta.region_name} else _client("sqs", region)
+    """The client for the queues of a region: AWS answers for each only there. Threads ask for
+    it, and clients cannot be built by several at once."""
+    with _building:
+        own = _client("sqs")
+        return own if region in {None, own.meta.region_name} else _client("sqs", region)
 
 
 def forget_clients() -> None:

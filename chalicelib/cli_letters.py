@@ -199,9 +199,10 @@ def _deliveries(options: argparse.Namespace, remote: Any) -> int:
             print(_line(delivery, delivery["recipient"]))
             if reason := delivery["reason"]:
                 print(f"    [{reason['code']}] {_in_words(reason, remote)}")
-    states = ", ".join(f"{count} {state}" for state, count in progress["states"].items())
-    print(f"{progress['ended']}/{progress['total']} ended: {states or 'not sent yet'}")
-    return _FAILED if {"rejected", "failed"} & set(progress["states"]) else 0
+    states = progress["states"]
+    counts = ", ".join(f"{states[state]} {state}" for state in _STATES if state in states)
+    print(f"{progress['ended']}/{progress['total']} ended: {counts or 'not sent yet'}")
+    return _FAILED if {"rejected", "failed"} & set(states) else 0
 
 
 def _recall(options: argparse.Namespace, remote: Any) -> int:

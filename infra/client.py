@@ -11,7 +11,8 @@ import urllib3
 
 SCOPES = (
     "documents:submit documents:supersede documents:read documents:search files:read "
-    "registers:read registers:reserve"
+    "registers:read registers:reserve letters:send letters:read letters:recall inbox:read "
+    "inbox:register inbox:reject inbox:forward"
 )
 ENDED = frozenset({"issued", "rejected", "void"})
 _POLL_SECONDS = 0.2

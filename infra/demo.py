@@ -31,8 +31,8 @@ from botocore.exceptions import ClientError as AwsError
 from chalicelib.adapters.types import PackagedDocumentTypes
 from infra import client as api
 from infra import contact_sheet, local, pictures
-from infra.demo_letters import WITH_OWN_KEY, Post
-from infra.letter_recipient import ReplyKey, list_with_key
+from infra.demo_letters import WITH_OWN_KEYS, Post
+from infra.letter_recipient import ReplyKey, list_with_keys
 from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
@@ -87,10 +87,10 @@ def run(phases: Phases) -> tuple[list[Shown], Post]:
 
 
 def _run(phases: Phases) -> tuple[list[Shown], Post]:
-    key = ReplyKey()
-    with local.running(TARGET / "local", phases=phases, setup=_setup(key)) as deployment:
+    keys = {agency: ReplyKey() for agency in WITH_OWN_KEYS}
+    with local.running(TARGET / "local", phases=phases, setup=_setup(keys)) as deployment:
         log = deployment.directory / "aws.log"
-        post = Post(deployment, key, TARGET / "letters")
+        post = Post(deployment, keys, TARGET / "letters")
         with phases("sign in and submit documents", log=log) as show:
             clients = _sign_in(deployment)
             submitted = _submit(clients)
@@ -133,8 +133,8 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
         post.wait_for_arrival(show)
     with phases("a clerk registers them", log=log) as show:
         show(post.register_at_the_hosted())
-    with phases("a system with its own key answers", log=log) as show:
-        show(post.answer_with_own_key())
+    with phases("agencies' own systems answer", log=log) as show:
+        show(post.answer_with_own_keys())
     with phases("send the misdirected one again", log=log) as show:
         show(post.send_the_misdirected_again())
     with phases("register it, give up at the webhook", log=log) as show:
@@ -143,10 +143,10 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
         show(post.verify_offline())
 
 
-def _setup(key: ReplyKey) -> local.Setup:
-    """One agency answers with a key of its own. Nobody wants to wait three days to see what
+def _setup(keys: Mapping[str, ReplyKey]) -> local.Setup:
+    """Some agencies answer with keys of their own. Nobody wants to wait three days to see what
     becomes of a webhook that never answers."""
-    agencies = list_with_key(WITH_OWN_KEY, key.public, TARGET / "agencies.json")
+    agencies = list_with_keys(keys, TARGET / "agencies.json")
     return local.Setup(agencies=agencies, parameters={"GiveUpAfterSeconds": "10"})
 
 

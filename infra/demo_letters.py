@@ -1,9 +1,10 @@
 """The letters of `make demo`: four real ones travel between agencies, and come back with proof.
 
 Sent with a list of recipients to confirm; registered by a clerk of an agency hosted here, and by
-an agency's own system with its own key; one is misdirected, rejected, and sent to the right agency;
-one goes to a webhook that never answers, and its sender is told so. In the end every delivery has
-one outcome, and the evidence of a letter is checked offline.
+two agencies' own systems, reached by queue and by webhook, with keys of their own; one letter is
+misdirected, rejected, and sent to the right agency; one goes to a webhook that never answers, and
+its sender is told so. In the end every delivery has one outcome, and the evidence of a letter is
+checked offline.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from chalicelib import cli
+from chalicelib.domain.delivery_messages import DELIVERED
 from chalicelib.domain.thai import long_instant
 from infra import agency_list, real_letters
 from infra import client as api
+from infra.agency_systems import PREFIX
 from infra.letter_recipient import Recipient, ReplyKey
 
 if TYPE_CHECKING:
@@ -33,20 +36,20 @@ if TYPE_CHECKING:
     from infra.local import Deployment
 
 SCOPE = "documents:read files:read letters:send letters:read inbox:read inbox:register inbox:reject"
-WITH_OWN_KEY = "dga"
-"""The agency whose own system answers."""
-HOSTED = ("slc",)
+HOSTED, BY_QUEUE, BY_WEBHOOK = "slc", "dga", "mot"
+WITH_OWN_KEYS = (BY_QUEUE, BY_WEBHOOK)
 SENT = (
-    ("opdc-55", ("slc",)),
-    ("dga-186", ("slc",)),
-    ("mot-154", ("dga",)),  # a slip of the clerk: it belongs to slc
-    ("slc-17121", ("opm", "dga")),  # nobody answers at opm
+    ("opdc-55", (HOSTED,)),
+    ("dga-186", (HOSTED,)),
+    ("mot-154", (BY_QUEUE,)),  # a slip of the clerk: it belongs to slc
+    ("slc-17121", ("opm", BY_QUEUE, BY_WEBHOOK)),  # nobody answers at opm
 )
 MISDIRECTED = "mot-154"
 
 _ENDED = frozenset({"handed_over", "rejected", "failed", "recalled"})
 _WAIT_SECONDS = 60
 _POLL_SECONDS = 0.5
+_VISIBLE_AGAIN_SECONDS = 5
 
 
 class LetterError(Exception):
@@ -66,10 +69,11 @@ class Sent:
 class Post:
     """What the demo does with letters, step by step."""
 
-    def __init__(self, deployment: Deployment, key: ReplyKey, room: Path) -> None:
+    def __init__(self, deployment: Deployment, keys: Mapping[str, ReplyKey], room: Path) -> None:
         self._deployment = deployment
-        self._key = key
+        self._keys = keys
         self._room = room
+        room.mkdir()
         self._clients: dict[str, api.Client] = {}
         self._sqs = deployment.session().client("sqs")
         self.sent: list[Sent] = []
@@ -156,79 +160,91 @@ class Post:
 
     def register_at_the_hosted(self) -> str:
         """A clerk registers what lies in the inbox; asked twice, the receipt is the same."""
-        registered = 0
-        for agency_id in HOSTED:
-            client = self._client(agency_id)
-            for item in client.get("/v1/inbox?state=consigned")["items"]:
-                path = f"/v1/inbox/{item['delivery_id']}/receipt"
-                first = client.post(path, {}, key=f"demo-{item['delivery_id']}")
-                again = client.post(path, {}, key=f"demo-{item['delivery_id']}-again")
-                if first["receipt"] != again["receipt"]:
-                    raise LetterError(f"{path} gave two receipts (P5)")
-                self._keep(f"receipt-{item['delivery_id']}.jws", first["receipt"])
-                registered += 1
-        return f"{registered} registered by {', '.join(HOSTED)}"
+        client = self._client(HOSTED)
+        items = client.get("/v1/inbox?state=consigned")["items"]
+        for item in items:
+            path = f"/v1/inbox/{item['delivery_id']}/receipt"
+            first = client.post(path, {}, key=f"demo-{item['delivery_id']}")
+            again = client.post(path, {}, key=f"demo-{item['delivery_id']}-again")
+            self._keep_if_same("receipt", item["delivery_id"], first, again)
+        return f"{len(items)} registered by {HOSTED}"
 
-    def answer_with_own_key(self) -> str:
-        """An agency's own system reads its queue, and gets each message twice."""
-        recipient = self._recipient()
-        expected = sum(WITH_OWN_KEY in to for _, to in SENT)
-        wrong = next(one for one in self.sent if one.name == MISDIRECTED)
+    def answer_with_own_keys(self) -> str:
+        """Agencies' own systems answer what came to them, and get each message twice."""
+        agencies = {agency.agency_id: agency for agency in agency_list.read_agencies()}
+        jwks = self._jwks()
+        said = []
+        for agency_id, came in ((BY_QUEUE, self._by_queue), (BY_WEBHOOK, self._by_webhook)):
+            recipient = Recipient(
+                self._client(agency_id, "application"),
+                agencies[agency_id],
+                self._keys[agency_id],
+                jwks,
+            )
+            done = self._answer(recipient, came)
+            counted = ", ".join(f"{count} {kind}" for kind, count in sorted(done.items()))
+            said.append(f"{agency_id}: {counted}")
+        return "; ".join(said)
+
+    def _answer(
+        self, recipient: Recipient, came: Callable[[], Iterable[tuple[dict[str, Any], datetime]]]
+    ) -> Counter[str]:
+        expected = sum(recipient.agency.agency_id in to for _, to in SENT)
+        wrong = next(one.document_id for one in self.sent if one.name == MISDIRECTED)
         done: Counter[str] = Counter()
         deadline = time.monotonic() + _WAIT_SECONDS
         while done.total() < expected:
             if time.monotonic() > deadline:
-                raise LetterError(f"{WITH_OWN_KEY} got {done.total()} of {expected} letters")
-            for event, entered in self._read_queue(WITH_OWN_KEY, "tra.letter.delivered.v1"):
-                misdirected = event["data"]["document_id"] == wrong.document_id
-                belongs_to = real_letters.read(MISDIRECTED).to[0] if misdirected else None
+                raise LetterError(f"{recipient.agency.agency_id} got {done} of {expected} letters")
+            for event, entered in came():
+                misdirected = event["data"]["document_id"] == wrong
+                kind = "rejection" if misdirected else "receipt"
+                belongs_to = HOSTED if misdirected else None
                 first = recipient.answer(event, entered, belongs_to=belongs_to)
                 again = recipient.answer(event, datetime.now(UTC))
-                kind = "rejection" if misdirected else "receipt"
-                if first[kind] != again[kind]:
-                    raise LetterError(f"{event['subject']} has two answers (P5)")
-                self._keep(f"{kind}-{event['subject']}.jws", first[kind])
+                self._keep_if_same(kind, event["subject"], first, again)
                 done[kind] += 1
-        said = ", ".join(f"{count} {kind}" for kind, count in sorted(done.items()))
-        return f"{WITH_OWN_KEY}: {said}, each message twice"
+        return done
 
-    def _recipient(self) -> Recipient:
-        (agency,) = (a for a in agency_list.read_agencies() if a.agency_id == WITH_OWN_KEY)
-        return Recipient(
-            client=self._client(WITH_OWN_KEY, "application"),
-            agency_id=agency.agency_id,
-            name=agency.name_th,
-            receiver="เจ้าหน้าที่สารบรรณ (ตัวอย่าง)",
-            letter_prefix=str(agency.letter_prefix),
-            key=self._key,
-            jwks=self._jwks(),
-        )
-
-    def _read_queue(self, agency_id: str, kind: str) -> Iterable[tuple[dict[str, Any], datetime]]:
-        """Messages of one kind, read and deleted, with when they came into the queue; others are
-        left for their reader."""
-        name = f"{self._deployment.stack}-inbox-{agency_id}"
+    def _by_queue(self) -> Iterable[tuple[dict[str, Any], datetime]]:
+        """Letters that came into the queue, and when; read and deleted. Others are left."""
+        name = f"{self._deployment.stack}-inbox-{BY_QUEUE}"
         url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
         received = self._sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
             WaitTimeSeconds=1,
-            VisibilityTimeout=_POLL_VISIBILITY,
+            VisibilityTimeout=_VISIBLE_AGAIN_SECONDS,
             AttributeNames=["SentTimestamp"],
         )
         for message in received.get("Messages", []):
             event: dict[str, Any] = json.loads(message["Body"])
-            if event["type"] != kind:
+            if event["type"] != DELIVERED:
                 continue
             sent = int(message["Attributes"]["SentTimestamp"]) / 1000
             yield event, datetime.fromtimestamp(sent, UTC)
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
+    def _by_webhook(self) -> Iterable[tuple[dict[str, Any], datetime]]:
+        """Letters that came by webhook; the development services played the agency's system."""
+        url = f"{self._deployment.services_url}{PREFIX}/{BY_WEBHOOK}"
+        for item in urllib3.request("GET", url).json()["items"]:
+            event = json.loads(item["body"])
+            if event["type"] == DELIVERED:
+                yield event, datetime.now(UTC)
+
+    def _keep_if_same(
+        self, kind: str, delivery_id: str, first: Mapping[str, Any], again: Mapping[str, Any]
+    ) -> None:
+        if first[kind] != again[kind]:
+            raise LetterError(f"{delivery_id} has two answers (P5)")
+        (self._room / f"{kind}-{delivery_id}.jws").write_text(first[kind], encoding="utf-8")
+
     # -- proof ---------------------------------------------------------------------------
 
     def verify_offline(self) -> str:
-        """The evidence of a letter to two agencies, in one bundle, checked without a
-        network; and with one byte of a receipt changed, it fails."""
+        """The evidence of the letter to several agencies, in one bundle, checked without a
+        network."""
         one = next(sent for sent in self.sent if len(sent.deliveries) > 1)
         bundle = self._client(one.sender).call("GET", f"/v1/documents/{one.document_id}/evidence")
         path = self._room / f"evidence-{one.document_id}.json"
@@ -258,9 +274,6 @@ class Post:
         keys: dict[str, Any] = answer.json()
         return keys
 
-    def _keep(self, name: str, text: str) -> None:
-        (self._room / name).write_text(text, encoding="utf-8")
-
     # -- showing -------------------------------------------------------------------------
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -268,9 +281,6 @@ class Post:
         return [
             ("letter", "from", "to", "channel", "arrived (counted)", "receive no.", "outcome")
         ] + [_row(one, delivery) for one in self.sent for delivery in one.deliveries]
-
-
-_POLL_VISIBILITY = 5  # seconds
 
 
 def _counted(deliveries: Iterable[Mapping[str, Any]]) -> str:

@@ -1,9 +1,9 @@
-"""One process with what stands outside Tra in development: PKI and OIDC issuer.
+"""One process with what stands outside Tra in development: PKI, OIDC issuer, agencies' systems.
 
     python -m infra.devservices --port 8800 --dir build/local/pki --issuer-audience tra
 
-Serves `/pki/…` (see `infra.pki.PkiService`), `/oidc/…` (see `infra.issuer`) and
-`/healthz`, on 127.0.0.1 only. Ends cleanly on SIGTERM and SIGINT. Port 0 takes a free
+Serves `/pki/…` (see `infra.pki.PkiService`), `/oidc/…` (see `infra.issuer`), `/systems/…` (see
+`infra.agency_systems`) and `/healthz`, on 127.0.0.1 only. Ends cleanly on SIGTERM and SIGINT. Port 0 takes a free
 one. The line `devservices ready at URL` on standard output says that it answers.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from infra.agency_systems import PREFIX, AgencySystems
 from infra.devhttp import NOT_FOUND, Answer, Call, Service
 from infra.issuer import DevelopmentIssuer
 from infra.pki import DevelopmentPki, PkiService, open_pki
@@ -56,7 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer.of_json({"status": "ok"})
         for prefix, service in self.services.items():
             if path.startswith(f"{prefix}/"):
-                return service(Call(self.command, path.removeprefix(prefix), body))
+                return service(
+                    Call(self.command, path.removeprefix(prefix), body, dict(self.headers.items()))
+                )
         return NOT_FOUND
 
     def _answer(self, answer: Answer) -> None:
@@ -120,7 +123,7 @@ class DevServices:
 
 
 def build(port: int, directory: Path, audience: str, *, stage: str) -> DevServices:
-    """Bind `port` (0: a free one) and prepare both services; `server.serve_forever()`
+    """Bind `port` (0: a free one) and prepare all services; `server.serve_forever()`
     runs them. Raises ConfigurationError for stage `prod`, OSError if the port is taken."""
     services: dict[str, Service] = {}
     server = bind(services, port)
@@ -131,7 +134,7 @@ def build(port: int, directory: Path, audience: str, *, stage: str) -> DevServic
     except BaseException:
         server.server_close()
         raise
-    services |= {"/pki": PkiService(pki), "/oidc": issuer}
+    services |= {"/pki": PkiService(pki), "/oidc": issuer, PREFIX: AgencySystems()}
     return DevServices(server, url, pki, issuer)
 
 

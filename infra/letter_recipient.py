@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from chalicelib.domain.directory import Agency
     from infra.client import Client
 
 
@@ -52,14 +53,18 @@ class ReplyKey:
         return jwt.PyJWS().encode(payload, self._private, algorithm="ES256", headers=headers)
 
 
-def list_with_key(agency_id: str, public: Mapping[str, str], path: Path) -> Path:
-    """The list of agencies with an agency's key in it, at `path`: what an operator does by
+def list_with_keys(keys: Mapping[str, ReplyKey], path: Path) -> Path:
+    """The list of agencies with keys of agencies' own in it, at `path`: what an operator does by
     hand."""
     listed = json.loads(AGENCIES.read_text(encoding="utf-8"))
-    (own,) = (a for a in listed["agencies"] if a["agency_id"] == agency_id)
-    own["reply_keys"] = [public]
+    for agency in listed["agencies"]:
+        if key := keys.get(agency["agency_id"]):
+            agency["reply_keys"] = [key.public]
     path.write_text(json.dumps(listed, ensure_ascii=False, indent=2), encoding="utf-8")
     return path
+
+
+_RECEIVER = "เจ้าหน้าที่สารบรรณ (ตัวอย่าง)"
 
 
 @dataclass(slots=True)
@@ -68,10 +73,7 @@ class Recipient:
     delivery."""
 
     client: Client
-    agency_id: str
-    name: str
-    receiver: str
-    letter_prefix: str
+    agency: Agency
     key: ReplyKey
     jwks: Mapping[str, Any]
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -118,9 +120,9 @@ class Recipient:
             **letter,
             year=year,
             number=self.last_number,
-            printed=print_receive_number(year, self.last_number, self.letter_prefix),
+            printed=print_receive_number(year, self.last_number, self.agency.letter_prefix),
             registered_at=now,
-            receiver=self.receiver,
-            agency_name=self.name,
+            receiver=_RECEIVER,
+            agency_name=self.agency.name_th,
         )
         return "receipt", self.key.sign(receipt.payload())

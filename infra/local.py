@@ -39,12 +39,16 @@ from botocore.exceptions import ClientError
 from chalicelib.bootstrap import publish_packaged
 from infra import agency_list, deploy, onboard
 from infra import package as packaging
+from infra.agency_systems import played_at
 from infra.client import SCOPES
 from infra.pki import load_pki
 from infra.progress import PhaseError, Phases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from chalicelib.domain.directory import Agency
+    from chalicelib.domain.seals import KeyAlgorithm
 
 ROOT = packaging.ROOT
 BUILD = ROOT / "build"
@@ -200,7 +204,9 @@ def start(
         _correct_gateway(session, package, deployed.outputs["RestAPIId"])
         show("delete and overwrite refused")
     with phases("load the agency directory", log=directory / "aws.log") as show:
-        agencies = _onboard(session, directory, deployed, setup.agencies)
+        listed = played_at(services_url, agency_list.read_agencies(setup.agencies))
+        keys = agency_list.read_keys(setup.agencies)
+        agencies = _onboard(session, directory, deployed, listed, keys)
         show(", ".join(agencies))
     with phases("publish the document types", log=directory / "aws.log") as show:
         show(f"{len(publish_packaged(stack, os.environ))} types")
@@ -491,9 +497,13 @@ def _correct_gateway(
 
 
 def _onboard(
-    session: boto3.session.Session, directory: Path, stack: deploy.Stack, listed: Path
+    session: boto3.session.Session,
+    directory: Path,
+    stack: deploy.Stack,
+    listed: Sequence[Agency],
+    keys: Mapping[str, KeyAlgorithm],
 ) -> tuple[str, ...]:
-    """All agencies of the list, sealed by the development CA; returns their ids."""
+    """All agencies listed, sealed by the development CA; returns their ids."""
     # Here, because pynamodb reads region and endpoint from the environment when imported.
     from chalicelib.adapters.dynamodb.directory import DynamoDirectory  # noqa: PLC0415 - see above
 
@@ -501,14 +511,14 @@ def _onboard(
         pki = load_pki(directory / "pki", stage="local")  # its warning was shown once
         certify = onboard.development_ca(directory / "pki", stage="local")
     agencies = onboard.onboard(
-        agency_list.read_agencies(listed),
+        listed,
         [pki.root_pem],
         stack=stack.name,
         outputs=stack.outputs,
         session=session,
         directory=DynamoDirectory(stack.outputs["DirectoryTable"]),
         certify=certify,
-        keys=agency_list.read_keys(listed),
+        keys=keys,
     )
     (directory / "pki" / "root.pem").write_text(pki.root_pem)
     return tuple(agency.agency_id for agency in agencies)

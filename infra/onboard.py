@@ -217,7 +217,7 @@ def _inbox(sqs: SQSClient, stack: str, agency: Agency, outputs: Mapping[str, str
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
-    policy = json.dumps(inbox_policy(arn, [outputs[name] for name in _SENDERS if name in outputs]))
+    policy = json.dumps(inbox_policy(arn, [outputs[name] for name in _SENDERS]))
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return url
 

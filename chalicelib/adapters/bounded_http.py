@@ -10,7 +10,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Any
@@ -41,14 +40,6 @@ class StatusError(FetchError):
     def __init__(self, status: int) -> None:
         super().__init__(f"answered with status {status}")
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """How a POST was answered; `retry_after` is the header's text."""
-
-    status: int
-    retry_after: str | None
 
 
 def system_lookup(host: str, port: int) -> Sequence[str]:
@@ -94,9 +85,9 @@ class BoundedHttp:
         except (HTTPError, TimeoutError) as error:
             raise FetchError(f"did not answer ({type(error).__name__})") from error
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
-        """POST once, on a connection of its own. The answer's body is not read. Raises
-        FetchError if there is no answer."""
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """POST once, on a connection of its own: the status of the answer, whose body is not
+        read. Raises FetchError if there is no answer."""
         ends_at = self._begin(url)
         try:
             answer = self._ask(url, body, headers, ends_at)
@@ -104,7 +95,7 @@ class BoundedHttp:
             raise FetchError(f"did not answer ({type(error).__name__})") from error
         answer.close()
         answer.release_conn()
-        return Answered(answer.status, answer.headers.get("Retry-After"))
+        return answer.status
 
     def _begin(self, url: str) -> float:
         """When an exchange that begins now must have ended."""

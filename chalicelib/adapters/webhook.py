@@ -15,17 +15,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.adapters.bounded_http import (
-    Answered,
-    BoundedHttp,
-    FetchError,
-    Lookup,
-    system_lookup,
-)
+from chalicelib.adapters.bounded_http import BoundedHttp, FetchError, Lookup, system_lookup
 from chalicelib.adapters.public_addresses import is_loopback, is_public
 from chalicelib.domain.channel_settings import is_webhook_url
 from chalicelib.domain.errors import ChannelBusyError, ChannelRefusedError
@@ -42,7 +34,6 @@ SIGNATURE_TYPE = "tra-webhook+jws"
 """`typ` of the signature: it cannot pass for evidence, nor evidence for it (RFC 8725 §3.11)."""
 
 _TIMEOUT_SECONDS = 10.0
-_LONGEST_WAIT = 24 * 60 * 60  # seconds; whoever asks for more is asked again then
 _TAKEN = range(200, 300)
 _BUSY = {408, 425, 429, *range(500, 600)}
 # On a developer's machine the receiver is another process of it.
@@ -98,13 +89,13 @@ class Webhooks:
             ),
         }
         try:
-            answered = self._http.post(url, event, headers)
+            status = self._http.post(url, event, headers)
         except FetchError as error:
             raise ChannelBusyError(
                 f"The webhook of {agency.agency_id} {error}.",
                 f"เว็บฮุกของ {agency.agency_id} ไม่ตอบสนอง",
             ) from error
-        self._judge(agency, answered)
+        _judge(agency, status)
 
     def _url_of(self, agency: Agency) -> str:
         url = agency.webhook_url
@@ -126,26 +117,13 @@ class Webhooks:
                 raise _forbidden(host)
         return found
 
-    def _judge(self, agency: Agency, answered: Answered) -> None:
-        said = f"The webhook of {agency.agency_id} answered {answered.status}."
-        said_th = f"เว็บฮุกของ {agency.agency_id} ตอบ {answered.status}"
-        if answered.status in _TAKEN:
-            return
-        if answered.status in _BUSY:
-            raise ChannelBusyError(said, said_th, wait_seconds=self._wait(answered.retry_after))
-        raise ChannelRefusedError(said, said_th)
 
-    def _wait(self, retry_after: str | None) -> int | None:
-        """Seconds, from a number of them or a date (RFC 9110 §10.2.3)."""
-        text = (retry_after or "").strip()
-        if text.isascii() and text.isdigit():
-            return int(min(float(text), _LONGEST_WAIT))
-        try:
-            until = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        left = (until.replace(tzinfo=until.tzinfo or UTC) - self._clock()).total_seconds()
-        return int(min(max(left, 0), _LONGEST_WAIT))
+def _judge(agency: Agency, status: int) -> None:
+    said = f"The webhook of {agency.agency_id} answered {status}."
+    said_th = f"เว็บฮุกของ {agency.agency_id} ตอบ {status}"
+    if status in _TAKEN:
+        return
+    raise (ChannelBusyError if status in _BUSY else ChannelRefusedError)(said, said_th)
 
 
 def _forbidden(whose: str) -> ChannelRefusedError:

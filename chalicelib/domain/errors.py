@@ -475,17 +475,10 @@ class ResendRefusedError(TraError):
 
 
 class ChannelBusyError(TraError):
-    """A channel did not take a message now; waiting may help. `wait_seconds` is how long its
-    other end asked to be left alone, if it did."""
+    """A channel did not take a message now; waiting may help."""
 
     code = "channel_busy"
     retryable = True
-
-    def __init__(
-        self, detail: str, detail_th: str | None = None, *, wait_seconds: int | None = None
-    ) -> None:
-        super().__init__(detail, detail_th)
-        self.wait_seconds = wait_seconds
 
 
 class ChannelRefusedError(TraError):

@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 
+from chalicelib.domain.deliveries import Progress
+from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.directory import Agency, DocumentType
+from chalicelib.domain.erds import DeliveryState
+from chalicelib.domain.receive_register import remark_on_number
 from chalicelib.domain.registers import (
     CIRCULAR,
     RECEIVE,
@@ -45,6 +49,11 @@ _ACTIONS = {
 }
 
 _RECEIVED = "ลงทะเบียนรับแล้ว"
+_OTHER_ENDS = {
+    DeliveryState.REJECTED: "ปฏิเสธ",
+    DeliveryState.FAILED: "ส่งไม่สำเร็จ",
+    DeliveryState.RECALLED: "เรียกคืน",
+}
 
 # Codes that the public log repeats, as an officer reads them.
 _VOID_REASONS = {
@@ -87,10 +96,14 @@ class Columns:
 @dataclass(frozen=True, slots=True)
 class Line:
     """An entry with the instant it is dated by: its own, or that of the entry under which it
-    was inserted (เลขแทรก)."""
+    was inserted (เลขแทรก). `arrival`: the letter that a line of the receive register is about;
+    `progress`: how far a letter that was sent is with its recipients. Neither is known unless
+    somebody looked."""
 
     entry: Entry
     dated_at: datetime
+    arrival: DeliveryRecord | None = None
+    progress: Progress | None = None
 
     @property
     def dated(self) -> date:
@@ -109,9 +122,28 @@ def columns_of(line: Line, agency: Agency) -> Columns:
         sender=entry.counterpart if receives else agency.name_th,
         recipient=agency.name_th if receives else entry.counterpart,
         subject=entry.subject,
-        action=_RECEIVED if entry.delivery_id else _ACTIONS[entry.state],
-        remarks=" ".join(_remarks(entry)),
+        action=_action(line, agency),
+        remarks=" ".join(_remarks(line)),
     )
+
+
+def _action(line: Line, agency: Agency) -> str:
+    """What was done: of a letter that was sent with how many of its recipients gave a receipt,
+    of one that was received with where it went."""
+    if line.entry.delivery_id:
+        unit = agency.unit(line.arrival.unit or "") if line.arrival else None
+        return f"ส่งต่อ{unit.name_th}" if unit else _RECEIVED
+    if line.progress is None or not line.progress.total:
+        return _ACTIONS[line.entry.state]
+    return to_thai_digits(" ".join(_ends(line.progress)))
+
+
+def _ends(progress: Progress) -> Iterable[str]:
+    """`รับแล้ว 3/4 ปฏิเสธ 1`."""
+    yield f"รับแล้ว {progress.states.get(DeliveryState.HANDED_OVER, 0)}/{progress.total}"
+    for state, told in _OTHER_ENDS.items():
+        if progress.states.get(state):
+            yield f"{told} {progress.states[state]}"
 
 
 def printed_number(entry: Entry, agency: Agency) -> str:
@@ -139,18 +171,27 @@ def _running_number(entry: Entry) -> str:
     return f"{entry.number}/{entry.child}" if entry.child else f"{entry.number}"
 
 
-def _remarks(entry: Entry) -> Iterable[str]:
-    """Whatever makes this line other than an ordinary one, with the real times (A18)."""
+def _remarks(line: Line) -> Iterable[str]:
+    """Whatever makes this line other than an ordinary one, with the real times (A18, A20)."""
+    entry = line.entry
     if entry.child:
         yield f"เลขแทรก ออกเลขจริงเมื่อ {long_instant(entry.numbered_at)}"
     if entry.delivery_id:
-        yield f"รับเมื่อ {long_instant(entry.numbered_at)}"
+        yield from _remarks_of_arrival(line)
     if entry.reserve is not None:
         yield from _remarks_of_reservation(entry)
     if entry.state is EntryState.VOID:
         yield _void_reason(entry)
     for mark in entry.marks:
         yield _told_of(mark)
+
+
+def _remarks_of_arrival(line: Line) -> Iterable[str]:
+    arrival = line.arrival.delivery if line.arrival else None
+    received = arrival.received.stands_at if arrival and arrival.received else None
+    yield f"รับเมื่อ {long_instant(received or line.entry.numbered_at)}"
+    if arrival and (corrected := remark_on_number(line.entry, arrival)):
+        yield corrected
 
 
 def _remarks_of_reservation(entry: Entry) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Self
 
@@ -37,11 +37,12 @@ _AS_CONTENT = "As in the schema `Content.official-letter`."
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built at first use: whoever asks for something else does not wait for it at a cold start.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class SendLetter(_Strict):
@@ -116,6 +117,8 @@ class SendLetter(_Strict):
 class _LetterDocument(SubmitDocument):
     """The document that a letter becomes: as POST /v1/documents takes it, to more agencies."""
 
+    model_config = ConfigDict(defer_build=True)
+
     recipients: list[AgencyId] = Field(default=[], max_length=MOST_RECIPIENTS)
 
 
@@ -146,10 +149,7 @@ def read_letter(raw: Mapping[str, Any], sender: Agency, known: Known) -> ReadLet
         document = parse(_LetterDocument, body, known)
     except InvalidRequestError as error:
         faults += _led_back(error, told=faults)
-    if left_open and not any(_is_about(fault, "/to") for fault in faults):
-        open_places = {fault.pointer for fault in left_open}
-        faults = [fault for fault in faults if fault.pointer not in open_places]
-        faults += left_open
+    faults = _with_left_open(faults, left_open)
     if faults or asked is None or document is None:
         raise refusal(faults)
     return ReadLetter(asked, document, to)
@@ -169,6 +169,16 @@ def _led_back(error: InvalidRequestError, told: list[FieldFault]) -> list[FieldF
     return [fault for fault in led if fault.pointer not in places]
 
 
+def _with_left_open(faults: list[FieldFault], left_open: Sequence[FieldFault]) -> list[FieldFault]:
+    """What its writer left open is told in place of what the schema says of it. Who is addressed
+    follows from `to`, so nothing is said of that while `to` is wrong."""
+    places = {fault.pointer for fault in left_open}
+    rest = [fault for fault in faults if fault.pointer not in places]
+    if any(_is_about(fault, "/to") for fault in faults):
+        left_open = [fault for fault in left_open if fault.pointer != "/addressee"]
+    return [*rest, *left_open]
+
+
 def _is_about(fault: FieldFault, pointer: str) -> bool:
     return fault.pointer == pointer or fault.pointer.startswith(f"{pointer}/")
 
@@ -178,6 +188,8 @@ def _is_about(fault: FieldFault, pointer: str) -> bool:
 
 class LetterPreview(Preview):
     """Answer to a dry run of a letter. Nothing was stored or sent."""
+
+    model_config = ConfigDict(defer_build=True)
 
     confirmation: ConfirmationView
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from chalicelib.bootstrap import House, house
 from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
 from chalicelib.domain.errors import (
+    AnswerRefusedError,
     ForbiddenError,
     NotFoundError,
     RequestTooLargeError,
@@ -212,11 +213,15 @@ def _answer(
 
 
 def _log_refusal(error: TraError, status: int, view: View) -> None:
-    extra = {"code": error.code, "status": status, "view": view.__name__}
+    extra: dict[str, Any] = {"code": error.code, "status": status, "view": view.__name__}
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         count("RequestFailed")
         logger.error(LogEvent.REQUEST_FAILED, extra={**extra, "detail": error.detail})
     else:
+        if isinstance(error, AnswerRefusedError):
+            # As from the reply queue: the supervisor hears of it (A28).
+            count("AnswerRefused")
+            extra |= {"reason": error.reason, "delivery_id": error.delivery_id}
         count("RequestRefused")
         logger.info(LogEvent.REQUEST_REFUSED, extra=extra)
 

@@ -13,6 +13,7 @@ from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.register_lines import Line, columns_of, printed_number
 from chalicelib.domain.registers import Entry, EntryState, Register, Reserve
 from chalicelib.domain.thai import in_bangkok, start_of_day
+from chalicelib.handlers.delivery_models import ProgressView, ReceivedView
 from chalicelib.handlers.models import IsoDate, SubmitDocument
 from chalicelib.services.print_register import PrintedPdf
 from chalicelib.services.register_view import Position, RegisterQuery
@@ -178,8 +179,14 @@ class LineView(_Answer):
         description="Hex SHA-256 of the sealed file; in the receive register, of the receipt."
     )
     delivery_id: str | None = Field(
-        description="Of a letter that was received: its receipt is at "
-        "`/v1/deliveries/{delivery_id}/receipt`."
+        description="Of a letter that was received: GET /v1/inbox/{delivery_id} has its receipt."
+    )
+    received: ReceivedView | None = Field(
+        description="Of a letter that was received: when it came."
+    )
+    receipts: ProgressView | None = Field(
+        description="Of a letter that was sent: how far it is with its recipients; `handed_over` "
+        "are those that gave a receipt."
     )
 
     @classmethod
@@ -205,6 +212,8 @@ class LineView(_Answer):
             reserve=ReserveView.of(entry.reserve) if entry.reserve else None,
             file_digest=entry.file_digest,
             delivery_id=entry.delivery_id,
+            received=ReceivedView.of(line.arrival.delivery.received) if line.arrival else None,
+            receipts=ProgressView.of(line.progress) if line.progress else None,
         )
 
 

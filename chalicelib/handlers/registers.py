@@ -38,6 +38,7 @@ from chalicelib.handlers.register_models import (
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.print_register import print_csv, print_pdf
+from chalicelib.services.register_receipts import with_deliveries
 from chalicelib.services.register_view import Position, RegisterQuery, view_register
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 
@@ -184,11 +185,13 @@ def _numbering_book(call: Call, agency: Agency) -> Book:
 
 def _type_books(call: Call, issuer: Agency | None = None) -> set[str]:
     """Books of all types, or of those that `issuer` may issue."""
-    return {
+    books = {
         kind.book
         for kind in call.house.types.all()
         if issuer is None or kind.is_issued_by(issuer.agency_id)
     }
+    # Whoever sends letters may send circulars.
+    return books | {CIRCULAR} if SEND in books else books
 
 
 # -- forms -----------------------------------------------------------------------
@@ -196,10 +199,11 @@ def _type_books(call: Call, issuer: Agency | None = None) -> set[str]:
 
 def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     found = view_register(query, registers=call.house.registers)
+    lines = with_deliveries(found.lines, deliveries=call.house.deliveries)
     place = _url(call, query.register)
     page = RegisterPage(
         register_id=query.register.register_id,
-        items=[LineView.of(line, agency) for line in found.lines],
+        items=[LineView.of(line, agency) for line in lines],
         cursor=write_cursor(found.next),
         links={"self": place, "csv": f"{place}.csv", "pdf": f"{place}.pdf"},
     )

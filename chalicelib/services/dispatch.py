@@ -127,7 +127,9 @@ def _bring(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> Del
     if delivery.state not in {DeliveryState.PLANNED, DeliveryState.RELAYED}:
         return delivery
     now = room.steps.clock()
-    if now >= delivery.budget.give_up_at:
+    # However late we are: a letter that was never handed in has not failed at the recipient.
+    begun = delivery.tries > 0 or delivery.state is DeliveryState.RELAYED
+    if begun and now >= delivery.budget.give_up_at:
         return _take(delivery, GaveUp(at=now, reason=_GAVE_UP), room)
     if delivery.state is DeliveryState.RELAYED or now < _next_try(delivery):
         return delivery

@@ -13,16 +13,21 @@ from chalicelib.domain.register_lines import HEADS, Columns, Line, columns_of, t
 from chalicelib.domain.thai import long_instant, to_thai_digits
 from chalicelib.ports import (
     Clock,
+    DeliveryStore,
     DocumentTypes,
     RegisterPrinter,
     RegisterSheet,
     RegisterStore,
 )
+from chalicelib.services.register_receipts import LETTER_BOOKS, with_deliveries
 from chalicelib.services.register_view import Found, Position, RegisterQuery, view_register
 
 MOST_IN_CSV = 5_000
 MOST_IN_PDF = 1_000
 """Entries in one file; the next file goes on where it ends."""
+
+MOST_LETTERS = 1_000
+"""Entries in one file of a letter book: each is looked up with its deliveries."""
 
 # A function's answer has at most 6 MB, and Thai letters may be spelt out in it as six bytes.
 _MOST_BYTES = 2_400_000
@@ -37,6 +42,7 @@ class PrintingRoom:
     """Collaborators of `print_csv` and `print_pdf`."""
 
     registers: RegisterStore
+    deliveries: DeliveryStore
     types: DocumentTypes
     printer: RegisterPrinter
     clock: Clock
@@ -113,9 +119,11 @@ def _rows(
     query: RegisterQuery, agency: Agency, most: int, room: PrintingRoom
 ) -> tuple[list[Columns], Found]:
     """Lines as printed, and what was found, cut to what fits into one answer."""
+    most = min(most, MOST_LETTERS) if query.register.book in LETTER_BOOKS else most
     wide = replace(query, limit=most, most_read=MOST_IN_CSV)
     found = view_register(wide, registers=room.registers)
-    rows = [columns_of(line, agency) for line in found.lines]
+    lines = with_deliveries(found.lines, deliveries=room.deliveries)
+    rows = [columns_of(line, agency) for line in lines]
     fitting = _count_fitting(rows)
     if fitting == len(rows):
         return rows, found

@@ -20,6 +20,7 @@ from chalicelib.domain.delivery_events import HandedOver, NumberCorrected, Recei
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import (
+    ConfigurationError,
     DeliveryMovedError,
     NotFoundError,
     NotHostedError,
@@ -31,7 +32,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.receipts import Receipt, make_receipt, print_receive_number
 from chalicelib.domain.receive_register import receive_book, receive_line
-from chalicelib.domain.statements import claimed_payload, to_the_millisecond
+from chalicelib.domain.statements import StatementError, claimed_payload, to_the_millisecond
 from chalicelib.ports import RegisterStore
 from chalicelib.services.check_arrival import ArrivalRoom, settled_check
 from chalicelib.services.delivery_steps import DeliveryRoom, go_on, signed
@@ -183,6 +184,7 @@ def _give_number(
         agency_name=agency.name_th,
     )
     receipt = replace(receipt, corrects=corrects.digest if corrects else None)
+    _demand_readable(receipt)
     jws = delivering.signer.sign(receipt.payload())
 
     # 4. What that does to the delivery, with evidence of it.
@@ -217,6 +219,15 @@ def _agency(agency_id: str, room: ReceivingRoom) -> Agency:
     if agency is None:
         raise NotFoundError
     return agency
+
+
+def _demand_readable(receipt: Receipt) -> None:
+    """Nothing is signed that could not be read back: no number is spent on it."""
+    try:
+        Receipt.read(receipt.payload())
+    except StatementError as error:
+        message = f"What the directory or the token says cannot stand in a receipt: {error.field}."
+        raise ConfigurationError(message) from error
 
 
 def _received(delivery: Delivery) -> Received:

@@ -89,7 +89,7 @@ def verify_deliveries(
     for one in said:
         try:
             delivery = _read(one, bundle, facts)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             found.problems.append(Problem(FORMAT, told.MALFORMED))
             continue
         look = _verify(delivery, trust)
@@ -125,7 +125,7 @@ class _Delivery:
 
 
 def _read(said: Any, bundle: Mapping[str, Any], facts: DocumentFacts) -> _Delivery:
-    """Raises KeyError, TypeError, ValueError."""
+    """Raises KeyError, TypeError, ValueError, OverflowError (a date beyond the calendar)."""
     end = said["evidence_end"]
     return _Delivery(
         id=DeliveryId.parse(as_text(said["delivery_id"])),
@@ -277,8 +277,9 @@ def _opener(recipient: str, trust: BundleTrust, jwks: Mapping[str, Any]) -> Open
 
 
 def _names_one_of(jwks: Mapping[str, Any], jws: str) -> bool:
-    kid = jws_kid(jws)
-    return kid is not None and any(key.get("kid") == kid for key in jwks.get("keys", ()))
+    kid, keys = jws_kid(jws), jwks.get("keys")
+    known = [key.get("kid") for key in keys if isinstance(key, dict)] if keys else []
+    return kid is not None and kid in known
 
 
 def _note_statements(found: StatementsFound, look: _Look) -> None:
@@ -346,6 +347,8 @@ def _check_entry(
         return
     if number is None or not outcomes:
         look.lacks("receive_entry", told.RECEIVE_PROOF_MISSING)
+    if len(outcomes) > 1:  # a line that is final at once never gets another outcome
+        look.wrong(HASH, told.RECEIVE_ENTRY_DIFFERS)
     before = len(look.problems)
     for said, log in [
         *([(number, LogName.NUMBERS)] if number is not None else []),

@@ -11,6 +11,10 @@ from tests.bench.batches import batch_documents_per_core_second, batch_peak_mb
 from tests.bench.busy import seal_core_busy
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
 from tests.bench.cost import cost_per_document_thb
+from tests.bench.evidence import (
+    evidence_signatures_local_per_second,
+    evidence_signatures_per_second,
+)
 from tests.bench.issuing import issue_end_to_end
 from tests.bench.logs import checkpoint_10k_seconds, proof_verify_per_second
 from tests.bench.memory import seal_memory_10k_mb
@@ -38,6 +42,8 @@ BENCHES: dict[str, Callable[[], Result]] = {
         numbering_vs_single_increment,
         checkpoint_10k_seconds,
         proof_verify_per_second,
+        evidence_signatures_per_second,
+        evidence_signatures_local_per_second,
         audit_100k_seconds,
         audit_100k_peak_mb,
         seal_bb_vs_peers,

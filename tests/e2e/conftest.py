@@ -9,7 +9,7 @@ import pytest
 
 from infra import client as api
 from infra import local
-from infra.letter_recipient import ReplyKey, list_with_key
+from infra.letter_recipient import ReplyKey, list_with_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def deployment(
 ) -> Iterator[local.Deployment]:
     """The whole stack, under a folder and a name of its own."""
     listed = tmp_path_factory.mktemp("agencies") / "agencies.json"
-    setup = local.Setup(agencies=list_with_key("rd", reply_key.public, listed))
+    setup = local.Setup(agencies=list_with_keys({"rd": reply_key}, listed))
     with local.running(local.BUILD / "e2e", stack="tra-e2e", setup=setup) as running:
         yield running
 

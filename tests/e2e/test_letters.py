@@ -82,10 +82,7 @@ def test_letter_comes_back_with_receipts(
     agency = next(a for a in agency_list.read_agencies() if a.agency_id == "rd")
     recipient = Recipient(
         client=api.sign_in(deployment.url, deployment.token_url, "rd", ("application",), SCOPE),
-        agency_id="rd",
-        name=agency.name_th,
-        receiver="นายสมมติ ลงรับ",
-        letter_prefix=str(agency.letter_prefix),
+        agency=agency,
         key=reply_key,
         jwks=jwks,
     )

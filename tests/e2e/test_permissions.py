@@ -203,7 +203,8 @@ def test_nobody_deletes_or_unlocks(
 def test_each_key_is_used_by_its_functions_alone(
     as_function: Callable[[str], boto3.session.Session], deployment: Deployment
 ) -> None:
-    """P6: an agency's seal is used by `seal` alone, the evidence key by who states evidence."""
+    """P6: an agency's seal is used by `seal` alone, the evidence key by who states evidence; `api`
+    signs receipts for agencies hosted here."""
 
     def sign(key: str) -> Callable[[boto3.session.Session], Any]:
         return lambda session: session.client("kms").sign(

@@ -1,12 +1,14 @@
 """A seeded random campaign: what a bad month does to registers, in a few seconds.
 
-    python -m tests.fault.campaign [--seed N] [--documents 5000]      (make campaign)
+    python -m tests.fault.campaign [--seed N] [--documents 5000] [--letters 1000]
+                                                                        (make campaign)
 
 Documents of several agencies and books are submitted, reserved for, inserted; functions
 die at random moments; messages come twice, late, in another order, or never; the log is
 checkpointed in between, by a function that dies as well; and in the middle the year
 ends in Bangkok. Then everything is swept to rest, the old year is closed, and the
-audit that also runs in production looks at every register.
+audit that also runs in production looks at every register. Letters between agencies have a
+campaign of their own, which runs after this one (`letter_campaign.py`).
 
 The same seed gives the same campaign. Whatever fails prints its seed.
 """
@@ -25,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +55,11 @@ from chalicelib.services.close import close_all
 from chalicelib.services.renew import renew
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 from chalicelib.services.revoke import rule
-from tests.fault.harness import Danger, Killed, World
+from tests.fault import letter_campaign
+from tests.fault.harness import MIDNIGHT, Danger, Killed, Trouble, World
 from tests.support.decades import Times
 from tests.support.rooms import CONTEXT, furnished, sample_event
 from tests.support.samples import document
-
-MIDNIGHT = datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
-"""The year 2027 begins in Bangkok."""
 
 BOOKS = (
     Book("diw", "licence"),
@@ -73,20 +73,6 @@ _DECIDED = (RulingKind.SUSPENDED, RulingKind.REINSTATED, RulingKind.REVOKED)
 _MOMENTS = 30
 UNPRINTABLE = b"unprintable"
 _SILENT = logging.CRITICAL + 1
-
-
-class Trouble(Danger):
-    """As Danger, but the call fails where the function would die: it may have worked, and
-    nobody knows."""
-
-    def pass_by(self, what: str) -> None:
-        try:
-            super().pass_by(what)
-        except Killed as killed:
-            raise UnavailableError("Something did not answer.") from killed
-
-    def _is_over(self, moment: int, kill_at: int) -> bool:
-        return moment == kill_at  # one call fails, and the function goes on
 
 
 class PickyRenderer(PlainRenderer):
@@ -453,16 +439,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fault.campaign", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="default: another each time")
     parser.add_argument("--documents", type=int, default=5_000)
+    parser.add_argument("--letters", type=int, default=1_000)
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**9)
     print(f"campaign seed {seed} …", file=sys.stderr, flush=True)
+    campaigns: list[tuple[Callable[[int, int], Any], int]] = [
+        (run, options.documents),
+        (letter_campaign.run, options.letters),
+    ]
+    clean = [_told(campaign, seed, size) for campaign, size in campaigns if size]
+    return 0 if all(clean) else 1
+
+
+def _told(campaign: Callable[[int, int], Any], seed: int, size: int) -> bool:
+    """Run it, and say how it ended; whether nothing was wrong."""
     try:
-        outcome = run(seed, options.documents)
+        outcome = campaign(seed, size)
     except (TraError, AssertionError) as error:
         print(f"campaign seed {seed}: {type(error).__name__}: {error}")
-        return 1
+        return False
     print(outcome)
-    return 0 if outcome.clean else 1
+    return bool(outcome.clean)
 
 
 if __name__ == "__main__":

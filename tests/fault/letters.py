@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from chalicelib.adapters.memory import MemoryDirectory
@@ -39,7 +40,7 @@ from chalicelib.handlers import receipts
 from chalicelib.ports import LetterSearch, Search
 from chalicelib.services.audit import audit
 from chalicelib.services.checkpoint import checkpoint_all
-from chalicelib.services.register_letter import Receiver, register_letter
+from chalicelib.services.register_letter import Receiver, correct_receipt, register_letter
 from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from chalicelib.services.take_answer import AnswerKind, take_answer
 from tests.fault.harness import Danger, Killed, World
@@ -75,6 +76,7 @@ class OwnSystem:
 
     agency_id: str
     clock: Callable[[], datetime]
+    standing: Callable[[str], str]
     act: Act = always_register
     by_queue: bool = False
     signer: LocalSigner = field(default_factory=LocalSigner)
@@ -83,14 +85,15 @@ class OwnSystem:
     answers: dict[str, tuple[AnswerKind, str]] = field(default_factory=dict)
     unsent: list[tuple[str, AnswerKind, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def take(self, event: bytes) -> None:
         """A CloudEvent comes in, perhaps again."""
         told = json.loads(event)
         if told["id"] in self.taken:
             if self.taken[told["id"]] != event:
-                self.complaints.append(f"{told['id']} came in two versions")
+                what = f"{told['id']} came in two versions"
+                self.problems.append(Problem(Wrong.DOUBLED, what))
             return
         self.taken[told["id"]] = event
         match told["type"]:
@@ -118,6 +121,14 @@ class OwnSystem:
                 said = Rejection(**about, rejected_at=now, code=RejectionReason.ILLEGIBLE)
                 self._say(delivery_id, AnswerKind.REJECTION, said)
 
+    def answer_what_waits(self) -> None:
+        """Somebody opens what was left lying."""
+        for event in self.taken.values():
+            told = json.loads(event)
+            waits = told["data"]["delivery_id"] not in self.answers
+            if told["type"] == delivery_messages.DELIVERED and waits:
+                self._answer(told["data"])
+
     def _receipt(self, about: Mapping[str, Any], now: datetime) -> Receipt:
         self.last_number += 1
         year = register_year(now)
@@ -144,8 +155,10 @@ class OwnSystem:
         self._say(delivery_id, AnswerKind.RECEIPT, receipt)
 
     def _correct(self, delivery_id: str) -> None:
-        """The sender disputes the number: the next one, for the same arrival."""
-        _, jws = self.answers[delivery_id]
+        """The sender disputes the number: the next one, for the same arrival. What is corrected
+        is the receipt that stands, as the event's link shows it: if it was signed twice, that
+        need not be the one kept here."""
+        jws = self.standing(delivery_id)
         before, now = Receipt.read(claimed_payload(jws)), to_the_millisecond(self.clock())
         self.last_number += 1
         receipt = replace(
@@ -189,7 +202,7 @@ class LetterWorld(World):
     """The functions on fakes, and the agencies around them.
 
     `replies` is the reply queue. `asked` is what the clerk wants and has no answer to yet, `conflicts` what was refused,
-    `confirmed` what each who answered was given as the statement that stands; `wrong` is what
+    `confirmed` what each who answered was given as the statement that stands; `problems` are what
     was seen to be wrong on the way.
     """
 
@@ -198,7 +211,9 @@ class LetterWorld(World):
         acts = acts or {}
         self.hosted_act = acts.get(HOSTED, always_register)
         self.systems = {
-            agency: OwnSystem(agency, self.fakes.clock, acts.get(agency, always_register))
+            agency: OwnSystem(
+                agency, self.fakes.clock, self.standing, acts.get(agency, always_register)
+            )
             for agency in (SENDER, QUEUED, HOOKED)
         }
         self.systems[QUEUED].by_queue = True
@@ -209,7 +224,7 @@ class LetterWorld(World):
         self.asked: dict[str, str] = {}
         self.conflicts: list[tuple[str, str]] = []
         self.confirmed: dict[str, dict[str, str]] = {}
-        self.wrong: list[str] = []
+        self.problems: list[Problem] = []
 
     def _agencies(self) -> list[Agency]:
         keys = {name: tuple(one.signer.jwks()["keys"]) for name, one in self.systems.items()}
@@ -249,16 +264,25 @@ class LetterWorld(World):
         assert found is not None
         return found
 
+    def standing(self, delivery_id: str) -> str:
+        """The receipt that stands, as GET shows it to the recipient."""
+        delivery = self.record(delivery_id).delivery
+        found = self.fakes.deliveries.statement(delivery.id, delivery.statement or "")
+        assert found is not None
+        return found
+
     # -- recipients ----------------------------------------------------------
 
     def visit_inbox(self, danger: Danger | None = None) -> int:
-        """The clerk of the hosted agency registers or rejects what lies there, and repeats what
-        was not answered; how many."""
+        """The clerk of the hosted agency registers or rejects what lies there, corrects what is
+        disputed, and repeats what was not answered; how many."""
         house, settled = self.house(danger), 0
-        search = LetterSearch(agency_id=HOSTED, state=DeliveryState.CONSIGNED, limit=_EVERYTHING)
-        for record in self.fakes.deliveries.inbox(search).records:
+        for record in self._of_hosted(DeliveryState.CONSIGNED):
             name = record.delivery.delivery_id
             self.asked.setdefault(name, self.hosted_act(name))
+        for record in self._of_hosted(DeliveryState.HANDED_OVER):
+            if record.delivery.disputed:
+                self.asked.setdefault(record.delivery.delivery_id, "correct")
         for name, act in list(self.asked.items()):
             if act == "wait":
                 del self.asked[name]
@@ -268,10 +292,16 @@ class LetterWorld(World):
             settled += 1
         return settled
 
+    def _of_hosted(self, state: DeliveryState) -> tuple[DeliveryRecord, ...]:
+        search = LetterSearch(agency_id=HOSTED, state=state, limit=_EVERYTHING)
+        return self.fakes.deliveries.inbox(search).records
+
     def _settle(self, delivery_id: DeliveryId, act: str, house: House) -> None:
         try:
             if act == "register":
                 jws = register_letter(delivery_id, receiver=CLERK, room=house.receiving_room).jws
+            elif act == "correct":
+                jws = correct_receipt(delivery_id, receiver=CLERK, room=house.receiving_room).jws
             else:
                 request = RejectionRequest(code=RejectionReason.ILLEGIBLE)
                 jws = reject_letter(delivery_id, request, room=house.delivery_room).jws
@@ -334,7 +364,8 @@ class LetterWorld(World):
         corrects = json.loads(claimed_payload(jws)).get("corrects") or ""
         known = self.confirmed.setdefault(str(delivery_id), {})
         if known.setdefault(corrects, jws) != jws:
-            self.wrong.append(f"{delivery_id} is confirmed in two versions")
+            what = f"{delivery_id} is confirmed in two versions"
+            self.problems.append(Problem(Wrong.DOUBLED, what))
 
     # -- watching --------------------------------------------------------------
 
@@ -343,7 +374,7 @@ class LetterWorld(World):
         told = json.loads(event)
         fault = self._too_early(told["type"], told["data"])
         if fault:
-            self.wrong.append(f"{told['id']} left too early: {fault}")
+            self.problems.append(Problem(Wrong.OTHER, f"{told['id']} left too early: {fault}"))
 
     def _too_early(self, kind: str, told: Mapping[str, Any]) -> str:
         letter = self.fakes.ledger.get(told["document_id"])
@@ -421,11 +452,40 @@ _TOLD_WHEN: Mapping[str, frozenset[DeliveryState]] = {
 # -- judgement -------------------------------------------------------------------------
 
 
-def audit_letters(world: LetterWorld) -> list[str]:
+class Wrong(StrEnum):
+    """Kinds of what can be wrong in the end."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    UNRECEIPTED = "unreceipted"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    kind: Wrong
+    what: str
+
+
+_KINDS: Mapping[Fault, Wrong] = {
+    Fault.DOUBLE: Wrong.DOUBLED,
+    Fault.OUTCOME_WRONG: Wrong.DOUBLED,
+    Fault.NUMBER_WITHOUT_RECEIPT: Wrong.DOUBLED,
+    Fault.GAP: Wrong.LOST,
+    Fault.LETTER_UNSENT: Wrong.LOST,
+    Fault.STATEMENT_MISSING: Wrong.LOST,
+    Fault.EVIDENCE_MISSING: Wrong.LOST,
+    Fault.RECEIPT_WITHOUT_NUMBER: Wrong.UNRECEIPTED,
+}
+
+
+def audit_letters(world: LetterWorld) -> list[Problem]:
     """What is wrong with any letter, delivery, receipt or register; nothing should be."""
     return [
-        *world.wrong,
-        *(complaint for system in world.systems.values() for complaint in system.complaints),
+        *world.problems,
+        *(problem for system in world.systems.values() for problem in system.problems),
         *_audit_registers(world),
         *_audit_letters(world),
         *_audit_messages(world),
@@ -433,74 +493,84 @@ def audit_letters(world: LetterWorld) -> list[str]:
     ]
 
 
-def _audit_registers(world: LetterWorld) -> Iterator[str]:
+def _audit_registers(world: LetterWorld) -> Iterator[Problem]:
     """As in production, every register."""
     room = world.fakes.house().audit_room
     for register in world.fakes.ledger.registers():
         for found in audit(register, room=room).findings:
             if found.fault is not Fault.RECORD_BEHIND:  # nobody renews here
-                yield f"{register.register_id} {found.fault} at {found.number} {found.place}"
+                what = f"{register.register_id} {found.fault} at {found.number} {found.place}"
+                yield Problem(_KINDS.get(found.fault, Wrong.OTHER), what)
 
 
-def _audit_letters(world: LetterWorld) -> Iterator[str]:
+def _audit_letters(world: LetterWorld) -> Iterator[Problem]:
     search = Search(agency_id=SENDER, limit=_EVERYTHING)
     for letter in world.fakes.ledger.search(search).documents:
         if not letter.state.ended:
-            yield f"{letter.document_id} rests as {letter.state}"
+            yield Problem(Wrong.LOST, f"{letter.document_id} rests as {letter.state}")
         if letter.file is None:
             continue
         records = world.fakes.deliveries.of_letter(letter.document_id, limit=_EVERYTHING).records
         if {record.delivery.recipient for record in records} != set(letter.recipients):
-            yield f"{letter.document_id} was not sent to all"
+            yield Problem(Wrong.LOST, f"{letter.document_id} was not sent to all")
         for record in records:
             yield from _audit_delivery(world, record)
 
 
-def _audit_delivery(world: LetterWorld, record: DeliveryRecord) -> Iterator[str]:
+def _audit_delivery(world: LetterWorld, record: DeliveryRecord) -> Iterator[Problem]:
     """Exactly one outcome, all of it archived, and everybody told who has to be."""
     delivery = record.delivery
     name = delivery.delivery_id
-    if not delivery.state.ended:
-        yield f"{name} rests as {delivery.state}"
+    if not delivery.state.ended or delivery.disputed:
+        yield Problem(Wrong.UNRECEIPTED, f"{name} rests as {delivery.state}")
     stated = len({*(r.digest for r in delivery.receipts), delivery.statement} - {None})
     if len(record.archived) != delivery.evidence_count + stated:
-        yield f"{name} has {sorted(record.archived)} in the archive"
+        yield Problem(Wrong.LOST, f"{name} has {sorted(record.archived)} in the archive")
     for notice in notices(delivery):
         system = world.systems.get(notice.to)
         if system is not None and f"{name}.{notice.key}" not in system.taken:
-            yield f"{name}.{notice.key} was never told"
+            yield Problem(Wrong.LOST, f"{name}.{notice.key} was never told")
 
 
-def _audit_messages(world: LetterWorld) -> Iterator[str]:
+def _audit_messages(world: LetterWorld) -> Iterator[Problem]:
     """What was told is so in the end."""
     for system in world.systems.values():
         for event in system.taken.values():
             told = json.loads(event)
-            state = world.record(told["subject"]).delivery.state
+            record = world.fakes.deliveries.get(DeliveryId.parse(told["subject"]))
+            state = record.delivery.state if record else None
             if state not in _TOLD_WHEN.get(told["type"], _ALL_STATES):
-                yield f"{told['id']} is told, and the delivery is {state}"
+                what = f"{told['id']} is told, and the delivery is {state}"
+                yield Problem(Wrong.DOUBLED if record else Wrong.LOST, what)
 
 
-def _audit_answers(world: LetterWorld) -> Iterator[str]:
+def _audit_answers(world: LetterWorld) -> Iterator[Problem]:
     """What a recipient holds for true is what stands here, or was refused and is kept."""
     for system in world.systems.values():
         for delivery_id, (kind, jws) in system.answers.items():
             fault = _fault_of_answer(world, delivery_id, kind, jws)
             if fault:
-                yield f"{delivery_id}: {fault}"
+                yield Problem(Wrong.UNRECEIPTED, f"{delivery_id}: {fault}")
     for register in world.fakes.ledger.registers():
         if register.book == RECEIVE:
             for entry in world.fakes.ledger.entries(register, limit=_EVERYTHING):
                 if entry.delivery_id not in world.confirmed:
-                    yield f"{entry.delivery_id} has a number, and its clerk no receipt"
+                    what = f"{entry.delivery_id} has a number, and its clerk no receipt"
+                    yield Problem(Wrong.UNRECEIPTED, what)
 
 
 def _fault_of_answer(world: LetterWorld, delivery_id: str, kind: AnswerKind, jws: str) -> str:
-    delivery, deliveries = world.record(delivery_id).delivery, world.fakes.deliveries
+    deliveries = world.fakes.deliveries
+    record = deliveries.get(DeliveryId.parse(delivery_id))
+    if record is None:
+        return "it is an answer to nothing"
+    delivery = record.delivery
     said = DeliveryState.HANDED_OVER if kind is AnswerKind.RECEIPT else DeliveryState.REJECTED
     if delivery.state is said:
-        kept = jws in deliveries.statements(delivery.id)
-        return "" if kept else "another statement stands than the recipient's own"
+        # Of an answer that was signed twice the one that came first stands.
+        kept = {claimed_payload(stated) for stated in deliveries.statements(delivery.id)}
+        stands = claimed_payload(jws) in kept
+        return "" if stands else "another statement stands than the recipient's own"
     if jws in {refused.text for refused in deliveries.refused(delivery.id)}:
         return ""
     return f"its {kind} was neither believed nor refused, and it is {delivery.state}"

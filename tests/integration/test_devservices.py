@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import jwt
 import pytest
 import urllib3
 from cryptography import x509
@@ -24,6 +25,8 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from chalicelib.adapters.oidc import JwksVerifier
+from chalicelib.adapters.webhook import Webhooks
+from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import ConfigurationError, UnauthenticatedError, UnavailableError
 from infra.devservices import build, running
 from infra.pki import (
@@ -34,6 +37,7 @@ from infra.pki import (
     open_pki,
     to_pem,
 )
+from tests.support.evidence import LocalSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -381,3 +385,16 @@ def test_large_bodies_and_unknown_paths(dev: DevServices) -> None:
     assert big.headers["Connection"] == "close"
     for path in ("/", "/pki", "/pki/../root.key", "/oidc/nothing", "/root.key"):
         assert urllib3.request("GET", dev.url + path, retries=False).status == 404
+
+
+def test_an_agencys_system_takes_webhooks(dev: DevServices) -> None:
+    """C1: a developer sees what an agency's own system gets: the event and its signature, over a
+    real connection to this machine."""
+    signer, url = LocalSigner(), f"{dev.url}/systems/mot"
+    event = json.dumps({"id": "01.mot.1.delivered"}).encode()
+    agency = Agency(agency_id="mot", name_th="ก", name_en="A", webhook_url=url)
+    Webhooks(signer, clock=lambda: datetime.now(UTC), local=True).send(agency, event)
+    (message,) = json.loads(get(url))["items"]
+    assert message["body"].encode() == event
+    assert jwt.get_unverified_header(message["signature"])["aud"] == url
+    assert json.loads(get(f"{dev.url}/systems/other"))["items"] == []

@@ -10,6 +10,8 @@ from typing import Any
 
 from chalicelib.adapters.memory import MarkingSealer, PlainRenderer
 from chalicelib.bootstrap import house
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.errors import LintError, TimestampError
 from chalicelib.domain.merkle import leaf_hash, verify_inclusion
 from chalicelib.domain.notes import Checkpoint, Note
@@ -180,6 +182,33 @@ def test_an_unknown_code_has_a_page_too(api: Api) -> None:
     assert page.status == 404
     assert "ไม่พบเอกสาร" in page.text
     assert "<script>" not in page.text
+
+
+def test_the_directory_shows_keys_and_no_addresses(api: Api) -> None:
+    """C1: anybody can check an agency's receipts and sees its units; where its system is reached
+    is nobody's business, for the path of a webhook may be a secret."""
+    key = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "mot-1"}
+    mot = Agency(
+        agency_id="mot",
+        name_th="กระทรวงคมนาคม",
+        name_en="Transport",
+        channel=ChannelKind.WEBHOOK,
+        webhook_url="https://saraban.mot.example/secret",
+        reply_keys=(key,),
+        units=(Unit("registry", "งานสารบรรณ", "Registry"),),
+    )
+    api.fakes.directory.put_agency(mot)
+    answer = api.call("GET", "/v1/agencies", authorizer={})
+    by_id = {agency["agency_id"]: agency for agency in answer.json["items"]}
+    assert by_id["mot"]["channel"] == "webhook"
+    assert by_id["mot"]["receives_events"]
+    assert by_id["mot"]["reply_keys"] == [{**key, "use": "sig", "alg": "ES256"}]
+    assert by_id["mot"]["units"] == [
+        {"unit_id": "registry", "name_th": "งานสารบรรณ", "name_en": "Registry"}
+    ]
+    assert (by_id["paper"]["channel"], by_id["paper"]["receives_events"]) == ("hosted", False)
+    assert "secret" not in answer.text
+    assert "memory:" not in answer.text
 
 
 def test_the_catalogue_is_public(api: Api) -> None:

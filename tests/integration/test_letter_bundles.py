@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.domain import delivery_verdict
 from chalicelib.domain.bundle_verdict import BundleVerdict
@@ -169,7 +171,9 @@ def test_without_the_recipients_keys_its_receipt_says_nothing(desk: Desk) -> Non
     keyless = desk.verdict(bundle, replace(desk.trust, reply_keys=lambda _: None))
     assert (keyless.indication, codes(keyless)) == (DOUBT, ["reply_keys_missing"])
     assert "deliveries/A.rd.1/reply_keys" in keyless.missing
-    for keys in ({"rd": LocalSigner().jwks()["keys"]}, {"rd": []}):
+    others: dict[str, list[Mapping[str, Any]]] = {"rd": LocalSigner().jwks()["keys"]}
+    none: dict[str, list[Mapping[str, Any]]] = {"rd": []}
+    for keys in (others, none):
         told = desk.verdict(bundle, replace(desk.trust, reply_keys=keys.get))
         assert codes(told) == ["statement_signature_wrong"]
         assert told.indication is FAILED
@@ -330,6 +334,10 @@ def restated(
     return change
 
 
+def stated_twice(_: Desk, delivery: dict[str, Any]) -> None:
+    delivery["statements"] *= 2
+
+
 def receipt_after_failure(desk: Desk, bundle: dict[str, Any]) -> None:
     failed = desk.ask("B", delivery="B.rd.1").json
     failed["deliveries"][0]["statements"] = bundle["deliveries"][RD]["statements"]
@@ -411,6 +419,7 @@ TAMPERING: dict[str, tuple[Change, str, Indication]] = {
     "receipt-missing": (on(RD, said("statements", [])), "statement_missing", DOUBT),
     "claimed-missing": (receipt_claimed_missing, "statement_missing", DOUBT),
     "exchanged": (receipts_exchanged, "statement_stray", FAILED),
+    "receipt-twice": (on(RD, stated_twice), "statement_stray", FAILED),
     "after-failure": (receipt_after_failure, "statement_stray", FAILED),
     "by-a-stranger": (on(RD, restated(by="stranger")), "statement_signature_wrong", FAILED),
     "by-another-agency": (on(DBD, restated(by="own")), "statement_signature_wrong", FAILED),
@@ -496,6 +505,49 @@ def test_no_event_can_be_left_out(desk: Desk, recipient: int) -> None:
             assert not desk.verdict(cut).passed, (place, moved)
 
 
+@pytest.fixture(scope="module")
+def registered(desk: Desk) -> dict[str, Any]:
+    """The bundle of a delivery that a hosted agency registered, without what is for people."""
+    bundle: dict[str, Any] = desk.ask("A", delivery="A.dbd.1").json
+    for name in ("refused", "archived", "kids"):
+        del bundle["deliveries"][0][name]
+    assert desk.verdict(bundle).passed
+    return bundle
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_nothing_that_proves_can_be_changed(
+    desk: Desk, registered: dict[str, Any], data: st.DataObject
+) -> None:
+    """P5: whatever is changed, dropped, repeated or swapped, anywhere in what proves a delivery,
+    it does not pass."""
+    changed = _changed(registered["deliveries"][0], data)
+    assert not desk.verdict({**registered, "deliveries": [changed]}).passed
+
+
+def _changed(value: Any, data: st.DataObject) -> Any:
+    """The same with one thing other, somewhere within."""
+    deeper = data.draw(st.booleans())
+    match value:
+        case dict():
+            name = data.draw(st.sampled_from(sorted(value)))
+            return {**value, name: _changed(value[name], data)}
+        case list() if value and deeper:
+            place = data.draw(st.integers(0, len(value) - 1))
+            return [*value[:place], _changed(value[place], data), *value[place + 1 :]]
+        case list():
+            others = [value[1:], [*value, *value[:1]], [*value, "x"], value[::-1]]
+            return data.draw(st.sampled_from([one for one in others if one != value]))
+        case str() if value:
+            # The last letter of Base64 may hold bits that nobody reads.
+            place = data.draw(st.integers(0, max(0, len(value.split("\n")[0]) - 5)))
+            return f"{value[:place]}{'0' if value[place] != '0' else '1'}{value[place + 1 :]}"
+        case int():
+            return value + data.draw(st.sampled_from([-1, 1]))
+    return "x"
+
+
 def test_any_member_may_be_anything(desk: Desk) -> None:
     """P4: whatever stands in a delivery's place, there is a verdict, and it is not a pass."""
     bundle = desk.ask("A", delivery="A.dbd.1").json
@@ -504,6 +556,8 @@ def test_any_member_may_be_anything(desk: Desk) -> None:
         for value in junk:
             delivery = {**bundle["deliveries"][0], name: value}
             assert not desk.verdict({**bundle, "deliveries": [delivery]}).passed, (name, value)
+    for dated in ("9999-12-31T23:59:59Z", "soon"):
+        assert not desk.verdict({**bundle, "dated": dated}).passed
     for value in junk:
         for told in ([value], value):
             if told != []:

@@ -13,6 +13,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.statements import MOST_JWS
 from chalicelib.handlers import receipts
+from tests.integration.conftest import Api
 from tests.support.receiving import Post
 from tests.support.rooms import CONTEXT, furnished, sample_event
 
@@ -89,6 +90,34 @@ def test_a_refused_answer_is_kept_counted_and_not_told_in_logs(
         assert told in logged
     for private in (forged, forged.split(".")[1][:40], "นางสาวปลอม"):
         assert private not in logged
+
+
+def test_an_answer_refused_by_the_api_is_counted_alike(
+    log: StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """P5, A28: whichever way it came, the supervisor hears of it; whoever sent it is told the
+    word, and nothing of it is logged."""
+    post = Post()
+    delivery_id = post.arrived("opm")
+    forged = post.signed(post.receipt(delivery_id, file_digest="00" * 32))
+    caller = {**sample_event("api")["requestContext"]["authorizer"], "agency": "opm"}
+    with furnished(post.house()):
+        answered = Api(post.fakes).call(
+            "POST",
+            "/v1/inbox/{delivery_id}/receipt",
+            path={"delivery_id": str(delivery_id)},
+            body={"receipt": forged},
+            authorizer={**caller, "roles": "application", "scope": "inbox:register"},
+        )
+    told = answered.json
+    assert (answered.status, told["code"]) == (409, "answer_refused")
+    assert told["reason"] == "other_digest"
+    (kept,) = post.fakes.deliveries.refused(delivery_id)
+    assert (kept.text, kept.brought_by) == (forged, "opm")
+    logged = log.getvalue() + capfd.readouterr().out
+    assert '"AnswerRefused":[1.0]' in logged
+    assert "other_digest" in logged
+    assert forged not in logged
 
 
 def test_what_waiting_can_heal_comes_again() -> None:

@@ -22,7 +22,7 @@ from infra.log_check import check_register
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.evidence import LocalSigner
-from tests.support.letters import Post
+from tests.support.letters import Mail
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 from tests.support.samples import AGENCIES, document
 
@@ -61,15 +61,15 @@ def office() -> Iterator[Office]:
         while world.step(function):
             pass
     house = fakes.house()
-    post = Post(house)
+    mail = Mail(house)
     ids = []
     for letter in ("A", "B"):
         sent = house.documents.get(letter)
         assert sent is not None
-        (delivery_id,) = post.send(sent, {"dbd": ChannelKind.HOSTED})
-        post.arrives(delivery_id)
-        post.is_registered(delivery_id)
-        post.is_settled(delivery_id)
+        (delivery_id,) = mail.send(sent, {"dbd": ChannelKind.HOSTED})
+        mail.arrives(delivery_id)
+        mail.is_registered(delivery_id)
+        mail.is_settled(delivery_id)
         ids.append(delivery_id)
     with furnished(house):
         yield Office(Api(fakes), ids)

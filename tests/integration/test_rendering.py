@@ -178,7 +178,9 @@ def test_preview_function_keeps_the_paper(renderer: TypstRenderer) -> None:
 
     class Lambda:
         def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - AWS's names
-            reply = answer(json.loads(Payload), renderer, TypstRegisterPrinter(), TypstCopyPrinter())
+            reply = answer(
+                json.loads(Payload), renderer, TypstRegisterPrinter(), TypstCopyPrinter()
+            )
             return {"Payload": BytesIO(json.dumps(reply).encode())}
 
     far = PreviewFunction(Lambda(), "preview")  # type: ignore[arg-type]  # what is used of it

@@ -94,6 +94,7 @@ def room(aws: str, pki: DevelopmentPki, tmp_path: Path) -> Room:
     outputs = {
         "DataKey": kms.create_key()["KeyMetadata"]["Arn"],
         "DeliverRole": "arn:aws:iam::000000000000:role/deliver",
+        "DispatchRole": "arn:aws:iam::000000000000:role/dispatch",
     }
     return Room(
         f"tra-{uuid4().hex[:8]}", MemoryDirectory(), pki, tmp_path / "certificates", outputs

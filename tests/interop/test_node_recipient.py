@@ -37,7 +37,6 @@ from chalicelib.domain.receipts import Receipt, Rejection
 from infra import agency_list, local, real_letters
 from infra import client as api
 from infra.demo_letters import SCOPE
-from infra.letter_recipient import list_with_key
 from tests.support.delivering import ISSUER, LETTER, Signer
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "guide" / "samples" / "node-recipient"
@@ -200,7 +199,11 @@ def room(tmp_path: Path) -> Path:
 @pytest.fixture
 def deployment(room: Path) -> Iterator[local.Deployment]:
     """The whole stack, with the client's key in the directory."""
-    agencies = list_with_key(RECIPIENT, _new_key(room), room / "agencies.json")
+    listed = json.loads(agency_list.AGENCIES.read_text(encoding="utf-8"))
+    (own,) = (a for a in listed["agencies"] if a["agency_id"] == RECIPIENT)
+    own["reply_keys"] = [_new_key(room)]
+    agencies = room / "agencies.json"
+    agencies.write_text(json.dumps(listed))
     setup = local.Setup(agencies=agencies)
     with local.running(local.BUILD / "interop" / "node", stack="tra-node", setup=setup) as running:
         yield running

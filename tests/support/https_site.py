@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         site = self.server.site
         body = self.rfile.read(int(self.headers["Content-Length"]))
         site.received.append(Received(self.path, dict(self.headers), body))
-        kind = self.path[1:].partition("?")[0]
+        kind = self.path[1:]
         if kind.isdigit():
             self._answer(int(kind))
         elif kind == "slow":
@@ -101,8 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int) -> None:
         self.send_response(status)
         self.send_header("Location", "/elsewhere")
-        if retry := self.path.partition("?retry=")[2]:
-            self.send_header("Retry-After", retry.replace("_", " "))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -42,8 +42,8 @@ def caller(agency_id: str) -> dict[str, Any]:
 
 @dataclass
 class Desk:
-    """Three letters of diw to dbd (hosted here), rd (with system and key of its own) and paper
-    (hosted).
+    """Three letters of diw, planned by the service, to dbd (hosted here), rd (with a system and
+    key of its own) and paper (hosted); what happens then, the desk says.
 
     A: registered by dbd and rd, rejected by paper. B: lies with dbd, a forged receipt came for
     it; rd's channel refused it; recalled from paper. C: registered by dbd and corrected.
@@ -128,7 +128,9 @@ def letter_desk() -> Iterator[Desk]:
         )
         world.fakes.directory.put_agency(changed)
     world.accept(*(_letter(name) for name in "ABC"))
-    world.run_to_rest()
+    for function in ("number", "seal", "deliver"):
+        while world.step(function):
+            pass
     house = world.fakes.house()
     with furnished(house):
         desk = Desk(world, house, Mail(house, own))

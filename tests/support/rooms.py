@@ -40,6 +40,7 @@ from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.status_function import StatusFunction
 from chalicelib.adapters.types import PackagedDocumentTypes
+from chalicelib.adapters.typst_copy import TypstCopyPrinter
 from chalicelib.adapters.typst_register import TypstRegisterPrinter
 from chalicelib.adapters.verify_function import VerifyFunction, answer
 from chalicelib.bootstrap import House
@@ -205,6 +206,7 @@ class Fakes:
             batch_reader=FileReader(),
             holidays=self.holidays,
             register_printer=self.printer,
+            copy_printer=TypstCopyPrinter(),
         )
         return house
 

@@ -6,7 +6,15 @@ from itertools import product
 
 import pytest
 
-from chalicelib.domain.access import Action, Actor, Resource, Role, Verdict, decide
+from chalicelib.domain.access import (
+    Action,
+    Actor,
+    Resource,
+    Role,
+    Verdict,
+    decide,
+    only_recipient,
+)
 
 ALL_SCOPES = frozenset(action.value for action in Action)
 MINE = Resource(agency_id="diw")
@@ -64,3 +72,9 @@ def test_recipients_may_have_the_file_and_nothing_else(action: Action) -> None:
     """api.md: owner agency and recipients get the file; the rest is the owner's."""
     verdict = decide(_actor(Role.CLERK), action, SENT_TO_ME).verdict
     assert (verdict is Verdict.ALLOW) is (action is Action.READ_FILE)
+
+
+def test_who_else_got_a_letter_is_the_senders_to_know() -> None:
+    """P6: the sender is told of all deliveries, anybody else of those to itself."""
+    assert only_recipient(_actor(), MINE) is None
+    assert only_recipient(_actor(), SENT_TO_ME) == "diw"

@@ -152,13 +152,16 @@ def test_when_the_time_is_over_the_sender_is_told_once(post: Sending) -> None:
     assert post.record(sent).due_at is None
 
 
-def test_a_letter_that_nobody_tried_in_time_has_failed(post: Sending) -> None:
-    """P5: whatever kept it here for three days, it has an outcome, and never arrives after it."""
-    sent = post.send("opm")
+def test_a_letter_that_nobody_tried_in_time_is_tried_once(post: Sending) -> None:
+    """P5: whatever kept it here for three days, it has an outcome then: it arrives, or its one
+    try was the last. It has not failed at a recipient that nobody asked."""
+    arrives, fails = post.send("dga"), post.send("opm")
+    post.fakes.channels.says["opm"] = BUSY
     post.fakes.clock.advance(timedelta(hours=72))
-    assert post.dispatch(sent).failed
-    assert post.told("opm") == []
-    assert post.told("slc") == [f"{sent}.failed"]
+    assert post.dispatch(arrives).delivery.state is STATES.CONSIGNED
+    assert post.dispatch(fails).failed
+    assert post.delivery(fails).tries == 1
+    assert post.told("slc") == [f"{fails}.failed"]
 
 
 @pytest.mark.parametrize("code", ["channel_refused", "unknown_agency"])

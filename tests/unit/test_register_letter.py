@@ -17,6 +17,7 @@ from chalicelib.domain.delivery_records import FileCheck
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import (
+    ConfigurationError,
     DeliveryConflictError,
     NotFoundError,
     NotHostedError,
@@ -213,6 +214,15 @@ class _Held:
 
     def head(self, _register: object) -> Head:
         return Head(hold=Hold("dga/B1", 0, SENT))
+
+
+def test_no_number_is_spent_on_a_receipt_that_nobody_could_read() -> None:
+    """A1, P1: a receiver without a name that can be read stops it before anything is signed."""
+    post = Post()
+    delivery_id = post.arrived()
+    with pytest.raises(ConfigurationError):
+        _register(post, delivery_id, replace(CLERK, name=" "))
+    assert post.fakes.ledger.head(post.register()) == Head()
 
 
 # -- the file ---------------------------------------------------------------------------

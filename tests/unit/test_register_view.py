@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.adapters.memory import MemoryLedger
+from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
 from chalicelib.domain.errors import InvalidRequestError
 from chalicelib.domain.register_lines import HEADS, Line, columns_of, title_of
 from chalicelib.domain.registers import (
@@ -367,6 +368,7 @@ def _room(ledger: MemoryLedger) -> PrintingRoom:
 
     return PrintingRoom(
         registers=ledger,
+        deliveries=MemoryDeliveryStore(ledger),
         types=Types(),
         printer=None,  # type: ignore[arg-type]  # a spreadsheet needs none
         clock=lambda: NOON,

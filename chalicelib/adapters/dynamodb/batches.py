@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -23,6 +22,7 @@ from chalicelib.adapters.dynamodb.batch_items import (
     ChunkItem,
     CounterItem,
 )
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.faults import (
     Cancellation,
     cancellations,
@@ -72,7 +72,7 @@ class DynamoBatchStore:
         self._entries = bind(EntryItem, registers_table)
         self._documents = bind(DocumentItem, documents_table)
         self._codes = bind(CodeItem, documents_table)
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     # -- batches -------------------------------------------------------------
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pynamodb.connection import Connection
+from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.delivery_items import (
     EvidenceItem,
     MarkItem,
@@ -94,7 +95,7 @@ class DynamoDeliveryStore:
         self._refusals = bind(RefusalsItem, deliveries_table)
         self._marks = bind(MarkItem, deliveries_table)
         self._lines = RegisterLines(registers_table)
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     # -- planning ------------------------------------------------------------
 
@@ -455,36 +456,35 @@ class DynamoDeliveryStore:
 
     def outbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
-        with translated():
-            pages = items.outbox.query(
-                search.agency_id,
-                range_key_condition=timed_between(items.planned_key, search.since, search.until),
-                filter_condition=every_one(
-                    self._in_state(search), self._naming(search, items.recipient)
-                ),
-                scan_index_forward=False,
-                page_size=SEARCH_PAGE_SIZE,
-                last_evaluated_key=_key_after(search, "sender", "planned_key"),
-            ).page_iter
-            found, cursor = found_keys(pages, "planned_key", search.limit)
-        return self._page([_timed(key) for key in found], cursor)
+        named = _naming(items, search, items.recipient)
+        return self._search(search, items.outbox, ("sender", "planned_key"), named)
 
     def inbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
+        matching = every_one(
+            _naming(items, search, items.sender),
+            items.unit == search.unit if search.unit else None,
+        )
+        return self._search(search, items.inbox, ("recipient", "entered_key"), matching)
+
+    def _search(
+        self, search: LetterSearch, index: Any, keys: tuple[str, str], matching: Condition | None
+    ) -> LetterPage:
+        """Newest first, in the agency's own partition of an index."""
+        items, (agency_key, time_key) = self.items, keys
+        in_state = items.state == search.state.value if search.state else None
         with translated():
-            pages = items.inbox.query(
+            pages = index.query(
                 search.agency_id,
-                range_key_condition=timed_between(items.entered_key, search.since, search.until),
-                filter_condition=every_one(
-                    self._in_state(search),
-                    self._naming(search, items.sender),
-                    items.unit == search.unit if search.unit else None,
+                range_key_condition=timed_between(
+                    getattr(items, time_key), search.since, search.until
                 ),
+                filter_condition=every_one(in_state, matching),
                 scan_index_forward=False,
                 page_size=SEARCH_PAGE_SIZE,
-                last_evaluated_key=_key_after(search, "recipient", "entered_key"),
+                last_evaluated_key=_key_after(search, agency_key, time_key),
             ).page_iter
-            found, cursor = found_keys(pages, "entered_key", search.limit)
+            found, cursor = found_keys(pages, time_key, search.limit)
         return self._page([_timed(key) for key in found], cursor)
 
     def open_items(self) -> OpenItems:
@@ -500,16 +500,6 @@ class DynamoDeliveryStore:
         return OpenItems.of(waiting)
 
     # ------------------------------------------------------------------------
-
-    def _in_state(self, search: LetterSearch) -> Condition | None:
-        return self.items.state == search.state.value if search.state else None
-
-    def _naming(self, search: LetterSearch, other_agency: Any) -> Condition | None:
-        if not search.text:
-            return None
-        text = as_searched(search.text)
-        named: Condition = self.items.search_text.contains(text) | other_agency.contains(text)
-        return named
 
     def _page(self, ids: Sequence[DeliveryId], cursor: str | None) -> LetterPage:
         """What was found, as it is now, in the order of the index."""
@@ -534,6 +524,16 @@ def _moved() -> DeliveryMovedError:
 
 def _conflict() -> RegisterConflictError:
     return RegisterConflictError("Another writer was at this register; read its head again.")
+
+
+def _naming(
+    items: type[StateItem], search: LetterSearch, other_agency: UnicodeAttribute
+) -> Condition | None:
+    if not search.text:
+        return None
+    text = as_searched(search.text)
+    named: Condition = items.search_text.contains(text) | other_agency.contains(text)
+    return named
 
 
 def _timed(key: str) -> DeliveryId:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.faults import (
     Cancellation,
     cancellations,
@@ -67,7 +67,7 @@ class DynamoDocumentStore:
         self._codes = bind(CodeItem, table_name)
         self._claims = bind(IdempotencyItem, table_name)
         self._sweep_after = sweep_after
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     def add(
         self, document: Document, claim: IdempotencyClaim | None, *others: Document

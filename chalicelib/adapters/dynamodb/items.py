@@ -27,6 +27,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
+from chalicelib.adapters.dynamodb.connecting import connect_quickly
 from chalicelib.domain.documents import (
     ArchivedFile,
     BatchLine,
@@ -81,7 +82,9 @@ _UNBOUND = "unbound"
 def bind(model: type[_M], table_name: str) -> type[_M]:
     """The model, bound to the table of this deployment."""
     meta = type("Meta", (), {"table_name": table_name})
-    return type(model.__name__, (model,), {"Meta": meta})
+    bound = type(model.__name__, (model,), {"Meta": meta})
+    connect_quickly(bound)
+    return bound
 
 
 def to_text(instant: datetime) -> str:

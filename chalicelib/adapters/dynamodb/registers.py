@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.faults import (
     Cancellation,
     cancellations,
@@ -93,7 +93,7 @@ class DynamoRegisterStore:
         self._documents = bind(DocumentItem, documents_table)
         self._claims = bind(IdempotencyItem, documents_table)
         self._sweep_after = sweep_after
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     # -- reading -------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.faults import cancellations, is_condition_failure, translated
 from chalicelib.adapters.dynamodb.items import bind, to_instant, to_text
 from chalicelib.domain.errors import EvidenceRecordError, RegisterConflictError
@@ -129,7 +129,7 @@ class DynamoRounds:
         self._rounds = bind(RoundItem, registers_table)
         self._members = bind(MembersItem, registers_table)
         self._slices = bind(SliceItem, registers_table)
-        self.connection = Connection()
+        self.connection = QuickConnection()
 
     def rounds(self) -> tuple[Round, ...]:
         with translated():
