@@ -198,15 +198,13 @@ def _reminders_left(
     if delivery.state is not DeliveryState.CONSIGNED or received is None:
         return (), True
     letter = delivery.letter
-    counted = received.counted_at is not None
-    stages = agency.reminders.stages.get(letter.urgency, ())
     dues, known = known_schedule(
-        stages if counted else (),
+        agency.reminders.stages.get(letter.urgency, ()),
         Arrival(received.entered_at, received.stands_at),
         WorkingTime(agency.office, room.steps.holidays),
         within=letter.act_within,
     )
-    return dues[delivery.reminders :], known and counted
+    return dues[delivery.reminders :], known
 
 
 # -- what is left ------------------------------------------------------------------------
