@@ -127,11 +127,16 @@ def _bring(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> Del
     if delivery.state not in {DeliveryState.PLANNED, DeliveryState.RELAYED}:
         return delivery
     now = room.steps.clock()
-    if now >= delivery.budget.give_up_at:
+    if now >= delivery.budget.give_up_at and _was_tried(delivery):
         return _take(delivery, GaveUp(at=now, reason=_GAVE_UP), room)
     if delivery.state is DeliveryState.RELAYED or now < _next_try(delivery):
         return delivery
     return _take(delivery, _hand_in(delivery, agency, room), room)
+
+
+def _was_tried(delivery: Delivery) -> bool:
+    """What we ourselves left lying is no word on the recipient's system: that is tried once."""
+    return delivery.tries > 0 or delivery.state is DeliveryState.RELAYED
 
 
 def _hand_in(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> DeliveryEvent:

@@ -145,11 +145,25 @@ def test_when_the_time_is_over_the_sender_is_told_once(post: Sending) -> None:
     assert post.record(sent).due_at is None
 
 
-def test_a_letter_that_nobody_tried_in_time_has_failed(post: Sending) -> None:
-    """P5: whatever kept it here for three days, it has an outcome, and never arrives after it."""
+@pytest.mark.parametrize("recipient", ["dga", "opm"])
+def test_what_nobody_tried_in_time_is_tried_once(post: Sending, recipient: str) -> None:
+    """P4, A5: what this service left lying for three days is no failure of the recipient's: no
+    evidence says that its system could not be reached."""
+    sent = post.send(recipient)
+    post.fakes.clock.advance(timedelta(hours=80))
+    assert post.dispatch(sent).delivery.state is STATES.CONSIGNED
+    assert post.told("slc") == []
+
+
+def test_a_late_try_is_the_last_one(post: Sending) -> None:
+    """P5: tried once, after the time was over, it has an outcome, and never arrives after it."""
     sent = post.send("opm")
+    post.fakes.channels.says["opm"] = BUSY
     post.fakes.clock.advance(timedelta(hours=72))
     assert post.dispatch(sent).failed
+    assert post.delivery(sent).tries == 1
+    del post.fakes.channels.says["opm"]
+    post.dispatch(sent)
     assert post.told("opm") == []
     assert post.told("slc") == [f"{sent}.failed"]
 
