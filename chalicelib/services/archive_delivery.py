@@ -32,7 +32,8 @@ class DeliveryArchive:
 def archive_delivery(
     record: DeliveryRecord, chain: Sequence[str], *, room: DeliveryArchive
 ) -> frozenset[str]:
-    """Put what is not there yet into the archive; returns its names below `archive_prefix`.
+    """Put what is not there yet into the archive; returns its names below `archive_prefix`, to be
+    noted with `mark_archived` when all that follows from it is done.
 
     `chain` is the delivery's evidence. Dies half-way: the repeat finds what lies there (P2).
     Raises ArchiveError if that is something else, or what is to be archived is lost,
@@ -42,8 +43,6 @@ def archive_delivery(
     evidence = {evidence_name(place): jws for place, jws in enumerate(chain)}
     for name in missing:
         _put(record.delivery, name, evidence.get(name) or _stated(record, name, room), room)
-    if missing:
-        room.deliveries.mark_archived(record.delivery.id, missing)
     return frozenset(missing)
 
 

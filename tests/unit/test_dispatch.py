@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -388,6 +389,30 @@ def test_the_archive_may_be_away_for_a_while(post: Sending) -> None:
     assert post.record(sent).due_at is not None
     assert post.dispatch(sent).failed
     assert post.told("slc") == [f"{sent}.failed"]
+
+
+@pytest.mark.parametrize("method", ["mark_told", "look_again"])
+def test_the_supervisor_hears_of_a_failure_though_a_run_broke_off(
+    post: Sending, method: str
+) -> None:
+    """A28: a run that archived the evidence of a failure and then broke off told nobody; so the next
+    one does."""
+    sent = post.send("opm")
+    post.fakes.channels.says["opm"] = REFUSED
+    house = post.house()
+    room = house.dispatch_room
+    dying = Dying(post.fakes.deliveries, method)
+    broken = replace(
+        room,
+        steps=replace(room.steps, deliveries=dying),
+        notices=replace(room.notices, deliveries=dying),
+    )
+    vars(house)["dispatch_room"] = broken
+    heard = []
+    for each in (house, None):
+        with suppress(UnavailableError):
+            heard.append(post.dispatch(sent, each).failed)
+    assert True in heard
 
 
 def test_other_evidence_in_the_archive_is_an_error(post: Sending) -> None:
