@@ -14,10 +14,13 @@ from chalicelib.domain.delivery_records import (
     statement_name,
 )
 from chalicelib.domain.errors import ArchiveError
-from chalicelib.domain.retention import LockMode
-from chalicelib.ports import Archive, DeliveryStore
+from chalicelib.domain.retention import LockMode, retain_until
+from chalicelib.ports import Archive, Clock, DeliveryStore
 
 _MEDIA_TYPE = "application/jose"
+
+_LATE_YEARS = 1
+"""How long is locked what proves a step that came after the letter's own lock had ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class DeliveryArchive:
     deliveries: DeliveryStore
     archive: Archive
     lock_mode: LockMode
+    clock: Clock
 
 
 def archive_delivery(
@@ -77,6 +81,10 @@ def _put(delivery: Delivery, name: str, jws: str, room: DeliveryArchive) -> None
     until = delivery.letter.retain_until
     if until is None:
         raise ValueError("an issued letter is locked until some day")
+    now = room.clock()
+    if until <= now:
+        # What is sent again, or corrected, so late is no less proof; no lock may end in the past.
+        until = retain_until(now, _LATE_YEARS)
     file = room.archive.put_once(
         archive_prefix(delivery.id) + name,
         jws.encode(),

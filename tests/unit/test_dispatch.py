@@ -391,6 +391,20 @@ def test_the_archive_may_be_away_for_a_while(post: Sending) -> None:
     assert post.told("slc") == [f"{sent}.failed"]
 
 
+def test_what_comes_after_the_letters_lock_is_locked_all_the_same(post: Sending) -> None:
+    """B9: S3 takes no lock that ends in the past; a receipt that comes when the letter's own has
+    run out would never be archived, and so never told."""
+    sent = post.send("opm")
+    post.dispatch(sent)
+    post.fakes.clock.advance(timedelta(days=4000))
+    register(post, sent)
+    post.dispatch(sent)
+    (key,) = [key for key in post.fakes.archive.files if "statement-" in key]
+    kept = post.fakes.archive.find(key)
+    assert kept is not None
+    assert kept.retain_until > post.fakes.clock()
+
+
 @pytest.mark.parametrize("method", ["mark_told", "look_again"])
 def test_the_supervisor_hears_of_a_failure_though_a_run_broke_off(
     post: Sending, method: str
