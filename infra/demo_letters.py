@@ -89,6 +89,7 @@ class Post:
 
     def send_the_misdirected_again(self) -> str:
         """As a letter of its own, to the agency that the rejection names."""
+        self._look()
         wrong = next(one for one in self.sent if one.name == MISDIRECTED)
         (delivery,) = wrong.deliveries
         suggested = delivery["suggested_agency"]
@@ -243,21 +244,31 @@ class Post:
     # -- proof ---------------------------------------------------------------------------
 
     def verify_offline(self) -> str:
-        """The evidence of the letter to several agencies, in one bundle, checked without a
-        network."""
+        """The letter to several agencies, and one bundle of all that became of it: checked by
+        `tra verify` from files alone."""
         one = next(sent for sent in self.sent if len(sent.deliveries) > 1)
-        bundle = self._client(one.sender).call("GET", f"/v1/documents/{one.document_id}/evidence")
-        path = self._room / f"evidence-{one.document_id}.json"
-        path.write_bytes(bundle.data)
-        jwks = self._room / "jwks.json"
-        jwks.write_text(json.dumps(self._jwks()), encoding="utf-8")
-        anchors = str(self._deployment.root_certificate)
+        sender = self._client(one.sender)
+        bundle = sender.get(f"/v1/documents/{one.document_id}/evidence")
+        log = f"/v1/registers/{bundle['register_id']}/numbers"
+        kept = {
+            f"evidence-{one.document_id}.json": _json(bundle),
+            "jwks.json": _json(self._jwks()),
+            "agencies.json": _json(sender.get("/v1/agencies")),
+        }
+        for name, text in kept.items():
+            (self._room / name).write_text(text, encoding="utf-8")
+        letter = self._room / f"letter-{one.document_id}.pdf"
+        letter.write_bytes(sender.file(one.document_id))
+        evidence, jwks, agencies = (str(self._room / name) for name in kept)
+        command = ["verify", str(letter), evidence, "--jwks", jwks, "--agencies", agencies]
+        command += ["--anchors", str(self._deployment.root_certificate)]
+        command += ["--log-key", sender.call("GET", f"{log}/key").data.decode().strip()]
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
-            code = cli.main(["verify", str(path), "--anchors", anchors, "--jwks", str(jwks)])
+            code = cli.main(command)
         if code:
-            raise LetterError(f"tra verify {path.name} ended with {code}: {said.getvalue()}")
-        return said.getvalue().splitlines()[0]
+            raise LetterError(f"tra {' '.join(command)} ended with {code}:\n{said.getvalue()}")
+        return f"letter and evidence of {len(one.deliveries)} deliveries: TOTAL-PASSED"
 
     # -- parts ---------------------------------------------------------------------------
 
@@ -281,6 +292,10 @@ class Post:
         return [
             ("letter", "from", "to", "channel", "arrived (counted)", "receive no.", "outcome")
         ] + [_row(one, delivery) for one in self.sent for delivery in one.deliveries]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _counted(deliveries: Iterable[Mapping[str, Any]]) -> str:

@@ -148,16 +148,13 @@ def _bring(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> Del
     if delivery.state not in {DeliveryState.PLANNED, DeliveryState.RELAYED}:
         return delivery
     now = room.steps.clock()
-    if now >= delivery.budget.give_up_at and _was_tried(delivery):
+    # However late we are: a letter that was never handed in has not failed at the recipient.
+    begun = delivery.tries > 0 or delivery.state is DeliveryState.RELAYED
+    if begun and now >= delivery.budget.give_up_at:
         return _take(delivery, GaveUp(at=now, reason=_GAVE_UP), room)
     if delivery.state is DeliveryState.RELAYED or now < _next_try(delivery):
         return delivery
     return _take(delivery, _hand_in(delivery, agency, room), room)
-
-
-def _was_tried(delivery: Delivery) -> bool:
-    """What we ourselves left lying is no word on the recipient's system: that is tried once."""
-    return delivery.tries > 0 or delivery.state is DeliveryState.RELAYED
 
 
 def _hand_in(delivery: Delivery, agency: Agency | None, room: DispatchRoom) -> DeliveryEvent:
@@ -222,15 +219,13 @@ def _reminders_left(
     if delivery.state is not DeliveryState.CONSIGNED or received is None:
         return (), True
     letter = delivery.letter
-    counted = received.counted_at is not None
-    stages = agency.reminders.stages.get(letter.urgency, ())
     dues, known = known_schedule(
-        stages if counted else (),
+        agency.reminders.stages.get(letter.urgency, ()),
         Arrival(received.entered_at, received.stands_at),
         WorkingTime(agency.office, room.steps.holidays),
         within=letter.act_within,
     )
-    return dues[delivery.reminders :], known and counted
+    return dues[delivery.reminders :], known
 
 
 # -- what is left ------------------------------------------------------------------------

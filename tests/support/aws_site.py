@@ -61,6 +61,7 @@ def aws_house(services: DevServices) -> tuple[House, dict[str, str]]:
             number_queue_url=_queue(sqs, f"number-{run}.fifo", FifoQueue="true"),
             seal_queue_url=_queue(sqs, f"seal-{run}"),
             deliver_queue_url=_queue(sqs, f"deliver-{run}"),
+            dispatch_queue_url=_queue(sqs, f"dispatch-{run}"),
             batch_queue_url=_queue(sqs, f"batch-{run}"),
             batch_seal_queue_url=_queue(sqs, f"batch-seal-{run}"),
             evidence_key_id=kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")[
