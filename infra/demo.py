@@ -137,7 +137,9 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
         show(post.answer_with_own_keys())
     with phases("send the misdirected one again", log=log) as show:
         show(post.send_the_misdirected_again())
-    with phases("register it, give up at the webhook", log=log) as show:
+        post.wait_for_arrival(show)
+        show(post.register_at_the_hosted())
+    with phases("give up where nobody answers", log=log) as show:
         post.wait_for_the_end(show)
     with phases("check the evidence offline", log=log) as show:
         show(post.verify_offline())

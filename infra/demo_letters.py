@@ -28,6 +28,7 @@ from infra import agency_list, real_letters
 from infra import client as api
 from infra.agency_systems import PREFIX
 from infra.letter_recipient import Recipient, ReplyKey
+from infra.local import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +76,8 @@ class Post:
         self._room = room
         room.mkdir()
         self._clients: dict[str, api.Client] = {}
-        self._sqs = deployment.session().client("sqs")
+        session = deployment.session()
+        self._sqs, self._lambda = session.client("sqs"), session.client("lambda")
         self.sent: list[Sent] = []
 
     # -- sending ---------------------------------------------------------------------
@@ -89,6 +91,7 @@ class Post:
 
     def send_the_misdirected_again(self) -> str:
         """As a letter of its own, to the agency that the rejection names."""
+        self._look()
         wrong = next(one for one in self.sent if one.name == MISDIRECTED)
         (delivery,) = wrong.deliveries
         suggested = delivery["suggested_agency"]
@@ -153,8 +156,12 @@ class Post:
         return sum(len(to) for _, to in SENT) + again
 
     def _sweep(self) -> None:
-        name = self._deployment.outputs["SweepFunction"]
-        self._deployment.session().client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        event = (ROOT / "events" / "sweep.json").read_bytes()
+        answer = self._lambda.invoke(
+            FunctionName=self._deployment.outputs["SweepFunction"], Payload=event
+        )
+        if answer.get("FunctionError"):
+            raise LetterError(f"sweep failed: {answer['Payload'].read().decode()}")
 
     # -- receiving ---------------------------------------------------------------------
 
@@ -243,21 +250,31 @@ class Post:
     # -- proof ---------------------------------------------------------------------------
 
     def verify_offline(self) -> str:
-        """The evidence of the letter to several agencies, in one bundle, checked without a
-        network."""
+        """The letter to several agencies, and one bundle of all that became of it: checked by
+        `tra verify` from files alone."""
         one = next(sent for sent in self.sent if len(sent.deliveries) > 1)
-        bundle = self._client(one.sender).call("GET", f"/v1/documents/{one.document_id}/evidence")
-        path = self._room / f"evidence-{one.document_id}.json"
-        path.write_bytes(bundle.data)
-        jwks = self._room / "jwks.json"
-        jwks.write_text(json.dumps(self._jwks()), encoding="utf-8")
-        anchors = str(self._deployment.root_certificate)
+        sender = self._client(one.sender)
+        bundle = sender.get(f"/v1/documents/{one.document_id}/evidence")
+        log = f"/v1/registers/{bundle['register_id']}/numbers"
+        kept = {
+            f"evidence-{one.document_id}.json": _json(bundle),
+            "jwks.json": _json(self._jwks()),
+            "agencies.json": _json(sender.get("/v1/agencies")),
+        }
+        for name, text in kept.items():
+            (self._room / name).write_text(text, encoding="utf-8")
+        letter = self._room / f"letter-{one.document_id}.pdf"
+        letter.write_bytes(sender.file(one.document_id))
+        evidence, jwks, agencies = (str(self._room / name) for name in kept)
+        command = ["verify", str(letter), evidence, "--jwks", jwks, "--agencies", agencies]
+        command += ["--anchors", str(self._deployment.root_certificate)]
+        command += ["--log-key", sender.call("GET", f"{log}/key").data.decode().strip()]
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
-            code = cli.main(["verify", str(path), "--anchors", anchors, "--jwks", str(jwks)])
+            code = cli.main(command)
         if code:
-            raise LetterError(f"tra verify {path.name} ended with {code}: {said.getvalue()}")
-        return said.getvalue().splitlines()[0]
+            raise LetterError(f"tra {' '.join(command)} ended with {code}:\n{said.getvalue()}")
+        return f"letter and evidence of {len(one.deliveries)} deliveries: TOTAL-PASSED"
 
     # -- parts ---------------------------------------------------------------------------
 
@@ -281,6 +298,10 @@ class Post:
         return [
             ("letter", "from", "to", "channel", "arrived (counted)", "receive no.", "outcome")
         ] + [_row(one, delivery) for one in self.sent for delivery in one.deliveries]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _counted(deliveries: Iterable[Mapping[str, Any]]) -> str:

@@ -37,11 +37,12 @@ _AS_CONTENT = "As in the schema `Content.official-letter`."
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built at first use: whoever asks for something else does not wait for it at a cold start.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class SendLetter(_Strict):
@@ -116,6 +117,8 @@ class SendLetter(_Strict):
 class _LetterDocument(SubmitDocument):
     """The document that a letter becomes: as POST /v1/documents takes it, to more agencies."""
 
+    model_config = ConfigDict(defer_build=True)
+
     recipients: list[AgencyId] = Field(default=[], max_length=MOST_RECIPIENTS)
 
 
@@ -185,6 +188,8 @@ def _is_about(fault: FieldFault, pointer: str) -> bool:
 
 class LetterPreview(Preview):
     """Answer to a dry run of a letter. Nothing was stored or sent."""
+
+    model_config = ConfigDict(defer_build=True)
 
     confirmation: ConfirmationView
 

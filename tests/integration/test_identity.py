@@ -59,11 +59,24 @@ def identity() -> Identity:
 
 
 def test_a_good_token_becomes_claims(identity: Identity) -> None:
-    """P6: agency, subject, roles and scopes come from the verified token, and no name."""
-    context = identity.context(f"Bearer {identity.token()}")
+    """P6, A1: agency, subject, roles, scopes and the name that a receipt tells come from the
+    verified token, and nothing else."""
+    context = identity.context(f"Bearer {identity.token(name='นางสาวรับ ตัวอย่าง')}")
     assert (context["agency"], context["roles"]) == ("diw", "clerk")
     assert "documents:submit" in context["scope"].split()
-    assert "name" not in context
+    assert set(context) == {"agency", "sub", "roles", "scope", "exp", "name"}
+    assert context["name"] == "นางสาวรับ ตัวอย่าง"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "name"),
+    [("ก\u202eข\nค", "ก ข ค"), ("ก" * 500, "ก" * 100), (" \t ", "")],
+)
+def test_a_name_is_one_line_that_can_be_printed(
+    identity: Identity, claimed: str, name: str
+) -> None:
+    """A1: what turns text around or prints as nothing has no place in a receipt."""
+    assert identity.context(f"Bearer {identity.token(name=claimed)}")["name"] == name
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,22 @@ def test_urgency_is_red_and_large(
     assert right - left > 0.9 * (printed.right - printed.left)
 
 
+@pytest.mark.parametrize("urgency", [Urgency.ROUTINE, Urgency.MOST_EXPRESS])
+def test_act_within_says_until_when(kind: DocumentType, urgency: Urgency, tmp_path: Path) -> None:
+    """ด่วนภายใน stands where the urgency does, in red and as large, with day and time in Bangkok
+    below it; the longest of them leaves the emblem alone (lint measured it)."""
+    within = datetime(2026, 11, 30, 16, 45, tzinfo=UTC)  # 23:45 in Bangkok
+    pdf = _rendered(kind, urgency=urgency, act_within=within)
+    (page,) = _text(pdf, tmp_path)
+    assert _spelled("ด่วนภายใน") in _spelled(page)
+    assert _spelled("๓๐ พฤศจิกายน ๒๕๖๙ เวลา ๒๓.๔๕ น.") in _spelled(page)
+    assert _largest(pdf) >= 32
+    _, right, _, _ = _red_box(pdf, tmp_path)
+    assert right < (105 + 5 - 16) * MM  # the emblem begins there
+    attached = json.loads(pypdf.PdfReader(BytesIO(pdf)).attachments["content.json"][0])
+    assert attached["act_within"] == "2026-11-30T16:45:00+00:00"
+
+
 def _largest(pdf: bytes) -> float:
     page = _pyhanko_page(pdf)
     return max(piece.size for piece in pieces_of(page))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -13,8 +14,22 @@ from chalicelib.domain.access import (
     Role,
     Verdict,
     decide,
+    is_in_inbox,
+    may_read_file,
     only_recipient,
 )
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.deliveries import Delivery, plan
+from chalicelib.domain.delivery_events import (
+    Consigned,
+    DeliveryEvent,
+    Recalled,
+    Received,
+    Relayed,
+)
+from chalicelib.domain.registers import SEND, Book
+from tests.support.delivering import BUDGET, LETTER, SENT_AT, after
+from tests.support.samples import document
 
 ALL_SCOPES = frozenset(action.value for action in Action)
 MINE = Resource(agency_id="diw")
@@ -65,6 +80,52 @@ def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
     allowed = role in may.get(action, set(Role))
     verdict = decide(_actor(role), action, MINE).verdict
     assert verdict is (Verdict.ALLOW if allowed else Verdict.FORBID)
+
+
+def _delivery(channel: ChannelKind, *events: DeliveryEvent, to: str = "diw") -> Delivery:
+    moved = plan(LETTER, to, channel, at=SENT_AT, budget=BUDGET)
+    return after(moved.delivery, *events)
+
+
+ARRIVED = Consigned(at=SENT_AT, received=Received(SENT_AT))
+RECALLED = Recalled(at=SENT_AT)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "known", "readable"),
+    [
+        (_delivery(ChannelKind.HOSTED), False, False),
+        (_delivery(ChannelKind.HOSTED, RECALLED), False, False),
+        (_delivery(ChannelKind.HOSTED, ARRIVED), True, True),
+        (_delivery(ChannelKind.HOSTED, ARRIVED, RECALLED), True, False),
+        # Its own system may have been told though our note of it is still to come.
+        (_delivery(ChannelKind.QUEUE), True, True),
+        (_delivery(ChannelKind.WEBHOOK, Relayed(at=SENT_AT)), True, True),
+        (_delivery(ChannelKind.QUEUE, RECALLED), False, False),
+    ],
+)
+def test_a_letter_is_its_recipients_once_it_lies_there(
+    delivery: Delivery, *, known: bool, readable: bool
+) -> None:
+    """A20, issue 6.6: what has not arrived does not exist for its recipient, and what was taken
+    back has no file."""
+    assert (is_in_inbox(delivery), may_read_file(delivery)) == (known, readable)
+    letter = replace(document(agency_id="dbd"), book=Book("dbd", SEND))
+    others = _delivery(ChannelKind.HOSTED, ARRIVED, to="rd")
+    resource = Resource.of_letter(letter, [delivery, others])
+    verdict = decide(_actor(Role.CLERK), Action.READ_FILE, resource).verdict
+    assert verdict is (Verdict.ALLOW if readable else Verdict.HIDE)
+
+
+def test_sides_of_a_delivery() -> None:
+    """P6: the outbox is the sender's, the inbox the recipient's."""
+    delivery = _delivery(ChannelKind.HOSTED, ARRIVED)
+    assert decide(_actor(Role.CLERK), Action.READ_INBOX, Resource.received(delivery)).verdict is (
+        Verdict.ALLOW
+    )
+    assert decide(_actor(Role.CLERK), Action.READ_LETTERS, Resource.sent(delivery)).verdict is (
+        Verdict.HIDE
+    )
 
 
 @pytest.mark.parametrize("action", Action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -62,6 +63,13 @@ def test_a_letter_is_brought_to_its_recipient(post: Sending, recipient: str, tol
     assert done.delivery.received == Received(post.fakes.clock(), post.fakes.clock())
     assert post.told(recipient) == [f"{sent}.delivered"] * told
     assert post.record(sent).due_at is not None  # it is reminded of
+
+
+def test_a_hosted_agency_is_reached_without_any_channel(post: Sending) -> None:
+    """Issue 6, 2: the transaction is the delivery; no channel can fail it."""
+    sent = post.send("dga")
+    vars(post.fakes.channels)["hand_in"] = None
+    assert post.dispatch(sent).delivery.state is STATES.CONSIGNED
 
 
 def test_a_message_that_comes_twice_finds_its_work_done(post: Sending) -> None:
@@ -145,13 +153,16 @@ def test_when_the_time_is_over_the_sender_is_told_once(post: Sending) -> None:
     assert post.record(sent).due_at is None
 
 
-def test_a_letter_that_nobody_tried_in_time_has_failed(post: Sending) -> None:
-    """P5: whatever kept it here for three days, it has an outcome, and never arrives after it."""
-    sent = post.send("opm")
+def test_a_letter_that_nobody_tried_in_time_is_tried_once(post: Sending) -> None:
+    """P5: whatever kept it here for three days, it has an outcome then: it arrives, or its one
+    try was the last. It has not failed at a recipient that nobody asked."""
+    arrives, fails = post.send("dga"), post.send("opm")
+    post.fakes.channels.says["opm"] = BUSY
     post.fakes.clock.advance(timedelta(hours=72))
-    assert post.dispatch(sent).failed
-    assert post.told("opm") == []
-    assert post.told("slc") == [f"{sent}.failed"]
+    assert post.dispatch(arrives).delivery.state is STATES.CONSIGNED
+    assert post.dispatch(fails).failed
+    assert post.delivery(fails).tries == 1
+    assert post.told("slc") == [f"{fails}.failed"]
 
 
 @pytest.mark.parametrize("code", ["channel_refused", "unknown_agency"])
@@ -326,6 +337,7 @@ def test_hosted_agencies_get_no_message(post: Sending) -> None:
     register(post, sent)
     post.dispatch(sent)
     assert post.told("dga") == []
+    assert post.record(sent).told == frozenset()
     assert post.record(sent).due_at is None
 
 
@@ -340,6 +352,7 @@ def test_a_notice_waits_for_a_busy_sender_and_not_for_ever(post: Sending) -> Non
     assert post.record(sent).due_at == post.fakes.clock() + timedelta(minutes=1)
     heard = post.dispatch_until(sent, MONDAY + timedelta(days=30))
     assert heard == {"untellable": 1}
+    assert post.record(sent).told == {"receipt.1/untellable"}
     assert post.record(sent).due_at is None
     assert post.told("slc") == []
 
@@ -374,6 +387,44 @@ def test_the_archive_may_be_away_for_a_while(post: Sending) -> None:
     assert post.record(sent).due_at is not None
     assert post.dispatch(sent).failed
     assert post.told("slc") == [f"{sent}.failed"]
+
+
+def test_what_comes_after_the_letters_lock_is_locked_all_the_same(post: Sending) -> None:
+    """B9: S3 takes no lock that ends in the past; a receipt that comes when the letter's own has
+    run out would never be archived, and so never told."""
+    sent = post.send("opm")
+    post.dispatch(sent)
+    post.fakes.clock.advance(timedelta(days=4000))
+    register(post, sent)
+    post.dispatch(sent)
+    (key,) = [key for key in post.fakes.archive.files if "statement-" in key]
+    kept = post.fakes.archive.find(key)
+    assert kept is not None
+    assert kept.retain_until > post.fakes.clock()
+
+
+@pytest.mark.parametrize("method", ["mark_told", "look_again"])
+def test_the_supervisor_hears_of_a_failure_though_a_run_broke_off(
+    post: Sending, method: str
+) -> None:
+    """A28: a run that archived the evidence of a failure and then broke off told nobody; so the next
+    one does."""
+    sent = post.send("opm")
+    post.fakes.channels.says["opm"] = REFUSED
+    house = post.house()
+    room = house.dispatch_room
+    dying = Dying(post.fakes.deliveries, method)
+    broken = replace(
+        room,
+        steps=replace(room.steps, deliveries=dying),
+        notices=replace(room.notices, deliveries=dying),
+    )
+    vars(house)["dispatch_room"] = broken
+    heard = []
+    for each in (house, None):
+        with suppress(UnavailableError):
+            heard.append(post.dispatch(sent, each).failed)
+    assert True in heard
 
 
 def test_other_evidence_in_the_archive_is_an_error(post: Sending) -> None:
@@ -461,6 +512,33 @@ def test_a_year_without_holidays_is_waited_for(post: Sending) -> None:
     post.dispatch(sent)
     assert post.delivery(sent).received == Received(MONDAY, MONDAY)
     assert post.delivery(sent).knows("reminded/1")
+
+
+def test_what_ended_is_still_counted(post: Sending) -> None:
+    """ADR 40: a receipt does not wait for the calendar, and the calendar not for the receipt."""
+    known = post.fakes.holidays
+    post.fakes.holidays = Holidays({}, "nowhere")
+    sent = post.send("opm")
+    post.dispatch(sent)
+    register(post, sent)
+    post.dispatch(sent)
+    assert post.record(sent).due_at == MONDAY + timedelta(days=1)
+    post.fakes.holidays = known
+    post.dispatch(sent)
+    assert post.delivery(sent).received == Received(MONDAY, MONDAY)
+    assert post.record(sent).due_at is None
+
+
+def test_reminders_of_the_next_year_wait_for_its_holidays(post: Sending) -> None:
+    """ADR 40: what is known is done, and the rest is asked for again each day."""
+    post.fakes.clock.now = at("2027-12-30 10:00")
+    sent = post.send("opm", urgency=Urgency.EXPRESS)
+    post.dispatch(sent)
+    assert post.record(sent).due_at == at("2027-12-30 14:00")
+    post.fakes.clock.now = at("2027-12-30 14:00")
+    post.dispatch(sent)
+    assert post.delivery(sent).reminders == 1
+    assert post.record(sent).due_at == at("2027-12-31 14:00")
 
 
 def test_the_deadline_on_a_letter_needs_no_holidays(post: Sending) -> None:
