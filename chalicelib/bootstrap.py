@@ -636,6 +636,7 @@ class House:
                 deliveries=self.deliveries,
                 archive=self.archive,
                 lock_mode=self.settings.lock_mode,
+                clock=self.clock,
             ),
             notices=NoticeRoom(
                 deliveries=self.deliveries,

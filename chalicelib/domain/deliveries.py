@@ -268,6 +268,7 @@ class Why(StrEnum):
     NOT_DISPUTED = "not_disputed"
     SAME_NUMBER = "same_number"
     TOO_MANY_CORRECTIONS = "too_many_corrections"
+    PASSED_ON_TOO_OFTEN = "passed_on_too_often"
 
 
 @dataclass(frozen=True, slots=True)

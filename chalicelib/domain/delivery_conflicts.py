@@ -69,4 +69,8 @@ _WORDS: dict[Why, tuple[str, str]] = {
         "The number was corrected as often as it can be; settle it with the recipient.",
         "แก้ไขเลขรับครบจำนวนครั้งที่กำหนดแล้ว โปรดประสานหน่วยงานผู้รับโดยตรง",
     ),
+    Why.PASSED_ON_TOO_OFTEN: (
+        "The letter was passed on as often as it can be; settle among the units who keeps it.",
+        "ส่งต่อหนังสือครบจำนวนครั้งที่กำหนดแล้ว โปรดตกลงระหว่างหน่วยงานภายในว่าหน่วยใดเก็บเรื่อง",
+    ),
 }

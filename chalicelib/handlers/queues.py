@@ -49,8 +49,8 @@ _NUMBERING_STOPS_MILLIS = 10_000
 # A segment of the check takes seconds.
 _BATCH_STOPS_MILLIS = 60_000
 
-# Deliveries of some dozens of recipients take a second or two.
-_DELIVERING_STOPS_MILLIS = 10_000
+# Deliveries of some dozens of recipients take a second or two, a webhook that is silent ten.
+_DELIVERING_STOPS_MILLIS = 15_000
 
 
 @blueprint.on_sqs_message(queue=_NUMBER, batch_size=10, name="number")

@@ -14,10 +14,13 @@ from chalicelib.domain.delivery_records import (
     statement_name,
 )
 from chalicelib.domain.errors import ArchiveError
-from chalicelib.domain.retention import LockMode
-from chalicelib.ports import Archive, DeliveryStore
+from chalicelib.domain.retention import LockMode, retain_until
+from chalicelib.ports import Archive, Clock, DeliveryStore
 
 _MEDIA_TYPE = "application/jose"
+
+_LATE_YEARS = 1
+"""How long is locked what proves a step that came after the letter's own lock had ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +30,14 @@ class DeliveryArchive:
     deliveries: DeliveryStore
     archive: Archive
     lock_mode: LockMode
+    clock: Clock
 
 
 def archive_delivery(
     record: DeliveryRecord, chain: Sequence[str], *, room: DeliveryArchive
 ) -> frozenset[str]:
-    """Put what is not there yet into the archive; returns its names below `archive_prefix`.
+    """Put what is not there yet into the archive; returns its names below `archive_prefix`, to be
+    noted with `mark_archived` when all that follows from it is done.
 
     `chain` is the delivery's evidence. Dies half-way: the repeat finds what lies there (P2).
     Raises ArchiveError if that is something else, or what is to be archived is lost,
@@ -42,8 +47,6 @@ def archive_delivery(
     evidence = {evidence_name(place): jws for place, jws in enumerate(chain)}
     for name in missing:
         _put(record.delivery, name, evidence.get(name) or _stated(record, name, room), room)
-    if missing:
-        room.deliveries.mark_archived(record.delivery.id, missing)
     return frozenset(missing)
 
 
@@ -78,6 +81,10 @@ def _put(delivery: Delivery, name: str, jws: str, room: DeliveryArchive) -> None
     until = delivery.letter.retain_until
     if until is None:
         raise ValueError("an issued letter is locked until some day")
+    now = room.clock()
+    if until <= now:
+        # What is sent again, or corrected, so late is no less proof; no lock may end in the past.
+        until = retain_until(now, _LATE_YEARS)
     file = room.archive.put_once(
         archive_prefix(delivery.id) + name,
         jws.encode(),

@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
     EXPIRED,
     ISSUED,
@@ -75,7 +77,8 @@ def deliver(
     Raises UnavailableError if somebody could not be told yet; the others were, and are
     not told again. Dies after a send and before its note: that recipient gets the same
     event, with the same id, again. A letter to more recipients than there is time for
-    goes on with another message.
+    goes on with another message. A webhook may take its time to say nothing: those there is
+    no time for are left to the next run, which begins with another of them.
     """
     # 1. Read how far it is. Nothing leaves before it is final (P3).
     document = courier.documents.get(document_id)
@@ -95,13 +98,14 @@ def deliver(
             courier.deliver_queue.send([document_id])
             return document
     issue = _issue_of(courier)
-    document = _tell(document, ISSUED, document.unnotified, issue, courier=courier, untold=untold)
+    telling = _Telling(courier, in_time, untold)
+    document = _tell(document, ISSUED, document.unnotified, issue, telling)
 
     # 3. Rulings, those of this moment too, and that it expired, if it did.
     tried: set[str] = set()
     while notice := _next_notice(document, tried, courier):
         tried.add(notice)
-        document = _give(document, notice, courier, untold)
+        document = _give(document, notice, telling)
     if untold:
         raise UnavailableError("Not told yet: " + " ".join(untold))
 
@@ -114,8 +118,18 @@ def _next_notice(document: Document, tried: set[str], courier: Courier) -> str |
     return next((n for n in document.due_notices(courier.clock()) if n not in tried), None)
 
 
-def _give(document: Document, notice: str, courier: Courier, untold: list[str]) -> Document:
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """With what, how long, and who could not be told."""
+
+    courier: Courier
+    in_time: Callable[[], bool]
+    untold: list[str]
+
+
+def _give(document: Document, notice: str, telling: _Telling) -> Document:
     """Sign, keep, archive, tell: each once, in this order, whatever died in between."""
+    courier = telling.courier
     ruling = next((r for r in document.rulings if r.notice == notice), None)
     evidence = document.evidences.get(notice) or _sign(document, notice, ruling, courier)
     document = replace(document, evidences={**document.evidences, notice: evidence})
@@ -124,7 +138,7 @@ def _give(document: Document, notice: str, courier: Courier, untold: list[str]) 
         document = courier.documents.mark_notified(document.document_id, archived_mark(notice))
     event = _event_of(notice, ruling, evidence, courier)
     recipients = document.untold(notice)
-    return _tell(document, notice, recipients, event, courier=courier, untold=untold)
+    return _tell(document, notice, recipients, event, telling)
 
 
 def _tell(
@@ -132,12 +146,15 @@ def _tell(
     notice: str,
     recipients: tuple[str, ...],
     event: _EventOf,
-    *,
-    courier: Courier,
-    untold: list[str],
+    telling: _Telling,
 ) -> Document:
     """Tell who has not been told, and note it; who could not be goes on the list."""
-    for recipient in recipients:
+    courier, untold = telling.courier, telling.untold
+    quick, slow = _by_pace(recipients, courier)
+    for recipient in (*quick, *slow):
+        if recipient in slow and not telling.in_time():
+            untold.append("webhooks: no time left")
+            break
         try:
             _send(event(document, recipient), recipient, courier)
         except (UnavailableError, ChannelBusyError, ChannelRefusedError) as error:
@@ -146,6 +163,19 @@ def _tell(
             mark = told_mark(notice, recipient)
             document = courier.documents.mark_notified(document.document_id, mark)
     return document
+
+
+def _by_pace(recipients: tuple[str, ...], courier: Courier) -> tuple[list[str], list[str]]:
+    """Those that answer at once, and webhooks. One that never answers must not keep the same
+    others from being told, time after time: each run begins with another one."""
+    slow = [r for r in recipients if _is_webhook(courier.directory.agency(r))]
+    quick = [r for r in recipients if r not in slow]
+    first = int(courier.clock().timestamp()) % len(slow) if slow else 0
+    return quick, slow[first:] + slow[:first]
+
+
+def _is_webhook(agency: Agency | None) -> bool:
+    return agency is not None and agency.reached_by is ChannelKind.WEBHOOK
 
 
 def _send(event: bytes, recipient: str, courier: Courier) -> None:

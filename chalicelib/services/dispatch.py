@@ -32,7 +32,12 @@ from chalicelib.domain.delivery_records import DeliveryRecord, evidence_name
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Reason
 from chalicelib.domain.erds import DeliveryState
-from chalicelib.domain.errors import ChannelBusyError, ChannelRefusedError, NotFoundError
+from chalicelib.domain.errors import (
+    ChannelBusyError,
+    ChannelRefusedError,
+    NotFoundError,
+    UnavailableError,
+)
 from chalicelib.domain.office_hours import Arrival, WorkingTime
 from chalicelib.domain.reminders import Due, StageKind, known_schedule
 from chalicelib.ports import Channels
@@ -66,7 +71,8 @@ class DispatchRoom:
 class Dispatched:
     """How the delivery stands, and what the supervisor has to hear of (A28): that it `failed`,
     `escalated` so often, that so many notices can be given to nobody. The first two are told by
-    the run that archived their evidence, whoever made it; a death may have them told twice."""
+    the run that notes their evidence as archived, whoever made it: one that fails before that
+    leaves them to the next one."""
 
     delivery: Delivery
     failed: bool = False
@@ -108,11 +114,26 @@ def dispatch(delivery_id: DeliveryId, *, room: DispatchRoom) -> Dispatched:
     if _is_unchecked(now):
         room.check_arrival(now)
 
-    # 8. When somebody must look again. Whoever moved it meanwhile has sent it here anew.
+    # 8. Only now: until it is noted, what was archived is new, for the supervisor too (A28).
+    room.steps.deliveries.mark_archived(delivery_id, sorted(archived))
+
+    # 9. When somebody must look again. Whoever moved it meanwhile has sent it here anew.
     due_at = min(_due(delivery, agency, given, room), default=None)
     if due_at != record.due_at or delivery != record.delivery:
-        room.steps.deliveries.look_again(delivery, due_at)
+        _look_again(delivery, due_at, room, heard=bool(archived))
     return _for_the_supervisor(delivery, archived, given)
+
+
+def _look_again(
+    delivery: Delivery, due_at: datetime | None, room: DispatchRoom, *, heard: bool
+) -> None:
+    """Raises UnavailableError, unless something is to be `heard` of this run: then the time that
+    its step set stands, and `sweep` asks again."""
+    try:
+        room.steps.deliveries.look_again(delivery, due_at)
+    except UnavailableError:
+        if not heard:
+            raise
 
 
 def _take(delivery: Delivery, event: DeliveryEvent, room: DispatchRoom) -> Delivery:

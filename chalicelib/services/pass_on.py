@@ -23,6 +23,10 @@ _GONE = {
 }
 _TRIES = 6
 
+MOST_PASSINGS = 100
+"""They lie in the delivery's own item, which must not outgrow what a table takes: then nobody
+could register the letter any more."""
+
 
 def pass_on(
     delivery_id: DeliveryId, unit: str, *, by: str, note: str | None = None, room: DeliveryRoom
@@ -32,7 +36,7 @@ def pass_on(
 
     Repeatable: a unit that has the letter is not given it again. Raises NotFoundError,
     InvalidRequestError if the agency has no such unit, DeliveryConflictError if the letter is
-    not there, UnavailableError. Dies anywhere: it was passed on or not.
+    not there or was passed on too often, UnavailableError. Dies anywhere: it was passed on or not.
     """
     for attempt in range(_TRIES):
         record = room.deliveries.get(delivery_id)
@@ -41,6 +45,8 @@ def pass_on(
         _demand_possible(record, unit, room)
         if record.unit == unit:
             return record
+        if len(record.passed_on) >= MOST_PASSINGS:
+            raise conflict(Why.PASSED_ON_TOO_OFTEN)
         passing = Passing(unit=unit, by=by, at=room.clock(), note=note)
         try:
             return room.deliveries.pass_on(delivery_id, passing)

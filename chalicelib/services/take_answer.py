@@ -29,7 +29,12 @@ from chalicelib.domain.receipt_judgement import (
     judge_rejection,
 )
 from chalicelib.domain.receipts import RECEIPT, REJECTION, Receipt
-from chalicelib.domain.statements import StatementError, claimed_payload, read_statement
+from chalicelib.domain.statements import (
+    StatementError,
+    claimed_payload,
+    jws_kid,
+    read_statement,
+)
 from chalicelib.ports import Directory
 from chalicelib.services.delivery_steps import DeliveryRoom, go_on, signed
 
@@ -127,9 +132,14 @@ def signer_of(directory: Directory, check_jws: CheckJws, *, expected: str) -> Si
     other agency can make its receipts its own by putting the same key into the directory."""
 
     def signer(jws: str) -> tuple[str, bytes]:
-        for agency in _agencies(directory, expected):
+        # Whoever names no key would have all keys of all agencies tried.
+        kid = jws_kid(jws)
+        for agency in _agencies(directory, expected) if kid else ():
+            keys = [key for key in _usable(agency.reply_keys) if key["kid"] == kid]
+            if not keys:
+                continue
             try:
-                return agency.agency_id, check_jws(jws, {"keys": _usable(agency.reply_keys)})
+                return agency.agency_id, check_jws(jws, {"keys": keys})
             except EvidenceSignatureError:
                 continue
         raise EvidenceSignatureError(

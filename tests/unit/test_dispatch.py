@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -386,6 +387,44 @@ def test_the_archive_may_be_away_for_a_while(post: Sending) -> None:
     assert post.record(sent).due_at is not None
     assert post.dispatch(sent).failed
     assert post.told("slc") == [f"{sent}.failed"]
+
+
+def test_what_comes_after_the_letters_lock_is_locked_all_the_same(post: Sending) -> None:
+    """B9: S3 takes no lock that ends in the past; a receipt that comes when the letter's own has
+    run out would never be archived, and so never told."""
+    sent = post.send("opm")
+    post.dispatch(sent)
+    post.fakes.clock.advance(timedelta(days=4000))
+    register(post, sent)
+    post.dispatch(sent)
+    (key,) = [key for key in post.fakes.archive.files if "statement-" in key]
+    kept = post.fakes.archive.find(key)
+    assert kept is not None
+    assert kept.retain_until > post.fakes.clock()
+
+
+@pytest.mark.parametrize("method", ["mark_told", "look_again"])
+def test_the_supervisor_hears_of_a_failure_though_a_run_broke_off(
+    post: Sending, method: str
+) -> None:
+    """A28: a run that archived the evidence of a failure and then broke off told nobody; so the next
+    one does."""
+    sent = post.send("opm")
+    post.fakes.channels.says["opm"] = REFUSED
+    house = post.house()
+    room = house.dispatch_room
+    dying = Dying(post.fakes.deliveries, method)
+    broken = replace(
+        room,
+        steps=replace(room.steps, deliveries=dying),
+        notices=replace(room.notices, deliveries=dying),
+    )
+    vars(house)["dispatch_room"] = broken
+    heard = []
+    for each in (house, None):
+        with suppress(UnavailableError):
+            heard.append(post.dispatch(sent, each).failed)
+    assert True in heard
 
 
 def test_other_evidence_in_the_archive_is_an_error(post: Sending) -> None:

@@ -28,7 +28,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.receipts import RejectionReason
 from chalicelib.domain.standing import ReasonCode, RulingKind
 from chalicelib.services.delivery_steps import take_step
-from chalicelib.services.pass_on import pass_on
+from chalicelib.services.pass_on import MOST_PASSINGS, pass_on
 from chalicelib.services.recall_letter import recall_letter
 from chalicelib.services.register_letter import register_letter
 from chalicelib.services.reject_letter import RejectedLetter, RejectionRequest, reject_letter
@@ -333,6 +333,22 @@ def test_a_letter_is_passed_on_within_the_agency_that_has_it() -> None:
     assert conflict.value.reason == "delivery_recalled"
     with pytest.raises(NotFoundError):
         _pass_on(post, NOWHERE, "law")
+
+
+def test_a_letter_is_not_passed_on_without_end() -> None:
+    """P5: units that send a letter back and forth do not fill its item, which would keep
+    everybody from registering it."""
+    post = Post()
+    delivery_id = post.arrived()
+    units = [("saraban", "law")[turn % 2] for turn in range(MOST_PASSINGS)]
+    for unit in units:
+        _pass_on(post, delivery_id, unit)
+    with pytest.raises(DeliveryConflictError) as conflict:
+        _pass_on(post, delivery_id, "saraban")
+    assert conflict.value.reason == "passed_on_too_often"
+    assert len(post.record(delivery_id).passed_on) == MOST_PASSINGS
+    assert _pass_on(post, delivery_id, "law").unit == "law"
+    _register(post, delivery_id)
 
 
 def test_units_that_pass_on_at_the_same_moment_are_told_to_repeat() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId, RetryBudget
+from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Decision, Document
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import UnavailableError
@@ -22,7 +24,7 @@ from chalicelib.services.deliver import deliver
 from chalicelib.services.sweep import sweep
 from tests.fault.harness import Danger, Killed
 from tests.support.rooms import CONTEXT, furnished, sample_event
-from tests.support.sending import BUSY, MONDAY, REFUSED, Sending, agency
+from tests.support.sending import AGENCIES, BUSY, MONDAY, REFUSED, Sending, agency
 
 
 @pytest.fixture
@@ -303,6 +305,48 @@ def test_a_ruling_on_a_letter_is_told_by_each_channel(post: Sending) -> None:
     assert len(post.told("web")) == 1
     assert post.told("dga") == []
     assert kept(post).settled
+
+
+def test_silent_webhooks_keep_nobody_else_from_being_told(post: Sending) -> None:
+    """P4, P8: three webhooks that never answer take ten seconds each of the function's thirty;
+    whoever comes after them is told all the same, if not by the first run."""
+    silent, others = {"w1", "w2", "w3"}, ("opm", "w4", "w5", "w6")
+    webhooks = [agency(f"w{no}", ChannelKind.WEBHOOK) for no in range(1, 7)]
+    post.fakes.directory = type(post.fakes.directory)((*AGENCIES, *webhooks), ("root",))
+    post.send(*sorted(silent), *others)
+    decision = Decision(
+        kind=RulingKind.REVOKED,
+        reason_code=REASONS_FOR[RulingKind.REVOKED][0],
+        reason="เหตุผล",
+        by="approver-1",
+        agency_id="slc",
+    )
+    post.fakes.ledger._documents["L1"] = kept(post).ruled(decision, post.fakes.clock())
+    take, begun_at = post.fakes.channels.hand_in, post.fakes.clock()
+
+    def left() -> timedelta:
+        return timedelta(seconds=30) - (post.fakes.clock() - begun_at)
+
+    def hand_in(agency: Agency, kind: ChannelKind, event: bytes) -> None:
+        if agency.agency_id not in silent:
+            take(agency, kind, event)
+            return
+        post.fakes.clock.advance(timedelta(seconds=10))
+        if left() <= timedelta(0):
+            raise Killed
+        raise BUSY
+
+    vars(post.fakes.channels)["hand_in"] = hand_in
+    for _ in range(12):
+        begun_at = post.fakes.clock()
+        with suppress(UnavailableError, Killed):
+            deliver(
+                "L1",
+                courier=post.house().courier,
+                in_time=lambda: left() > timedelta(seconds=15),
+            )
+        post.fakes.clock.advance(timedelta(seconds=181))
+    assert [post.told(each) for each in others] == [[f"L1.revoked.1.{each}"] for each in others]
 
 
 # -- what operators see ----------------------------------------------------------------------

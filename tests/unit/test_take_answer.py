@@ -340,6 +340,25 @@ def test_only_a_key_of_the_directory_signs(forged: Callable[[Post, DeliveryId], 
     assert post.delivery(delivery_id).state is DeliveryState.CONSIGNED
 
 
+def test_who_names_no_key_has_none_tried() -> None:
+    """Issue 6, 5: a statement of a few bytes does not have every key of every agency tried; the
+    guide demands `kid`, and without it the right key is no proof."""
+    post = Post()
+    delivery_id = post.arrived("opm")
+    key: Any = post.keys["opm"]
+    nameless = _headed(post, delivery_id, key._private, "ES256")
+    tried: list[str] = []
+    room = post.house().answer_room
+
+    def check(text: str, jwks: Mapping[str, Any]) -> bytes:
+        tried.append(text)
+        return room.check_jws(text, jwks)
+
+    with pytest.raises(AnswerRefusedError) as refused:
+        take_answer(nameless, AnswerKind.RECEIPT, room=replace(room, check_jws=check))
+    assert (refused.value.reason, tried) == ("bad_signature", [])
+
+
 def test_keys_of_other_kinds_in_the_directory_check_nothing() -> None:
     """RFC 8725 §3.1: a secret or another curve put there by mistake is no key for receipts."""
     post = Post()
