@@ -28,6 +28,7 @@ from infra import agency_list, real_letters
 from infra import client as api
 from infra.agency_systems import PREFIX
 from infra.letter_recipient import Recipient, ReplyKey
+from infra.local import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +76,8 @@ class Post:
         self._room = room
         room.mkdir()
         self._clients: dict[str, api.Client] = {}
-        self._sqs = deployment.session().client("sqs")
+        session = deployment.session()
+        self._sqs, self._lambda = session.client("sqs"), session.client("lambda")
         self.sent: list[Sent] = []
 
     # -- sending ---------------------------------------------------------------------
@@ -154,8 +156,12 @@ class Post:
         return sum(len(to) for _, to in SENT) + again
 
     def _sweep(self) -> None:
-        name = self._deployment.outputs["SweepFunction"]
-        self._deployment.session().client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        event = (ROOT / "events" / "sweep.json").read_bytes()
+        answer = self._lambda.invoke(
+            FunctionName=self._deployment.outputs["SweepFunction"], Payload=event
+        )
+        if answer.get("FunctionError"):
+            raise LetterError(f"sweep failed: {answer['Payload'].read().decode()}")
 
     # -- receiving ---------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from tests.bench.evidence import (
     evidence_signatures_per_second,
 )
 from tests.bench.issuing import issue_end_to_end
+from tests.bench.letter_cost import cost_per_letter_thb
+from tests.bench.letters import circular_300_seconds, letters_end_to_end_per_second
 from tests.bench.logs import checkpoint_10k_seconds, proof_verify_per_second
 from tests.bench.memory import seal_memory_10k_mb
 from tests.bench.pages import issue_vs_weasyprint_pyhanko
@@ -37,6 +39,8 @@ BENCHES: dict[str, Callable[[], Result]] = {
     bench.__name__: bench
     for bench in (
         issue_end_to_end,
+        letters_end_to_end_per_second,
+        circular_300_seconds,
         cold_import_api_ms,
         cold_import_seal_ms,
         numbering_vs_single_increment,
@@ -55,6 +59,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
         seal_core_busy,
         seal_memory_10k_mb,
         cost_per_document_thb,
+        cost_per_letter_thb,
         batch_documents_per_core_second,
         batch_peak_mb,
     )

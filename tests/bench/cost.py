@@ -32,7 +32,7 @@ _EACH_20_SECONDS = 3 * 60 * 24 * 30  # in a month
 def cost_per_document_thb() -> Result:
     """The dearest type, issued among others of its register; the table has all of them, also
     issued alone, and what keeping them costs."""
-    counted = _counted()
+    counted: list[dict[str, Any]] = counted_by("tests.bench.cost_run")
     prices = PriceList.read()
     rows = {one["document_type"]: _costs(one, prices) for one in counted}
     _tell(counted, rows, prices)
@@ -65,7 +65,9 @@ def _costs(one: Mapping[str, Any], prices: PriceList) -> tuple[Cost, Cost]:
 # -- the measured process ------------------------------------------------------------
 
 
-def _counted() -> list[dict[str, Any]]:
+def counted_by(module: str) -> Any:
+    """What a measured process (`python -m MODULE RESULT`) counted, within a deployment whose
+    functions rest."""
     with local.running(_ROOM) as deployment:
         _rest(deployment)
         result, log = _ROOM / "counted.json", _ROOM / "functions.log"
@@ -76,13 +78,12 @@ def _counted() -> list[dict[str, Any]]:
         }
         with log.open("wb") as written:
             subprocess.run(
-                [sys.executable, "-m", "tests.bench.cost_run", str(result)],
+                [sys.executable, "-m", module, str(result)],
                 env=environment,
                 stdout=written,
                 check=True,
             )
-        counted: list[dict[str, Any]] = json.loads(result.read_text(encoding="utf-8"))
-    return counted
+        return json.loads(result.read_text(encoding="utf-8"))
 
 
 def _rest(deployment: local.Deployment) -> None:
@@ -136,7 +137,7 @@ def _issuing_table(rows: Mapping[str, tuple[Cost, Cost]], prices: PriceList) -> 
         ]
         for name, (together, alone) in rows.items()
     ]
-    return _markdown(head, body)
+    return markdown(head, body)
 
 
 def _keeping_table(
@@ -158,7 +159,7 @@ def _keeping_table(
                 f"{kept.timestamps:.2f}",
             ]
         )
-    return _markdown([*head, *parts, "**all**", "time-stamps, baht"], body)
+    return markdown([*head, *parts, "**all**", "time-stamps, baht"], body)
 
 
 def _units_table(counted: Sequence[Mapping[str, Any]]) -> str:
@@ -175,7 +176,7 @@ def _units_table(counted: Sequence[Mapping[str, Any]]) -> str:
         "timestamp": "time-stamps",
     }
     body = [[one["document_type"], *_amounts(one["together"], units)] for one in counted]
-    return _markdown(["counted, a document", *units.values()], body)
+    return markdown(["counted, a document", *units.values()], body)
 
 
 def _amounts(uses: Iterable[Mapping[str, Any]], units: Iterable[str]) -> list[str]:
@@ -219,6 +220,6 @@ def _fixed(prices: PriceList) -> float:
     )
 
 
-def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

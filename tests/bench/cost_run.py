@@ -27,7 +27,8 @@ import app
 from chalicelib.bootstrap import House, furnish
 from chalicelib.config import Settings
 from chalicelib.domain.directory import DocumentType
-from chalicelib.handlers import queues, schedules
+from chalicelib.domain.registers import SEND
+from chalicelib.handlers import exchange, queues, schedules
 from chalicelib.handlers.authorizer import authorizer
 from infra.client import SCOPES
 from tests.bench.cost_model import ALONE, TOGETHER
@@ -37,10 +38,14 @@ from tests.support.rooms import CONTEXT, sample_event
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_BATCHES = {"number": 10, "seal": 20, "deliver": 10}
-"""As the queues are deployed (handlers/queues.py)."""
+_BATCHES = {"number": 10, "seal": 20, "deliver": 10, "dispatch": 10}
+"""As the queues are deployed (handlers/queues.py, handlers/exchange.py)."""
+
+ISSUING = ("number", "seal", "deliver")
+"""Functions that a document goes through until it is issued and told of."""
 
 _WARM = 3
+_TAKEN = frozenset({201, 202})
 _LONG_ENOUGH = 8  # characters of a text that may be another in each document
 _PER_ENTRY = 100
 """Bytes that DynamoDB adds to each item, and to each entry of an index, when it bills storage."""
@@ -71,6 +76,7 @@ class Site:
             "number": (settings.number_queue_url, queues.number),
             "seal": (settings.seal_queue_url, queues.seal),
             "deliver": (settings.deliver_queue_url, queues.deliver),
+            "dispatch": (settings.dispatch_queue_url, exchange.dispatch),
         }
 
     # -- invocations ---------------------------------------------------------
@@ -87,17 +93,33 @@ class Site:
             raise RuntimeError(told["context"])
 
     def submit(self, body: Mapping[str, Any], agency: str, key: str) -> str:
+        return str(self.post("/v1/documents", body, agency, key)["document_id"])
+
+    def post(
+        self,
+        route: str,
+        body: Mapping[str, Any],
+        agency: str,
+        key: str,
+        *,
+        role: str = "application",
+        **path: str,
+    ) -> dict[str, Any]:
+        """The answer of the API to one request; `path` fills the places of the route."""
         event = sample_event("api")
+        event |= {"resource": route, "path": route.format(**path), "pathParameters": path or None}
         event["body"] = json.dumps(body, ensure_ascii=False)
         event["headers"]["Idempotency-Key"] = key
         event["multiValueHeaders"]["Idempotency-Key"] = [key]
-        event["requestContext"]["authorizer"]["agency"] = agency
+        event["requestContext"]["resourcePath"] = route
+        event["requestContext"]["authorizer"] |= {"agency": agency, "roles": role, "scope": SCOPES}
         with self.meter.step("api"):
             answer = app.app(event, CONTEXT)
             self.meter.add("gateway.request")
-        if answer["statusCode"] != 202:
+        if answer["statusCode"] not in _TAKEN:
             raise RuntimeError(answer["body"])
-        return str(json.loads(answer["body"])["document_id"])
+        told: dict[str, Any] = json.loads(answer["body"])
+        return told
 
     def drain(self, function: str, expected: int) -> None:
         """Invoke a function with what lies in its queue until it has had `expected` messages."""
@@ -147,7 +169,7 @@ class Site:
         self, kind: DocumentType, agency: str, requests: Sequence[Mapping[str, Any]], run: str
     ) -> list[str]:
         ids = [self.submit(r, agency, f"{kind.name}-{run}-{n}") for n, r in enumerate(requests)]
-        for function in _BATCHES:
+        for function in ISSUING:
             self.drain(function, len(ids))
         return ids
 
@@ -156,7 +178,11 @@ class Site:
         dynamodb: Any = boto3.client("dynamodb")
         settings = self.house.settings
         found: Counter[str] = Counter()
-        for table in (settings.documents_table, settings.registers_table):
+        for table in (
+            settings.documents_table,
+            settings.registers_table,
+            settings.deliveries_table,
+        ):
             described = dynamodb.describe_table(TableName=table)["Table"]
             indexes = described.get("GlobalSecondaryIndexes", [])
             keys = [key["AttributeName"] for key in described["KeySchema"]]
@@ -202,6 +228,8 @@ def varied(kind: DocumentType, house: House, count: int) -> Iterator[dict[str, A
     """Requests like the example, no two alike: each text of the content that may be longer
     carries a number, so that typst finds as little from the document before as in real life."""
     example = json.loads(json.dumps(kind.example))
+    if kind.book == SEND:
+        example["recipients"] = []  # to send it is another sum (`letter_cost_run`)
     places = [
         place
         for place in _texts(example["content"], ())
@@ -261,15 +289,15 @@ def count(kind: DocumentType, site: Site) -> Counted:
     return Counted(
         document_type=kind.name,
         retention_years=kind.retention_years,
-        recipients=len(kind.example.get("recipients", ())),
+        recipients=0 if kind.book == SEND else len(kind.example.get("recipients", ())),
         pdf_bytes=round(statistics.mean(sizes)),
-        alone=_per_document(alone, ALONE),
-        together=_per_document(together, TOGETHER),
+        alone=per_document(alone, ALONE),
+        together=per_document(together, TOGETHER),
         stored={where: amount / TOGETHER for where, amount in stored.items()},
     )
 
 
-def _per_document(counted: Counter[Use], documents: int) -> list[dict[str, Any]]:
+def per_document(counted: Counter[Use], documents: int) -> list[dict[str, Any]]:
     return [{**asdict(use), "amount": amount / documents} for use, amount in counted.items()]
 
 

@@ -59,6 +59,7 @@ class Meter:
 
     seen: Counter[Use] = field(default_factory=Counter)
     _step: str | None = None
+    _within: tuple[float, float, int] = (0.0, 0.0, 0)
 
     def hooks(self) -> list[tuple[str, Any]]:
         return [("before-parameter-build", self._ask), ("after-call", self._count)]
@@ -77,19 +78,27 @@ class Meter:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """One invocation of the function `name`: its CPU, time, and bytes written to
-        standard output (which Lambda hands to CloudWatch) are counted too."""
+        standard output (which Lambda hands to CloudWatch) are counted too. What a function
+        invoked within it uses is that one's."""
         written = _stdout_size()
-        self._step = name
+        outer, self._step = (self._step, self._within), name
+        self._within = (0.0, 0.0, 0)
         wall, cpu = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            used = (
+                time.process_time() - cpu,
+                time.perf_counter() - wall,
+                _stdout_size() - written,
+            )
+            own = [mine - others for mine, others in zip(used, self._within, strict=True)]
             self.add("lambda.request")
-            self.add("cpu.ms", 1000 * cpu)
-            self.add("wall.ms", 1000 * wall)
-            self.add("logs.bytes", _stdout_size() - written)
-            self._step = None
+            self.add("cpu.ms", 1000 * own[0])
+            self.add("wall.ms", 1000 * own[1])
+            self.add("logs.bytes", own[2])
+            self._step, before = outer
+            self._within = (before[0] + used[0], before[1] + used[1], before[2] + used[2])
 
     # -- hooks ---------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,26 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
+from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.deliveries import Moved, happen
+from chalicelib.domain.delivery_events import Consigned, HandedOver
+from chalicelib.domain.delivery_records import DeliveryChange
 from chalicelib.domain.documents import ArchivedFile, Decision
-from chalicelib.domain.registers import Head, Numbering, Register, Reserve, lay_out_reservation
+from chalicelib.domain.registers import (
+    Entry,
+    EntryState,
+    Head,
+    Numbering,
+    Register,
+    Reserve,
+    lay_out_reservation,
+)
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.standing import ReasonCode, RulingKind
+from chalicelib.domain.tlog import SubjectKind
+from tests.support.delivering import after, begun, later, note, received
 from tests.support.samples import FUNCTIONS, NOON, SWEEP_AFTER, document
 
 _POLICIES = Path(__file__).parent.parent.parent / ".chalice"
@@ -40,7 +56,7 @@ def _listed(policy: str, sid: str) -> set[str]:
 class _Wire:
     """Keeps what would go to DynamoDB; every write succeeds."""
 
-    def __init__(self, store: DynamoRegisterStore) -> None:
+    def __init__(self, store: DynamoRegisterStore | DynamoDeliveryStore) -> None:
         self.bodies: list[dict[str, Any]] = []
         events = store.connection.client.meta.events
         events.register("before-call.dynamodb", self._keep)  # type: ignore[arg-type]  # an answer ends the call
@@ -48,6 +64,11 @@ class _Wire:
     def _keep(self, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         self.bodies.append(json.loads(params["body"]))
         return AWSResponse("", 200, HTTPHeaders(), None), {}
+
+    def requests(self, table: str) -> list[dict[str, Any]]:
+        """What would be written to a table, item by item."""
+        found = [r for b in self.bodies for item in b["TransactItems"] for r in item.values()]
+        return [request for request in found if request["TableName"] == table]
 
     def attributes(self, table: str | None = None) -> set[str]:
         """All top-level attributes named in items, keys, updates and conditions."""
@@ -111,6 +132,59 @@ def test_the_api_may_enter_rulings_and_bind_nothing(store: DynamoRegisterStore) 
     listed = _listed("policy-api.json", "EnterRulings")
     assert {"marks", "ruled", "outcome", "state"} <= wire.attributes("registers") <= listed
     assert not listed & (_BINDING | {"ended_at", "ended_by", "file_digest", "last_number"})
+
+
+@pytest.mark.parametrize("last", [0, 7])
+def test_the_api_may_enter_received_letters_and_nothing_else(
+    store: DynamoRegisterStore, last: int
+) -> None:
+    """P2, issue 6.3: registering a letter binds its digest, in receive registers alone; that a
+    register has begun is noted as for reservations."""
+    assert store  # its fixture sets credentials
+    deliveries = DynamoDeliveryStore("deliveries", "registers")
+    wire = _Wire(deliveries)
+    arrived = after(begun(ChannelKind.HOSTED).delivery, Consigned(at=later(1), received=received()))
+    handed_over = happen(arrived, HandedOver(at=later(2), receipt=note()))
+    assert isinstance(handed_over, Moved)
+    change = DeliveryChange(
+        seen=arrived, delivery=handed_over.delivery, evidence=("e",), statement="s"
+    )
+    register = Register("dga", "receive", 2026)
+    entry = Entry(
+        register=register,
+        number=last + 1,
+        subject_kind=SubjectKind.DELIVERY,
+        subject_id="ab" * 32,
+        commitment="ab" * 32,
+        document_type="received-letter",
+        document_id=None,
+        numbered_at=NOON,
+        content_digest="ab" * 32,
+        state=EntryState.ISSUED,
+        file_digest="ab" * 32,
+        ended_at=NOON,
+        ended_by="clerk-1",
+        delivery_id="D.dga.1",
+    )
+    deliveries.register(change, entry, Head(last))
+    statements = json.loads((_POLICIES / "policy-api.json").read_text(encoding="utf-8"))
+    (condition,) = (
+        s["Condition"] for s in statements["Statement"] if s["Sid"] == "EnterReceivedLetters"
+    )
+    patterns = condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    begins = _listed("policy-api.json", "ReserveNumbers")
+    keys = []
+    for request in wire.requests("registers"):
+        key = (request.get("Item") or request["Key"])["register_id"]["S"]
+        inside = any(fnmatchcase(key, pattern) for pattern in patterns)
+        assert inside or set(request["Item"]) <= begins
+        keys.append(key)
+    assert {register.register_id, f"{register.register_id}!pending"} <= set(keys)
+    assert not any(
+        fnmatchcase(other, pattern)
+        for pattern in patterns
+        for other in ("dga/send/2026", "dga/licence/2026!pending", "receive/send/2026")
+    )
 
 
 def test_sweep_may_end_reservations_and_bind_nothing(store: DynamoRegisterStore) -> None:
