@@ -246,6 +246,21 @@ def test_what_is_due_is_swept_and_not_swept_again_at_once(post: Sending) -> None
     assert minutes == [5, 5, 10, 20, 40, 80, 160, 320]
 
 
+@pytest.mark.parametrize(("rounds", "swept"), [(9, 7), (1, 3)])
+def test_more_than_a_handful_is_swept_while_there_is_time(
+    post: Sending, rounds: int, swept: int
+) -> None:
+    """P4: on a morning many thousand reminders are due at once, and what is due last is not left
+    for hours while there is time; where there is none, the next run goes on."""
+    many = [agency(f"a{no}", ChannelKind.QUEUE) for no in range(7)]
+    post.fakes.directory = type(post.fakes.directory)((*AGENCIES, *many), ("root",))
+    post.send(*(each.agency_id for each in many))
+    post.fakes.clock.advance(timedelta(hours=1))
+    asked = iter(range(1, 99))
+    done = sweep(broom=post.house().broom, limit=3, in_time=lambda: next(asked) < rounds)
+    assert done.deliveries == swept
+
+
 def test_what_was_looked_after_meanwhile_is_left_alone(post: Sending) -> None:
     """P4: an index that lags behind makes no work, and takes no due time away."""
     sent = post.send("opm")
