@@ -521,7 +521,8 @@ def _audit_delivery(world: LetterWorld, record: DeliveryRecord) -> Iterator[Prob
     """Exactly one outcome, all of it archived, and everybody told who has to be."""
     delivery = record.delivery
     name = delivery.delivery_id
-    if not delivery.state.ended or delivery.disputed:
+    given_up = any(notice.given_up_key in record.told for notice in notices(delivery))
+    if not delivery.state.ended or (delivery.disputed and not given_up):
         yield Problem(Wrong.UNRECEIPTED, f"{name} rests as {delivery.state}")
     stated = len({*(r.digest for r in delivery.receipts), delivery.statement} - {None})
     if len(record.archived) != delivery.evidence_count + stated:
