@@ -38,7 +38,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
-from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, WishKind
+from chalicelib.domain.registers import CIRCULAR, SEND, Book, NumberWish, WishKind
 from chalicelib.domain.thai import start_of_day
 from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
@@ -108,6 +108,7 @@ def submit_document(call: Call) -> Response:
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
+    _demand_sender(call, submission)
     document = submit(
         submission,
         documents=call.house.documents,
@@ -368,6 +369,12 @@ def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type
     if reason is not None:
         fault = FieldFault(at, reason.code, reason.detail, reason.detail_th)
         raise InvalidRequestError([fault])
+
+
+def _demand_sender(call: Call, submission: Submission) -> None:
+    """Who may issue documents may not therefore send letters (A7). Raises ForbiddenError."""
+    if submission.recipients and submission.book.name in {SEND, CIRCULAR}:
+        call.demand(Action.SEND_LETTER)
 
 
 def _demand_numberable(submission: Submission) -> None:
