@@ -1,8 +1,9 @@
 """Who may do what: the one place that decides (P6). Deny by default.
 
-An `Actor` comes from a verified token; a `Resource` says whose the thing is.
-Things of other agencies look non-existent: the decision says so, and the
-handler answers 404, never 403.
+An `Actor` comes from a verified token; a `Resource` says whose the thing is, who else
+may know of it, and how secret it is. Things of other agencies, and classified ones
+before anybody they are not meant for, look non-existent: the decision says so, and the
+handler answers 404, never 403. The rules as a table: docs/access-matrix.md.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.clearance import RANK, is_cleared
 from chalicelib.domain.deliveries import Delivery
-from chalicelib.domain.documents import Document, DocumentState
+from chalicelib.domain.documents import Classification, Document, DocumentState
 from chalicelib.domain.erds import DeliveryState
 
 
@@ -76,16 +79,57 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
 }
 
 
+class Relation(StrEnum):
+    """What an agency is to a thing; the values are stable, and an allowed decision's reason."""
+
+    OWN_AGENCY = "own_agency"
+    PROPOSED = "proposed"
+    RECIPIENT_BY_EVENT = "recipient_by_event"
+    RECIPIENT_BY_DELIVERY = "recipient_by_delivery"
+    CENTRAL_APPROVER = "central_approver"
+    STRANGER = "stranger"
+
+
+_REACH: dict[Relation, dict[Action, frozenset[Role]]] = {
+    Relation.OWN_AGENCY: _ROLES_FOR,
+    Relation.PROPOSED: {
+        action: _ROLES_FOR[action]
+        for action in (Action.SUBMIT_DOCUMENT, Action.SUPERSEDE_DOCUMENT, Action.SEND_LETTER)
+    },
+    Relation.RECIPIENT_BY_EVENT: {Action.READ_FILE: _ROLES_FOR[Action.READ_FILE]},
+    Relation.RECIPIENT_BY_DELIVERY: {Action.READ_FILE: _ROLES_FOR[Action.READ_FILE]},
+    # Who decides for several agencies sees what is to be decided, not what became of it.
+    Relation.CENTRAL_APPROVER: {Action.READ_DOCUMENT: frozenset({Role.APPROVER})},
+    Relation.STRANGER: {},
+}
+"""What each relation opens, and to whom. What is not here is not allowed."""
+
+
+class Officer(NamedTuple):
+    """One person in one agency: issuers of two agencies may call two people the same."""
+
+    agency_id: str
+    subject: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """Who asks, as the token says. `roles` keeps only roles Tra knows. `name` is what people
-    call the officer, empty if the token does not say."""
+    call the officer, empty if the token does not say.
+
+    `clearance` holds together with every one of `roles`: an officer with two appointments is two
+    actors (docs/adr/0042). Raises ValueError for a clearance that nobody has (A24)."""
 
     agency_id: str
     subject: str
     roles: frozenset[Role]
     scopes: frozenset[str]
     name: str = ""
+    clearance: Classification = Classification.NORMAL
+
+    def __post_init__(self) -> None:
+        if self.clearance not in RANK:
+            raise ValueError("nobody is cleared for ลับที่สุด here (A24)")
 
     @property
     def called(self) -> str:
@@ -95,24 +139,45 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """Whose the thing is, and which agencies may know of it: the recipients of a document,
-    once it is issued (P3)."""
+    """Whose the thing is, how secret, and which agencies may know of it: `recipients` of a
+    document, once it is issued (P3); `delivered_to`, with whom a delivery of a letter lies;
+    `central`, whose approvers decide on it, as long as they have to.
+
+    `named` are the officers to whom the registrar of secrets opened a classified thing (A13).
+    `exists` is False for what is only asked to be made: of that a refusal may be told."""
 
     agency_id: str
     recipients: frozenset[str] = frozenset()
+    delivered_to: frozenset[str] = frozenset()
+    central: str | None = None
+    classification: Classification = Classification.NORMAL
+    named: frozenset[Officer] = frozenset()
+    exists: bool = True
 
     @classmethod
     def of(cls, document: Document) -> Resource:
         """A letter is its recipients' only by a delivery: see `of_letter`."""
         issued = document.state is DocumentState.ISSUED
         told = document.recipients if issued and not document.is_letter else ()
-        return cls(agency_id=document.agency_id, recipients=frozenset(told))
+        return cls(
+            agency_id=document.agency_id,
+            recipients=frozenset(told),
+            classification=document.classification,
+        )
 
     @classmethod
     def of_letter(cls, document: Document, deliveries: Iterable[Delivery]) -> Resource:
         """A letter, and those of its recipients whose delivery lies with them."""
-        told = frozenset(d.recipient for d in deliveries if may_read_file(d))
-        return cls(agency_id=document.agency_id, recipients=told)
+        return cls(
+            agency_id=document.agency_id,
+            delivered_to=frozenset(d.recipient for d in deliveries if may_read_file(d)),
+            classification=document.classification,
+        )
+
+    @classmethod
+    def proposed(cls, agency_id: str, classification: Classification) -> Resource:
+        """What an agency's officer or application asks to be made."""
+        return cls(agency_id=agency_id, classification=classification, exists=False)
 
     @classmethod
     def sent(cls, delivery: Delivery) -> Resource:
@@ -150,23 +215,83 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`reason` is a stable word; `FORBID` may be told, `HIDE` must look like absence."""
+    """`reason` is a stable word; `FORBID` may be told, `HIDE` must look like absence. `relation` is
+    the one that decided, where a thing was looked at."""
 
     verdict: Verdict
     reason: str
+    relation: Relation | None = None
+
+
+_SCOPE_MISSING = Decision(Verdict.FORBID, "scope_missing")
+_ROLE_MISSING = Decision(Verdict.FORBID, "role_missing")
+_NO_THING = Decision(Verdict.ALLOW, "own_agency")
+_ALLOWED = {one: Decision(Verdict.ALLOW, one.value, one) for one in Relation}
+_OUT_OF_REACH = {
+    one: Decision(Verdict.HIDE, "other_agency", one)
+    for one in Relation
+    if one is not Relation.PROPOSED
+} | {Relation.PROPOSED: Decision(Verdict.HIDE, "not_there", Relation.PROPOSED)}
+
+
+def relations_of(agency_id: str, resource: Resource) -> tuple[Relation, ...]:
+    """What an agency is to a thing: the one place that says so. More than one thing perhaps, if
+    it is another agency's, and a stranger only where it is nothing else."""
+    if agency_id == resource.agency_id:
+        return _OWN if resource.exists else _PROPOSED
+    found = []
+    if agency_id in resource.recipients:
+        found.append(Relation.RECIPIENT_BY_EVENT)
+    if agency_id in resource.delivered_to:
+        found.append(Relation.RECIPIENT_BY_DELIVERY)
+    if agency_id == resource.central:
+        found.append(Relation.CENTRAL_APPROVER)
+    return tuple(found) or _STRANGER
+
+
+_OWN = (Relation.OWN_AGENCY,)
+_PROPOSED = (Relation.PROPOSED,)
+_STRANGER = (Relation.STRANGER,)
 
 
 def decide(actor: Actor, action: Action, resource: Resource | None = None) -> Decision:
-    """Decide one question. Without `resource` only role and scope are looked at."""
+    """Decide one question. Without `resource` only role and scope are looked at.
+
+    Scope and role come first and know nothing of the thing, so that their refusal tells nothing
+    of it. Classification comes last, and only of what would be open if it were not classified.
+    """
     if action.value not in actor.scopes:
-        return Decision(Verdict.FORBID, "scope_missing")
-    if not actor.roles & _ROLES_FOR[action]:
-        return Decision(Verdict.FORBID, "role_missing")
-    if resource is None or resource.agency_id == actor.agency_id:
-        return Decision(Verdict.ALLOW, "own_agency")
-    if action is Action.READ_FILE and actor.agency_id in resource.recipients:
-        return Decision(Verdict.ALLOW, "recipient")
-    return Decision(Verdict.HIDE, "other_agency")
+        return _SCOPE_MISSING
+    if actor.roles.isdisjoint(_ROLES_FOR[action]):
+        return _ROLE_MISSING
+    if resource is None:
+        return _NO_THING
+    relations = relations_of(actor.agency_id, resource)
+    for relation in relations:
+        roles = _REACH[relation].get(action)
+        if roles and not actor.roles.isdisjoint(roles):
+            if resource.classification is Classification.NORMAL:
+                return _ALLOWED[relation]
+            return _decide_classified(actor, roles, resource, relation)
+    return _OUT_OF_REACH[relations[0]]
+
+
+def _decide_classified(
+    actor: Actor, roles: frozenset[Role], resource: Resource, relation: Relation
+) -> Decision:
+    """Only the registrar of secrets and officers who are named, and only as far as they are
+    cleared (A13, A24). An application is nobody who could be."""
+    refused = Verdict.HIDE if resource.exists else Verdict.FORBID
+    if not is_cleared(actor.clearance, resource.classification):
+        return Decision(refused, "clearance_missing", relation)
+    if not (actor.roles & roles) - {Role.APPLICATION}:
+        return Decision(refused, "officer_missing", relation)
+    if Role.REGISTRAR in actor.roles:
+        return Decision(Verdict.ALLOW, "registrar", relation)
+    # Who proposes something knows it.
+    if Officer(actor.agency_id, actor.subject) in resource.named or not resource.exists:
+        return Decision(Verdict.ALLOW, "named_officer", relation)
+    return Decision(refused, "not_named", relation)
 
 
 def only_recipient(actor: Actor, resource: Resource) -> str | None:

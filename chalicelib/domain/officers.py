@@ -13,16 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from chalicelib.domain.access import Role
+from chalicelib.domain.clearance import RANK, is_cleared
 from chalicelib.domain.documents import Classification
-
-_RANK = (Classification.NORMAL, Classification.CONFIDENTIAL, Classification.SECRET)
-
-
-def is_cleared(clearance: Classification, classification: Classification) -> bool:
-    """Whether a clearance reaches so far. Nobody is cleared for what never travels here (A24)."""
-    if classification not in _RANK or clearance not in _RANK:
-        return False
-    return _RANK.index(clearance) >= _RANK.index(classification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class Appointment:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ValueError("an officer without role is no officer")
-        if self.clearance not in _RANK:
+        if self.clearance not in RANK:
             raise ValueError("what is ลับที่สุด never travels here (A24)")
 
     def holds(self, at: datetime) -> bool:
@@ -153,7 +145,7 @@ class Standing:
     def clearance(self) -> Classification:
         """The highest of them; NORMAL without any."""
         found = [one.clearance for one in self.appointments]
-        return max(found, key=_RANK.index, default=Classification.NORMAL)
+        return max(found, key=RANK.index, default=Classification.NORMAL)
 
     def with_role(self, role: Role, classification: Classification) -> Appointment | None:
         """The appointment that gives this role for such a document: role and clearance must be

@@ -259,6 +259,14 @@ _FORBIDDEN = {
         "None of your roles may do {0}.",
         "บทบาทของท่านไม่มีสิทธิ {0}",
     ),
+    "clearance_missing": (
+        "Your clearance does not reach this classification, so you may not do {0}.",
+        "ชั้นความลับที่ท่านเข้าถึงได้ไม่ถึงชั้นความลับนี้ จึงไม่มีสิทธิ {0}",
+    ),
+    "officer_missing": (
+        "Only an officer may do {0} with classified documents, not an application.",
+        "เฉพาะเจ้าหน้าที่เท่านั้นที่มีสิทธิ {0} กับเอกสารที่มีชั้นความลับ ระบบงานไม่มีสิทธิ",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.access import Role
+from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.officers import (
     Appointment,
@@ -16,7 +17,6 @@ from chalicelib.domain.officers import (
     Ending,
     Period,
     end,
-    is_cleared,
     signatory_lines,
     standing_at,
 )
