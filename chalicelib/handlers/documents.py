@@ -108,7 +108,8 @@ def submit_document(call: Call) -> Response:
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
-    _demand_sender(call, submission)
+    if submission.recipients:
+        demand_sender(call, submission.book.name)
     document = submit(
         submission,
         documents=call.house.documents,
@@ -371,9 +372,9 @@ def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type
         raise InvalidRequestError([fault])
 
 
-def _demand_sender(call: Call, submission: Submission) -> None:
+def demand_sender(call: Submitter, book: str) -> None:
     """Who may issue documents may not therefore send letters (A7). Raises ForbiddenError."""
-    if submission.recipients and submission.book.name in {SEND, CIRCULAR}:
+    if book in {SEND, CIRCULAR}:
         call.demand(Action.SEND_LETTER)
 
 
