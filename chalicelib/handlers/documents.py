@@ -52,6 +52,7 @@ from chalicelib.handlers.models import (
     Preview,
     SearchDocuments,
     SubmitDocument,
+    demand_ascending,
     instant_of,
     parse,
 )
@@ -432,6 +433,7 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
 
 
 def _search(call: Call, query: SearchDocuments) -> Search:
+    demand_ascending(query.from_, query.to)
     return Search(
         agency_id=call.caller.agency_id,
         state=DocumentState(query.state) if query.state else None,

@@ -276,6 +276,10 @@ def test_the_outbox_is_searched(office: Office) -> None:
     bad: Any
     for bad in ({"state": "lost"}, {"limit": "0"}, {"from_": "2026-13-01"}, {"cursor": "x"}):
         assert office.get("/v1/outbox", by=officer("slc"), **bad).status == 422
+    # DynamoDB takes no such range, and 503 would have everybody try again.
+    for route in ("/v1/outbox", "/v1/inbox", "/v1/documents"):
+        turned = office.get(route, by=officer("slc"), from_="2026-12-02", to="2026-12-01")
+        assert (turned.status, turned.json["errors"][0]["pointer"]) == (422, "/to")
 
 
 # -- taking back, disputing, sending again ---------------------------------------------
