@@ -18,6 +18,7 @@ import shutil
 import sys
 import time
 import unicodedata
+from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
 from http import HTTPStatus
@@ -112,15 +113,18 @@ def _run(phases: Phases) -> tuple[list[Shown], Post]:
         with phases("read the recipients' queues", log=log) as show:
             events = _read_inboxes(deployment, shown)
             show(f"{len(events)} events")
+        _follow_the_letters(post, phases, log)
         with phases("publish and re-derive the registers", log=log) as show:
-            registers = _check_registers(deployment, shown)
+            named = {one.view["numbering"]["register_id"] for one in shown}
+            registers = _check_registers(deployment, sorted(named | post.registers()))
             show(", ".join(f"{r.register_id} 1..{r.numbers}" for r in registers))
         with phases("audit everything, read-only", log=log) as show:
             show(_audit(deployment, [register.register_id for register in registers]))
         with phases("try to destroy what is archived", log=log) as show:
             attempts = _try_to_destroy(deployment, clients, shown)
             show(f"{attempts} attempts refused")
-        _follow_the_letters(post, phases, log)
+        with phases("check a letter's evidence offline", log=log) as show:
+            show(post.verify_offline())
         _write_summary(shown, events, registers, post)
         if pictures.can_draw():
             with phases("draw a contact sheet") as show:
@@ -141,8 +145,6 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
         show(post.register_at_the_hosted())
     with phases("give up where nobody answers", log=log) as show:
         post.wait_for_the_end(show)
-    with phases("check the evidence offline", log=log) as show:
-        show(post.verify_offline())
 
 
 def _setup(keys: Mapping[str, ReplyKey]) -> local.Setup:
@@ -242,27 +244,26 @@ def _verdict(pdf: bytes, deployment: local.Deployment) -> dict[str, Any]:
     return verdict
 
 
-def _check_registers(deployment: local.Deployment, shown: Sequence[Shown]) -> list[CheckedRegister]:
+def _check_registers(deployment: local.Deployment, names: Sequence[str]) -> list[CheckedRegister]:
     """Publish checkpoints now, then check the registers as anybody can (P1, P7)."""
     event = (local.ROOT / "events" / "checkpoint.json").read_bytes()
     counts = _invoke(deployment, "CheckpointFunction", event)
     if counts["failed"]:
         raise DemoError(f"checkpoints failed: {counts}")
-    names = sorted({one.view["numbering"]["register_id"] for one in shown})
     http = urllib3.PoolManager()
     return [check_register(deployment.url, name, http) for name in names]
 
 
 def _audit(deployment: local.Deployment, registers: Sequence[str]) -> str:
-    """Let the audit function look at every entry, file, lock and log."""
-    looked_at = 0
+    """Let the audit function look at every entry, file, lock, log and delivery."""
+    counted: Counter[str] = Counter()
     for register_id in registers:
         event = json.dumps({"register": register_id}).encode()
         report = _invoke(deployment, "AuditFunction", event)
         if report["errors"]:
             raise DemoError(f"{register_id}: {report['findings']}")
-        looked_at += report["counts"]["entries"]
-    return f"{looked_at} entries, 0 findings"
+        counted.update(report["counts"])
+    return f"{counted['entries']} entries, {counted['deliveries']} deliveries, 0 findings"
 
 
 def _invoke(deployment: local.Deployment, output: str, event: bytes) -> dict[str, Any]:

@@ -247,6 +247,14 @@ class Post:
             raise LetterError(f"{delivery_id} has two answers (P5)")
         (self._room / f"{kind}-{delivery_id}.jws").write_text(first[kind], encoding="utf-8")
 
+    def registers(self) -> set[str]:
+        """Those that the letters stand in: of their senders, and the one kept here for the
+        recipient."""
+        views = [self._client(one.sender).show(one.document_id) for one in self.sent]
+        sending = {view["numbering"]["register_id"] for view in views}
+        years = {view["numbering"]["year"] for view in views}
+        return sending | {f"{HOSTED}/receive/{year}" for year in years}
+
     # -- proof ---------------------------------------------------------------------------
 
     def verify_offline(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chalice.app import SQSEvent
+from chalice.app import CloudWatchEvent, SQSEvent
 
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.deliveries import DeliveryId
@@ -83,7 +83,7 @@ def report_of(failed: Sequence[Message]) -> Report:
     return {"batchItemFailures": [{"itemIdentifier": m.message_id} for m in failed]}
 
 
-def time_left(event: SQSEvent, reserve_millis: int) -> bool:
+def time_left(event: SQSEvent | CloudWatchEvent, reserve_millis: int) -> bool:
     """Whether more than this is left before Lambda ends the invocation."""
     context: Any = event.context
     return int(context.get_remaining_time_in_millis()) > reserve_millis

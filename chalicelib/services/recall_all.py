@@ -27,15 +27,15 @@ class Recalled:
 def recall_all(letter: Document, *, cursor: str | None, room: DeliveryRoom) -> Recalled:
     """Take back the next deliveries of a letter, `AT_ONCE` at most.
 
-    Repeatable: what is recalled stays so. Raises NotReadyError while the letter has not been
-    handed to delivery yet, InvalidRequestError for a cursor that was not given out,
+    Repeatable: what is recalled stays so. Raises NotReadyError while some of its deliveries are
+    still to begin, for those would be sent after it was taken back; InvalidRequestError for a cursor that was not given out,
     UnavailableError. Dies half-way: some are recalled, and the repeat recalls the rest.
     """
     if letter.state is not DocumentState.ISSUED:
         raise _not_sent_yet()
-    page = room.deliveries.of_letter(letter.document_id, cursor=cursor, limit=AT_ONCE)
-    if not page.records and cursor is None:
+    if cursor is None and not _all_begun(letter, room):
         raise _not_sent_yet()
+    page = room.deliveries.of_letter(letter.document_id, cursor=cursor, limit=AT_ONCE)
     recalled, others = [], []
     for record in page.records:
         try:
@@ -45,8 +45,15 @@ def recall_all(letter: Document, *, cursor: str | None, room: DeliveryRoom) -> R
     return Recalled(recalled=tuple(recalled), others=tuple(others), cursor=page.cursor)
 
 
+def _all_begun(letter: Document, room: DeliveryRoom) -> bool:
+    """A letter to very many is begun some dozens at a time, and seen in the list a moment later.
+    An earlier release told some recipients by itself."""
+    owed = len([r for r in letter.recipients if r not in letter.notified])
+    return 0 < owed <= room.deliveries.progress(letter.document_id).total
+
+
 def _not_sent_yet() -> NotReadyError:
     return NotReadyError(
-        "The letter is not on its way yet; ask again when it is issued.",
-        "หนังสือยังไม่ได้ส่งออก โปรดลองใหม่เมื่อออกหนังสือแล้ว",
+        "The letter is not on its way to all its recipients yet; ask again in a moment.",
+        "หนังสือยังไม่ได้ส่งออกถึงผู้รับทุกราย โปรดลองใหม่ในอีกสักครู่",
     )

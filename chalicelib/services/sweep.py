@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,9 +67,11 @@ class Swept:
     open_seconds: Mapping[str, int] = field(default_factory=dict)
 
 
-def sweep(*, broom: Broom, limit: int = 500) -> Swept:
+def sweep(*, broom: Broom, limit: int = 500, in_time: Callable[[], bool] = lambda: True) -> Swept:
     """Send the next message of every overdue document, most overdue first, and end the
-    reservations that nobody used in time.
+    reservations that nobody used in time. Deliveries are taken `limit` at a time for as long as
+    `in_time` says: on a morning many thousand reminders come due at once, and a letter that waits
+    for its next try must not wait behind them.
 
     Repeatable and safe beside any other function: a message too many finds its work
     done. Dies anywhere: what was not reached is overdue still.
@@ -88,7 +90,7 @@ def sweep(*, broom: Broom, limit: int = 500) -> Swept:
     expired = expire(registers=broom.registers, clock=broom.clock)
     woken = _wake(broom)
     batches = _resend_batches(broom, limit)
-    deliveries = _resend_deliveries(broom, limit)
+    deliveries = _resend_deliveries(broom, limit, in_time)
     still_open = broom.deliveries.open_items()
     return Swept(
         resent=resent,
@@ -129,18 +131,28 @@ def _resend_batches(broom: Broom, limit: int) -> int:
     return len(due)
 
 
-def _resend_deliveries(broom: Broom, limit: int) -> int:
+def _resend_deliveries(broom: Broom, limit: int, in_time: Callable[[], bool]) -> int:
     """Have looked after what is due; how many. Each says itself when it is due next; until it
     has, it is due again after as long as it has been as it is, at most six hours."""
     found = 0
-    due = broom.deliveries.due(broom.clock(), limit)
-    for start in range(0, len(due), _SENT_AT_ONCE):
-        # Postponed first: whoever gets the message says when it is due, and has the last word.
-        ids = [i for i in due[start : start + _SENT_AT_ONCE] if _postponed(i, broom)]
-        with suppress(UnavailableError):
-            broom.dispatch_queue.send_deliveries(ids)
-            found += len(ids)
+    while due := broom.deliveries.due(broom.clock(), limit):
+        sent = sum(
+            _send_due(due[start : start + _SENT_AT_ONCE], broom)
+            for start in range(0, len(due), _SENT_AT_ONCE)
+        )
+        found += sent
+        if len(due) < limit or not sent or not in_time():
+            break
     return found
+
+
+def _send_due(due: Sequence[DeliveryId], broom: Broom) -> int:
+    # Postponed first: whoever gets the message says when it is due, and has the last word.
+    ids = [delivery_id for delivery_id in due if _postponed(delivery_id, broom)]
+    with suppress(UnavailableError):
+        broom.dispatch_queue.send_deliveries(ids)
+        return len(ids)
+    return 0
 
 
 def _postponed(delivery_id: DeliveryId, broom: Broom) -> bool:

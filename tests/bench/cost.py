@@ -209,10 +209,13 @@ def _words(rows: Mapping[str, tuple[Cost, Cost]], prices: PriceList) -> str:
 def _fixed(prices: PriceList) -> float:
     """Baht a month for what is there whether it is used or not."""
     text = (local.ROOT / "infra" / "resources.yaml").read_text(encoding="utf-8")
-    kinds = Counter(one.get("Type") for one in yaml.safe_load(text)["Resources"].values())
+    resources = yaml.safe_load(text)["Resources"].values()
+    kinds = Counter(one.get("Type") for one in resources)
+    # What comes back to a dead-letter queue triggers a function; Lambda asks from five places.
+    pollers = sum("RedrivePolicy" in one.get("Properties", {}) for one in resources)
+    at_least = 5
     agencies = json.loads((local.ROOT / "infra" / "agencies.json").read_text(encoding="utf-8"))
     keys = kinds["AWS::KMS::Key"] + len(agencies["agencies"])
-    pollers, at_least = 3, 5  # queues that trigger functions; Lambda asks each from five places
     return (
         prices.baht("fixed.key_month", keys)
         + prices.baht("fixed.alarm_month", kinds["AWS::CloudWatch::Alarm"])

@@ -27,8 +27,11 @@ from tests.bench.cost_run import ISSUING, CountedStamps, Site, per_document
 from tests.bench.metering import Meter, Use, metered
 from tests.support.rooms import CONTEXT
 
-LETTERS = 40
+LETTERS = 30
 """Letters sent at once, all between two checkpoints."""
+
+KINDS = {"slc-17121": "one page", "dga-186": "five pages"}
+"""Real letters (`infra/letters`), a usual one and a long one."""
 
 _WARM = 2
 _SENDER, _RECIPIENT = "dga", "slc"
@@ -48,16 +51,16 @@ class NearVerify:
         return {"Payload": BytesIO(json.dumps(told).encode())}
 
 
-def _round(site: Site, count: int, run: str) -> list[str]:
+def _round(site: Site, letter: str, count: int, run: str) -> list[str]:
     """Letters from POST to the receipt that their sender has."""
     site.identify(_SENDER)
-    content = real_letters.read("dga-186").content
+    content = real_letters.read(letter).content
     ids = []
     for n in range(count):
         # No two alike, so that typst finds as little from the letter before as in real life.
         subject = f"{content['subject']} {run} {n}"
         body = {**content, "subject": subject, "to": [_RECIPIENT]}
-        told = site.post("/v1/letters", body, _SENDER, f"letter-{run}-{n}")
+        told = site.post("/v1/letters", body, _SENDER, f"{letter}-{run}-{n}")
         ids.append(str(told["document_id"]))
     for function in (*ISSUING, "dispatch"):
         site.drain(function, count)
@@ -76,20 +79,20 @@ def _round(site: Site, count: int, run: str) -> list[str]:
     return ids
 
 
-def count(site: Site) -> dict[str, Any]:
-    _round(site, _WARM, "warm")
+def count(letter: str, site: Site) -> dict[str, Any]:
+    _round(site, letter, _WARM, "warm")
     site.meter.take()
     for n in range(ALONE):
-        _round(site, 1, f"alone-{n}")
+        _round(site, letter, 1, f"alone-{n}")
     alone = site.meter.take()
     before = site.stored()
-    ids = _round(site, LETTERS, "together")
+    ids = _round(site, letter, LETTERS, "together")
     together = site.meter.take()
     stored = site.stored() - before
     kind = site.house.types.get("official-letter")
     assert kind is not None
     return {
-        "document_type": "letter",
+        "letter": letter,
         "retention_years": kind.retention_years,
         "recipients": 1,  # the sender's own queue is read: it has the receipt
         "pdf_bytes": _bytes_of(site, ids),
@@ -129,7 +132,7 @@ def main(result: Path) -> None:
         vars(house)["file_checker"] = VerifyFunction(NearVerify(meter), "verify")  # type: ignore[arg-type]  # what is used of it
         furnish(house)
         site = Site(house, meter, os.environ["TRA_TOKEN_URL"])
-        counted = count(site)
+        counted = [count(letter, site) for letter in KINDS]
     result.write_text(json.dumps(counted), encoding="utf-8")
 
 

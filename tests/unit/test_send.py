@@ -16,11 +16,12 @@ from chalicelib.domain.deliveries import DeliveryId, RetryBudget
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Decision, Document
 from chalicelib.domain.erds import DeliveryState
-from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.errors import NotReadyError, UnavailableError
 from chalicelib.domain.registers import CIRCULAR, Book, Entry, EntryState
 from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.handlers import exchange, schedules
 from chalicelib.services.deliver import deliver
+from chalicelib.services.recall_all import recall_all
 from chalicelib.services.sweep import sweep
 from tests.fault.harness import Danger, Killed
 from tests.support.rooms import CONTEXT, furnished, sample_event
@@ -245,6 +246,21 @@ def test_what_is_due_is_swept_and_not_swept_again_at_once(post: Sending) -> None
     assert minutes == [5, 5, 10, 20, 40, 80, 160, 320]
 
 
+@pytest.mark.parametrize(("rounds", "swept"), [(9, 7), (1, 3)])
+def test_more_than_a_handful_is_swept_while_there_is_time(
+    post: Sending, rounds: int, swept: int
+) -> None:
+    """P4: on a morning many thousand reminders are due at once, and what is due last is not left
+    for hours while there is time; where there is none, the next run goes on."""
+    many = [agency(f"a{no}", ChannelKind.QUEUE) for no in range(7)]
+    post.fakes.directory = type(post.fakes.directory)((*AGENCIES, *many), ("root",))
+    post.send(*(each.agency_id for each in many))
+    post.fakes.clock.advance(timedelta(hours=1))
+    asked = iter(range(1, 99))
+    done = sweep(broom=post.house().broom, limit=3, in_time=lambda: next(asked) < rounds)
+    assert done.deliveries == swept
+
+
 def test_what_was_looked_after_meanwhile_is_left_alone(post: Sending) -> None:
     """P4: an index that lags behind makes no work, and takes no due time away."""
     sent = post.send("opm")
@@ -278,6 +294,22 @@ def test_open_items_are_counted_with_their_age(post: Sending) -> None:
     with furnished(post.house()):
         told = schedules.sweep(sample_event("sweep"), CONTEXT)
     assert json.loads(json.dumps(told))["open_deliveries"] == {"planned": 1, "consigned": 1}
+
+
+def test_a_letter_is_taken_back_from_all_or_not_yet(post: Sending) -> None:
+    """Issue 6, 6: half of a circular's deliveries are still to begin; who takes it back then is
+    told to ask again, and not that all is recalled while the rest goes out."""
+    many = [agency(f"a{no}", ChannelKind.QUEUE) for no in range(60)]
+    post.fakes.directory = type(post.fakes.directory)((*AGENCIES, *many), ("root",))
+    issued = post.issue(*(each.agency_id for each in many))
+    rounds = iter([True, False])
+    deliver("L1", courier=post.house().courier, in_time=partial(next, rounds))
+    room = post.house().delivery_room
+    with pytest.raises(NotReadyError):
+        recall_all(issued, cursor=None, room=room)
+    deliver("L1", courier=post.house().courier)
+    recalled = recall_all(issued, cursor=None, room=room)
+    assert (len(recalled.recalled), recalled.others, recalled.cursor) == (60, (), None)
 
 
 # -- rulings on letters ----------------------------------------------------------------------
