@@ -72,7 +72,8 @@ def _record(access_id: str = "A1", **changes: Any) -> AccessRecord:
 
 
 def _records(count: int) -> list[AccessRecord]:
-    return [_record(f"A{n}", at=NOON + timedelta(seconds=n)) for n in range(count)]
+    """Two in each second."""
+    return [_record(f"A{n}", at=NOON + timedelta(seconds=n // 2)) for n in range(count)]
 
 
 def _entries(count: int) -> list[bytes]:
