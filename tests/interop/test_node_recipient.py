@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,13 @@ import pytest
 import urllib3
 
 from chalicelib.adapters.jws import check_jws
+from chalicelib.adapters.webhook import Webhooks
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, RetryBudget, plan
 from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_messages import delivered_event
+from chalicelib.domain.directory import Agency
+from chalicelib.domain.errors import ChannelRefusedError
 from chalicelib.domain.receipt_judgement import (
     Accepted,
     Duplicate,
@@ -38,6 +44,7 @@ from infra import agency_list, local, real_letters
 from infra import client as api
 from infra.demo_letters import SCOPE
 from tests.support.delivering import ISSUER, LETTER, Signer
+from tests.support.evidence import LocalSigner
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "guide" / "samples" / "node-recipient"
 
@@ -50,6 +57,7 @@ pytestmark = [
     ),
 ]
 
+RECIPIENT = "dga"
 TRA = Signer()
 PDF = b"%PDF- a sealed letter"
 
@@ -62,16 +70,18 @@ def test_sample_passes_its_own_tests() -> None:
     assert said.returncode == 0, said.stdout
 
 
-def _delivery(document_id: str, number: str, pdf: bytes = PDF) -> tuple[Delivery, bytes]:
+def _delivery(
+    document_id: str, number: str, sign: Callable[[bytes], str] = TRA.sign
+) -> tuple[Delivery, bytes]:
     """A delivery to dga, sent just now, and the message that tells of it."""
     letter = replace(
-        LETTER, document_id=document_id, number=number, file_digest=sha256(pdf).hexdigest()
+        LETTER, document_id=document_id, number=number, file_digest=sha256(PDF).hexdigest()
     )
     now = datetime.now(UTC)
     moved = plan(
         letter, "dga", ChannelKind.QUEUE, at=now, budget=RetryBudget(now + timedelta(days=3))
     )
-    delivery, (evidence,) = give_evidence(moved, issuer=ISSUER, sign=TRA.sign)
+    delivery, (evidence,) = give_evidence(moved, issuer=ISSUER, sign=sign)
     return delivery, delivered_event(delivery, evidence, public_url=ISSUER)
 
 
@@ -151,9 +161,85 @@ def _new_key(room: Path) -> dict[str, Any]:
     return public
 
 
+# -- by webhook ------------------------------------------------------------------------
+
+
+def test_a_webhook_as_tra_sends_it_is_taken(tmp_path: Path) -> None:
+    """C1: what Tra posts is believed in Node: taken with 2xx if it was sent to this address, now;
+    refused if it was sent to another one, or an hour ago. It waits on disk, for nobody gives a
+    token here."""
+    signer = LocalSigner()
+    (tmp_path / ".well-known").mkdir()
+    (tmp_path / ".well-known" / "jwks.json").write_text(json.dumps(signer.jwks()))
+    _new_key(tmp_path)
+    _, message = _delivery("01HFIRST", "นร ๐๕๐๕/๑๗๑๒๑", signer.sign)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    own = f"http://127.0.0.1:{port}/tra"
+    with _serving(partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as url:
+        receiver = subprocess.Popen(
+            ["node", SAMPLE / "webhook.mjs"],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                **_settings(url, ISSUER, f"{url}/token", tmp_path),
+                "PORT": str(port),
+                "WEBHOOK_URL": own,
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert receiver.stdout is not None
+            assert json.loads(receiver.stdout.readline()) == {"did": "listening", "port": port}
+            _post(signer, own, message)
+            with pytest.raises(ChannelRefusedError, match="401"):
+                _post(signer, f"{own}/elsewhere", message)
+            with pytest.raises(ChannelRefusedError, match="401"):
+                _post(signer, own, message, ago=timedelta(hours=1))
+        finally:
+            receiver.kill()
+            receiver.communicate()
+    (kept,) = (tmp_path / "spool").iterdir()
+    assert json.loads(kept.read_text(encoding="utf-8"))["text"].encode() == message
+
+
+def _post(signer: LocalSigner, url: str, message: bytes, *, ago: timedelta = timedelta()) -> None:
+    agency = Agency(agency_id="dga", name_th="ก", name_en="A", webhook_url=url)
+    Webhooks(signer, clock=lambda: datetime.now(UTC) - ago, local=True).send(agency, message)
+
+
+@contextmanager
+def _serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Where it answers, in a thread of its own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _settings(url: str, public_url: str, token_url: str, room: Path) -> dict[str, str]:
+    """What the sample reads from its environment."""
+    form = f"agency={RECIPIENT}&role=application&scope=files:read inbox:register inbox:reject"
+    return {
+        "TRA_URL": url,
+        "TRA_PUBLIC_URL": public_url,
+        "TRA_TOKEN_URL": token_url,
+        "TRA_TOKEN_FORM": f"grant_type=client_credentials&{form}",
+        "AGENCY_ID": RECIPIENT,
+        "AGENCY_NAME": "สำนักงานพัฒนารัฐบาลดิจิทัล (องค์การมหาชน)",
+        "RECEIVER": "นางสาวสมมติ รับหนังสือ",
+        "RECEIVE_PREFIX": "สพร",
+        "SIGNING_KEY": str(room / "key.json"),
+        "JOURNAL": str(room / "journal.jsonl"),
+    }
+
+
 # -- on the deployed stack -----------------------------------------------------------
 
-RECIPIENT = "dga"
 _SECONDS = 90
 _VISIBLE_AGAIN = "5"  # seconds: who was killed loses a message soon
 
@@ -237,12 +323,8 @@ def between(deployment: local.Deployment) -> Iterator[tuple[Between, str]]:
         def log_message(self, *_: object) -> None:
             """Nothing: the client's own log tells enough."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield proxy, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with _serving(Handler) as url:
+        yield proxy, url
 
 
 @dataclass(frozen=True)
@@ -264,24 +346,6 @@ class Client:
     def journal(self) -> list[dict[str, Any]]:
         text = (self.room / "journal.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
-
-
-def _client(deployment: local.Deployment, room: Path, url: str, queue: str) -> Client:
-    form = f"agency={RECIPIENT}&role=application&scope=files:read inbox:register inbox:reject"
-    settings = {
-        "TRA_URL": url,
-        "TRA_PUBLIC_URL": deployment.url,
-        "TRA_TOKEN_URL": deployment.token_url,
-        "TRA_TOKEN_FORM": f"grant_type=client_credentials&{form}",
-        "AGENCY_ID": RECIPIENT,
-        "AGENCY_NAME": "สำนักงานพัฒนารัฐบาลดิจิทัล (องค์การมหาชน)",
-        "RECEIVER": "นางสาวสมมติ รับหนังสือ",
-        "RECEIVE_PREFIX": "สพร",
-        "SIGNING_KEY": str(room / "key.json"),
-        "JOURNAL": str(room / "journal.jsonl"),
-        "QUEUE_URL": queue,
-    }
-    return Client({**os.environ, **settings}, room)
 
 
 def _send(clerk: api.Client, name: str, to: str) -> str:
@@ -320,7 +384,8 @@ def test_letters_on_the_deployed_stack(
     sqs.set_queue_attributes(
         QueueUrl=queue, Attributes={"VisibilityTimeout": _VISIBLE_AGAIN, "Policy": ""}
     )
-    client = _client(deployment, room, url, queue)
+    settings = _settings(url, deployment.url, deployment.token_url, room)
+    client = Client({**os.environ, **settings, "QUEUE_URL": queue}, room)
 
     # A letter arrives; the client is killed when it has registered it, before Tra hears of it.
     first = _send(clerk, "slc-17121", RECIPIENT)
@@ -374,6 +439,13 @@ def test_letters_on_the_deployed_stack(
     rejected = _until(clerk, second, "rejected")
     assert rejected["reason"]["code"] == "not_trusted"
     assert rejected["receive_number"] is None
+
+    # And one answered by the queue for replies.
+    third = _send(clerk, "dga-186", RECIPIENT)
+    _until(clerk, third, "consigned")
+    client.environment["REPLY_QUEUE_URL"] = deployment.outputs["RepliesQueue"]
+    _run_until_empty(client, sqs, queue)
+    assert _until(clerk, third, "handed_over")["receive_number"]["number"] == 2
 
 
 def _message_of(sqs: Any, queue: str, document_id: str) -> dict[str, Any]:
