@@ -15,6 +15,9 @@ VALIDATORS := build/interop/validators/validators.jar
 STAGE ?= dev
 REGION ?= ap-southeast-7
 
+# Tests, demo and benchmarks start hundreds of interpreters: what one has compiled the next reads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status test interop campaign check format bench package deploy lock clean
 

@@ -54,10 +54,11 @@ classification for which the role may do it:
 |---|---|---|
 | `n` | ปกติ | who has the role |
 | `C` `S` | ลับ, ลับมาก | who has the role and is cleared so far |
-| `c` `s` | ลับ, ลับมาก | who has the role, is cleared so far, and is named for this very thing (or proposes it) |
+| `c` `s` | ลับ, ลับมาก | who has the role, is cleared so far, and is named for this very thing |
 
-What is not here is not allowed; ลับที่สุด (A24) is nobody's. Of several roles each counts, and a
-registrar of secrets (A13) who has another role needs no naming for that one either.
+What is not here is not allowed; ลับที่สุด (A24) is nobody's. Of several roles each counts, with two
+exceptions: a registrar of secrets (A13) needs no naming for what another role of the same appointment
+allows, and what is also an application gets nothing that is classified.
 """
 
 _REFUSALS = """\
@@ -81,7 +82,7 @@ def table() -> str:
     return "\n".join(parts)
 
 
-def thing(relation: Relation, classification: Classification, *, named: bool) -> Resource:
+def _thing(relation: Relation, classification: Classification, *, named: bool) -> Resource:
     """A thing to which the actor's agency has this relation and no other."""
     ours = frozenset({_ACTOR_AGENCY})
     own = relation in {Relation.OWN_AGENCY, Relation.PROPOSED}
@@ -96,12 +97,12 @@ def thing(relation: Relation, classification: Classification, *, named: bool) ->
     )
 
 
-def officer(*roles: Role, scope: Action, clearance: Classification) -> Actor:
+def _officer(role: Role, scope: Action, clearance: Classification) -> Actor:
     """Who asks, with one scope."""
     return Actor(
         agency_id=_ACTOR_AGENCY,
         subject=_SUBJECT,
-        roles=frozenset(roles),
+        roles=frozenset({role}),
         scopes=frozenset({scope.value}),
         clearance=clearance,
     )
@@ -132,18 +133,18 @@ def _mark(
     role: Role, action: Action, relation: Relation, classification: Classification
 ) -> str | None:
     """With the highest clearance there is: that a lower one opens less is in the words above."""
-    actor = officer(role, scope=action, clearance=RANK[-1])
+    actor = _officer(role, scope=action, clearance=RANK[-1])
     allowed = [
-        decide(actor, action, thing(relation, classification, named=named)).verdict is Verdict.ALLOW
+        decide(actor, action, _thing(relation, classification, named=named)).verdict
+        is Verdict.ALLOW
         for named in (False, True)
     ]
+    mark = _MARKS[classification]
     match allowed:
         case [True, True]:
-            named_or_proposed = relation is Relation.PROPOSED and role is not Role.REGISTRAR
-            mark = _MARKS[classification]
-            return mark if named_or_proposed or mark == "n" else mark.upper()
+            return mark if classification is Classification.NORMAL else mark.upper()
         case [False, True]:
-            return _MARKS[classification]
+            return mark
     return None
 
 

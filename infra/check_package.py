@@ -19,6 +19,7 @@ import sys
 import tempfile
 import zipfile
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,12 +203,14 @@ def unpacked(package: packaging.Package) -> Iterator[Path]:
 
 
 def import_problems(template: Mapping[str, Any], tree: Path) -> list[str]:
-    """Each function imports from its own archives alone; the API loads no renderer."""
+    """Each function imports from its own archives alone; the API loads no renderer. Functions
+    of the same archives are the same to an interpreter: it is started once for each module."""
     found: list[str] = []
+    import_once = cache(_import)
     for function in functions(template):
         for module in (_module(template, function), *_FIRST_USE.get(function, ())):
             try:
-                loaded = _import(module, _path(template, function, tree))["modules"]
+                loaded = import_once(module, _path(template, function, tree))["modules"]
             except _ImportFailedError as error:
                 found.append(f"{function} cannot import {module}: {error}")
                 continue
@@ -230,8 +233,8 @@ def import_shares_ms(package: packaging.Package, function: str) -> dict[str, flo
         )
         name = "tra_cold_import"
         (tree / f"{name}.py").write_text(f"{lines}\n")
-        _import(name, [*path, str(tree)])  # fills the disk cache
-        told = _interpreter(name, [*path, str(tree)], "-X", "importtime").stderr
+        _import(name, (*path, str(tree)))  # fills the disk cache
+        told = _interpreter(name, (*path, str(tree)), "-X", "importtime").stderr
     shares: dict[str, float] = {}
     for microseconds, module in _IMPORT_TIME.findall(told):
         top = module.split(".")[0]
@@ -252,7 +255,7 @@ def cold_import_ms(
         name = "tra_cold_import"
         lines = "\n".join(f"import {module}" for module in modules)
         (tree / f"{name}.py").write_text(f"{lines}\n")
-        runs = [_import(name, [*path, str(tree)])["ms"] for _ in range(samples + 1)]
+        runs = [_import(name, (*path, str(tree)))["ms"] for _ in range(samples + 1)]
     return [float(ms) for ms in runs[1:]]
 
 
@@ -261,26 +264,28 @@ def _module(template: Mapping[str, Any], function: str) -> str:
     return handler.rsplit(".", 1)[0]
 
 
-def _path(template: Mapping[str, Any], function: str, tree: Path) -> list[str]:
+def _path(template: Mapping[str, Any], function: str, tree: Path) -> tuple[str, ...]:
     """`sys.path` as AWS sets it: the function's code first, then its layers."""
     resources = template["Resources"]
     layers = [
         Path(resources[layer["Ref"]]["Properties"]["ContentUri"]).stem
         for layer in functions(template)[function]["Layers"]
     ]
-    return [str(tree / "app"), *(str(tree / layer / "python") for layer in layers)]
+    return (str(tree / "app"), *(str(tree / layer / "python") for layer in layers))
 
 
 class _ImportFailedError(Exception):
     pass
 
 
-def _import(module: str, path: list[str]) -> dict[str, Any]:
+def _import(module: str, path: tuple[str, ...]) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(_interpreter(module, path).stdout.splitlines()[-1])
     return result
 
 
-def _interpreter(module: str, path: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+def _interpreter(
+    module: str, path: tuple[str, ...], *options: str
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", *options, "-c", _PROBE, json.dumps([module, *path])],
         env={"PATH": os.environ.get("PATH", ""), "AWS_DEFAULT_REGION": packaging.DEFAULT_REGION},

@@ -272,19 +272,17 @@ def decide(actor: Actor, action: Action, resource: Resource | None = None) -> De
         if roles and not actor.roles.isdisjoint(roles):
             if resource.classification is Classification.NORMAL:
                 return _ALLOWED[relation]
-            return _decide_classified(actor, roles, resource, relation)
+            return _decide_classified(actor, resource, relation)
     return _OUT_OF_REACH[relations[0]]
 
 
-def _decide_classified(
-    actor: Actor, roles: frozenset[Role], resource: Resource, relation: Relation
-) -> Decision:
+def _decide_classified(actor: Actor, resource: Resource, relation: Relation) -> Decision:
     """Only the registrar of secrets and officers who are named, and only as far as they are
-    cleared (A13, A24). An application is nobody who could be."""
+    cleared (A13, A24). An application is no officer, whatever roles it has besides."""
     refused = Verdict.HIDE if resource.exists else Verdict.FORBID
     if not is_cleared(actor.clearance, resource.classification):
         return Decision(refused, "clearance_missing", relation)
-    if not (actor.roles & roles) - {Role.APPLICATION}:
+    if Role.APPLICATION in actor.roles:
         return Decision(refused, "officer_missing", relation)
     if Role.REGISTRAR in actor.roles:
         return Decision(Verdict.ALLOW, "registrar", relation)

@@ -342,15 +342,15 @@ _GIVING_REASONS = frozenset(
 )
 
 _REGISTER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}/[1-9][0-9]{3}")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
-    """What both kinds of leaves share: canonical JSON of their fields and `v`."""
+class Leaf:
+    """What all kinds of leaves share: canonical JSON of their fields and `v`."""
 
     def to_bytes(self) -> bytes:
         """The log entry."""
@@ -363,10 +363,10 @@ class _Leaf:
         members = _members(entry)
         names = {f.name for f in fields(cls)}
         if members.keys() != {"v", *names} or members["v"] != LEAF_VERSION:
-            raise _bad_leaf("v")
+            raise bad_leaf("v")
         leaf = cls(**{name: cls._typed(name, members[name]) for name in names})
         if leaf.to_bytes() != entry:
-            raise _bad_leaf("form")
+            raise bad_leaf("form")
         return leaf
 
     @classmethod
@@ -376,7 +376,7 @@ class _Leaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberLeaf(_Leaf):
+class NumberLeaf(Leaf):
     """Fixed at numbering (P1, P2). Leaf *i* of the number log is number *i + 1*.
 
     `commitment` is `commit(salt, content_digest)`; `numbered_at` is UTC.
@@ -391,25 +391,25 @@ class NumberLeaf(_Leaf):
     numbered_at: datetime
 
     def __post_init__(self) -> None:
-        _demand_match(_REGISTER, register_id=self.register_id)
-        _demand_count(1, number=self.number)
-        _demand_match(_IDENTIFIER, subject_id=self.subject_id)
-        _demand_match(_DIGEST, commitment=self.commitment)
-        _demand_match(_WORD, document_type=self.document_type)
-        _demand_instant(numbered_at=self.numbered_at)
+        demand_match(_REGISTER, register_id=self.register_id)
+        demand_count(1, number=self.number)
+        demand_match(IDENTIFIER, subject_id=self.subject_id)
+        demand_match(DIGEST, commitment=self.commitment)
+        demand_match(WORD, document_type=self.document_type)
+        demand_instant(numbered_at=self.numbered_at)
 
     @classmethod
     def _typed(cls, name: str, value: Any) -> Any:
         match name:
             case "subject_kind":
-                return _member_of(SubjectKind, name, value)
+                return member_of(SubjectKind, name, value)
             case "numbered_at":
-                return _instant(name, value)
+                return read_instant(name, value)
         return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeLeaf(_Leaf):
+class OutcomeLeaf(Leaf):
     """What became of a number. `seq` is the leaf's own index in the outcome log.
 
     `child` is 0, or the place of an inserted number under its parent. `file_digest` is
@@ -433,28 +433,28 @@ class OutcomeLeaf(_Leaf):
     at: datetime
 
     def __post_init__(self) -> None:
-        _demand_match(_REGISTER, register_id=self.register_id)
-        _demand_count(0, seq=self.seq)
-        _demand_count(1, number=self.number)
-        _demand_count(0, child=self.child)
-        _demand_match(_IDENTIFIER, subject_id=self.subject_id)
+        demand_match(_REGISTER, register_id=self.register_id)
+        demand_count(0, seq=self.seq)
+        demand_count(1, number=self.number)
+        demand_count(0, child=self.child)
+        demand_match(IDENTIFIER, subject_id=self.subject_id)
         if self.commitment is not None or self.outcome in _BRINGING_CONTENT:
-            _demand_match(_DIGEST, commitment=self.commitment)
+            demand_match(DIGEST, commitment=self.commitment)
         if self.file_digest is not None or self.outcome is Outcome.ISSUED:
-            _demand_match(_DIGEST, file_digest=self.file_digest)
+            demand_match(DIGEST, file_digest=self.file_digest)
         if self.reason_code is not None or self.outcome in _GIVING_REASONS:
-            _demand_match(_WORD, reason_code=self.reason_code)
+            demand_match(WORD, reason_code=self.reason_code)
         if self.outcome is Outcome.VOID and self.file_digest is not None:
-            raise _bad_leaf("file_digest")
-        _demand_instant(at=self.at)
+            raise bad_leaf("file_digest")
+        demand_instant(at=self.at)
 
     @classmethod
     def _typed(cls, name: str, value: Any) -> Any:
         match name:
             case "outcome":
-                return _member_of(Outcome, name, value)
+                return member_of(Outcome, name, value)
             case "at":
-                return _instant(name, value)
+                return read_instant(name, value)
         return value
 
 
@@ -472,7 +472,7 @@ def commit(salt: bytes, content_digest: str) -> str:
     """
     if len(salt) != SALT_BYTES:
         raise ValueError("a salt has 32 bytes")
-    if not _DIGEST.fullmatch(content_digest):
+    if not DIGEST.fullmatch(content_digest):
         raise ValueError("a content digest is 64 lower-case hex digits")
     return sha256(_COMMITMENT_DOMAIN + salt + bytes.fromhex(content_digest)).hexdigest()
 
@@ -528,7 +528,8 @@ def _bad_bundle() -> TileError:
     )
 
 
-def _bad_leaf(member: str) -> LeafError:
+def bad_leaf(member: str) -> LeafError:
+    """The error for a leaf in which this member is wrong. Says its name, never its value."""
     return LeafError(
         f"The log entry is not the canonical form of a leaf: {member}.",
         f"รายการในทะเบียนสาธารณะไม่อยู่ในรูปแบบมาตรฐาน: {member}",
@@ -539,9 +540,9 @@ def _members(entry: bytes) -> Mapping[str, Any]:
     try:
         members = json.loads(entry)
     except (ValueError, RecursionError) as error:
-        raise _bad_leaf("JSON") from error
+        raise bad_leaf("JSON") from error
     if not isinstance(members, dict):
-        raise _bad_leaf("JSON")
+        raise bad_leaf("JSON")
     return members
 
 
@@ -549,33 +550,38 @@ def _plain(value: object) -> object:
     return value.astimezone(UTC).strftime(_TIME) if isinstance(value, datetime) else value
 
 
-def _instant(name: str, value: Any) -> datetime:
+def read_instant(name: str, value: Any) -> datetime:
+    """A moment as leaves spell it. Raises LeafError."""
     try:
         return datetime.strptime(value, _TIME).replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
-        raise _bad_leaf(name) from error
+        raise bad_leaf(name) from error
 
 
-def _member_of(kind: type[StrEnum], name: str, value: Any) -> StrEnum:
+def member_of(kind: type[StrEnum], name: str, value: Any) -> StrEnum:
+    """One of the words a member may be. Raises LeafError."""
     try:
         return kind(value)
     except ValueError as error:
-        raise _bad_leaf(name) from error
+        raise bad_leaf(name) from error
 
 
-def _demand_match(pattern: re.Pattern[str], **named: str | None) -> None:
+def demand_match(pattern: re.Pattern[str], **named: str | None) -> None:
+    """Raise LeafError unless each of the named members is written like `pattern`."""
     for name, value in named.items():
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise _bad_leaf(name)
+            raise bad_leaf(name)
 
 
-def _demand_count(least: int, **named: int) -> None:
+def demand_count(least: int, **named: int) -> None:
+    """Raise LeafError unless each of the named members is a number from `least` on."""
     for name, value in named.items():
         if type(value) is not int or value < least:
-            raise _bad_leaf(name)
+            raise bad_leaf(name)
 
 
-def _demand_instant(**named: datetime) -> None:
+def demand_instant(**named: datetime) -> None:
+    """Raise LeafError unless each of the named moments says its time zone."""
     for name, value in named.items():
         if value.tzinfo is None:
-            raise _bad_leaf(name)
+            raise bad_leaf(name)

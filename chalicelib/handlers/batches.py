@@ -43,7 +43,7 @@ from chalicelib.handlers.batch_models import (
     default_faults,
 )
 from chalicelib.handlers.claims import claim_of
-from chalicelib.handlers.documents import demand_prefix, known_to
+from chalicelib.handlers.documents import demand_prefix, demand_sender, known_to
 from chalicelib.handlers.models import SubmitDocument, parse
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
@@ -85,6 +85,8 @@ def submit_batch(call: Call) -> Response:
         kind = call.house.types.get(body.document_type)
         if kind is None:
             raise NotFoundError
+        # Lines may name recipients, and are let in by nobody else.
+        demand_sender(call, kind.book)
         demand_prefix(call, kind)
         _demand_defaults(call, kind, body.defaults)
         request = desk_of.BatchRequest(

@@ -16,6 +16,7 @@ from chalicelib.handlers.delivery_models import (
     ReceiptView,
     RejectionView,
 )
+from chalicelib.handlers.models import demand_ascending
 from chalicelib.handlers.operations import Call, is_identifier
 from chalicelib.ports import LetterSearch
 from chalicelib.services.show_delivery import statements_of
@@ -53,7 +54,8 @@ def name_of(call: Call) -> Callable[[str], str]:
 
 
 def letter_search(call: Call, asked: AskOutbox) -> LetterSearch:
-    """What the caller looks for in its own outbox or inbox."""
+    """What the caller looks for in its own outbox or inbox. Raises InvalidRequestError."""
+    demand_ascending(asked.from_, asked.to)
     return LetterSearch(
         agency_id=call.caller.agency_id,
         state=DeliveryState(asked.state) if asked.state else None,

@@ -38,7 +38,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
-from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, WishKind
+from chalicelib.domain.registers import CIRCULAR, SEND, Book, NumberWish, WishKind
 from chalicelib.domain.thai import start_of_day
 from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
@@ -52,6 +52,7 @@ from chalicelib.handlers.models import (
     Preview,
     SearchDocuments,
     SubmitDocument,
+    demand_ascending,
     instant_of,
     parse,
 )
@@ -108,6 +109,8 @@ def submit_document(call: Call) -> Response:
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
+    if submission.recipients:
+        demand_sender(call, submission.book.name)
     document = submit(
         submission,
         documents=call.house.documents,
@@ -370,6 +373,12 @@ def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type
         raise InvalidRequestError([fault])
 
 
+def demand_sender(call: Submitter, book: str) -> None:
+    """Who may issue documents may not therefore send letters (A7). Raises ForbiddenError."""
+    if book in {SEND, CIRCULAR}:
+        call.demand(Action.SEND_LETTER)
+
+
 def _demand_numberable(submission: Submission) -> None:
     """A run is numbered in one transaction or never; refuse what will not fit."""
     if submission.per_recipient:
@@ -424,6 +433,7 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
 
 
 def _search(call: Call, query: SearchDocuments) -> Search:
+    demand_ascending(query.from_, query.to)
     return Search(
         agency_id=call.caller.agency_id,
         state=DocumentState(query.state) if query.state else None,

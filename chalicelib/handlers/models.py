@@ -863,6 +863,16 @@ def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
     return _several((FieldFault("", code, detail, detail_th),))
 
 
+def demand_ascending(first: str | None, last: str | None) -> None:
+    """Days of a search (ISO): no table looks for what lies between a day and an earlier one.
+    Raises InvalidRequestError."""
+    if first and last and last < first:
+        fault = FieldFault(
+            "/to", "before_from", "Must not lie before `from`.", "ต้องไม่อยู่ก่อนวันที่ใน from"
+        )
+        raise InvalidRequestError([fault])
+
+
 def instant_of(text: str) -> datetime:
     """An ISO 8601 instant with offset, in UTC. Raises the fault for anything else."""
     try:

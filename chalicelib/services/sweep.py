@@ -148,7 +148,11 @@ def _resend_deliveries(broom: Broom, limit: int, in_time: Callable[[], bool]) ->
 
 def _send_due(due: Sequence[DeliveryId], broom: Broom) -> int:
     # Postponed first: whoever gets the message says when it is due, and has the last word.
-    ids = [delivery_id for delivery_id in due if _postponed(delivery_id, broom)]
+    ids = []
+    for delivery_id in due:
+        with suppress(UnavailableError):  # overdue still: it keeps no other one waiting
+            if _postponed(delivery_id, broom):
+                ids.append(delivery_id)
     with suppress(UnavailableError):
         broom.dispatch_queue.send_deliveries(ids)
         return len(ids)

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 
+from tests.bench.access import access_decision_microseconds
 from tests.bench.batches import batch_documents_per_core_second, batch_peak_mb
 from tests.bench.busy import seal_core_busy
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
@@ -62,6 +63,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
         cost_per_letter_thb,
         batch_documents_per_core_second,
         batch_peak_mb,
+        access_decision_microseconds,
     )
 }
 

@@ -25,10 +25,10 @@ from tests.bench.results import Result, rate, single
 
 _ROOM = Path("build/bench/letters")
 _SENDER, _RECIPIENT = "dga", "slc"
-_LETTERS, _ROUNDS, _AT_ONCE = 24, 3, 4
+_LETTERS, _ROUNDS, _AT_ONCE = 24, 2, 4
 _RECIPIENTS, _CIRCULARS = 300, 2
 _PATIENCE_SECONDS = 170
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _BELIEVED_SECONDS = 4  # how long what was read of the directory is believed locally, and a bit
 _SCOPE = "documents:submit documents:read letters:send letters:read inbox:read inbox:register"
 
@@ -38,7 +38,7 @@ def letters_end_to_end_per_second() -> Result:
     archived, delivered to an agency hosted here, verified, registered by its clerk, told. The
     peer is the same letter issued to nobody, by the same stack in the same run."""
     with _office() as office:
-        office.send_and_register(12, "warm")
+        office.send_and_register(8, "warm")
         ours, bare = [], []
         for n in range(_ROUNDS):
             ours.append(office.send_and_register(_LETTERS, f"to-{n}"))
@@ -91,8 +91,8 @@ class _Office:
     def _registered(self, sent: set[str], pool: ThreadPoolExecutor) -> bool:
         """The clerk registers what lies there; whether the sender knows of all."""
         items = self.clerk.get("/v1/inbox?state=consigned&limit=50")["items"]
-        trusted = [one["delivery_id"] for one in items if one["trust"]["trusted"]]
-        list(pool.map(self._register, trusted))
+        # What is not checked yet is checked when it is registered.
+        list(pool.map(self._register, [one["delivery_id"] for one in items]))
         self._hear()
         return sent <= self.receipts.keys()
 

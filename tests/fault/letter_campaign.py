@@ -332,6 +332,9 @@ class LetterCampaign:
         self.done.update({f"deliveries {state}": times for state, times in ended.items()})
         refused = (self.world.fakes.deliveries.refused(record.delivery.id) for record in records)
         self.done["answers refused"] = sum(len(each) for each in refused)
+        self.done["notices given up"] = sum(
+            key.endswith("/untellable") for record in records for key in record.told
+        )
         self.done["reminders"] = sum(record.delivery.reminders for record in records)
         return Outcome(
             seed=self.seed,

@@ -344,6 +344,15 @@ def test_letters_of_an_agency_that_lost_its_prefix_end_with_a_reason(
     assert world.fakes.ledger.head(Register("diw", "send", 2026)).hold is None
 
 
+def test_letters_in_a_batch_take_the_scope_of_sending(api: Api) -> None:
+    """A7: lines of a batch name recipients; who may issue documents may not therefore send a
+    thousand letters."""
+    body = {"document_type": "official-letter"}
+    unscoped = {**sample_event("api")["requestContext"]["authorizer"], "scope": "documents:submit"}
+    answer = api.call("POST", "/v1/batches", body=body, authorizer=unscoped)
+    assert (answer.status, answer.json.get("reason")) == (403, "scope_missing")
+
+
 def test_what_is_told_of_bad_lines_is_kept_in_small_pieces(api: Api, world: World) -> None:
     """Issue 5 item 4, constant memory: names that a stranger chose stand in what is told of a
     line; a file full of long ones must not be remembered whole."""

@@ -155,8 +155,9 @@ def test_who_may_send(office: Office) -> None:
 
 
 def test_a_letter_by_post_documents_follows_the_same_rules(office: Office) -> None:
-    """Issue 6.1: a document of the send register is a letter whoever submits it: agencies whose
-    inbox is here may be named, the sender may not, and it may be ด่วนภายใน."""
+    """Issue 6.1, A7: a document of the send register is a letter whoever submits it: agencies whose
+    inbox is here may be named, the sender may not, and it may be ด่วนภายใน. It takes the scope of
+    sending."""
     content = {
         "subject": "ขอเชิญประชุม",
         "addressee": "ผู้อำนวยการ",
@@ -169,6 +170,8 @@ def test_a_letter_by_post_documents_follows_the_same_rules(office: Office) -> No
     told = [(e["pointer"], e["code"]) for e in refused.json["errors"]]
     assert told == [("/recipients/1", "own_agency")]
     right = {**body, "recipients": ["dga"], "act_within": "2026-11-30T09:00:00Z"}
+    unscoped = officer("slc", "application", scope="documents:submit")
+    assert office.post("/v1/documents", right, by=unscoped).json["reason"] == "scope_missing"
     made = office.post("/v1/documents", right, by=APPLICATION)
     assert made.status == 202, made.text
     office.rest()
@@ -273,6 +276,10 @@ def test_the_outbox_is_searched(office: Office) -> None:
     bad: Any
     for bad in ({"state": "lost"}, {"limit": "0"}, {"from_": "2026-13-01"}, {"cursor": "x"}):
         assert office.get("/v1/outbox", by=officer("slc"), **bad).status == 422
+    # DynamoDB takes no such range, and 503 would have everybody try again.
+    for route in ("/v1/outbox", "/v1/inbox", "/v1/documents"):
+        turned = office.get(route, by=officer("slc"), from_="2026-12-02", to="2026-12-01")
+        assert (turned.status, turned.json["errors"][0]["pointer"]) == (422, "/to")
 
 
 # -- taking back, disputing, sending again ---------------------------------------------

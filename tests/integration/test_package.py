@@ -6,7 +6,9 @@ import copy
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,13 @@ from infra import package as packaging
 @pytest.fixture(scope="module")
 def package() -> packaging.Package:
     return packaging.build("local", packaging.ROOT / "build" / "package")
+
+
+@pytest.fixture(scope="module")
+def tree(package: packaging.Package) -> Iterator[Path]:
+    """The archives unpacked, once for all that only read."""
+    with check_package.unpacked(package) as unpacked:
+        yield unpacked
 
 
 @pytest.fixture
@@ -85,14 +94,13 @@ def test_action_pattern_is_found(template: dict[str, Any]) -> None:
     ]
 
 
-def test_missing_module_is_found(package: packaging.Package) -> None:
+def test_missing_module_is_found(template: dict[str, Any], tree: Path) -> None:
     """What the embedded AWS's own packages would hide is seen in isolation: `seal` without
     its second layer cannot be imported."""
-    template = check_package.read_template(package)
-    seal = template["Resources"]["Seal"]["Properties"]
-    seal["Layers"] = [{"Ref": "ManagedLayer"}]
-    with check_package.unpacked(package) as tree:
-        found = check_package.import_problems(template, tree)
+    resources = template["Resources"]
+    alone = {"Resources": {name: resources[name] for name in ("Seal", "ManagedLayer")}}
+    alone["Resources"]["Seal"]["Properties"]["Layers"] = [{"Ref": "ManagedLayer"}]
+    found = check_package.import_problems(alone, tree)
     assert any(problem.startswith("Seal cannot import") for problem in found)
 
 
@@ -110,11 +118,10 @@ def test_only_runtime_packages_and_their_licences(package: packaging.Package) ->
     assert any("LICENSE" in name for name in licences)
 
 
-def test_public_holidays_are_inside(package: packaging.Package) -> None:
+def test_public_holidays_are_inside(tree: Path) -> None:
     """Issue 6, 1: each function has the calendar where it looks for it, complete."""
-    with check_package.unpacked(package) as tree:
-        packaged = tree / "app" / HOLIDAYS.relative_to(packaging.ROOT)
-        assert read_holidays(packaged) == read_holidays()
+    packaged = tree / "app" / HOLIDAYS.relative_to(packaging.ROOT)
+    assert read_holidays(packaged) == read_holidays()
 
 
 def test_byte_code_is_inside(package: packaging.Package) -> None:

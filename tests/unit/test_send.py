@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.channels import ChannelKind
-from chalicelib.domain.deliveries import DeliveryId, RetryBudget
+from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Decision, Document
 from chalicelib.domain.erds import DeliveryState
@@ -259,6 +259,23 @@ def test_more_than_a_handful_is_swept_while_there_is_time(
     asked = iter(range(1, 99))
     done = sweep(broom=post.house().broom, limit=3, in_time=lambda: next(asked) < rounds)
     assert done.deliveries == swept
+
+
+def test_one_that_cannot_be_postponed_keeps_no_other_waiting(post: Sending) -> None:
+    """P4: the first of the overdue fails each time; those after it are swept, and what is open is
+    counted all the same."""
+    post.send("opm", "web")
+    post.fakes.clock.advance(timedelta(hours=1))
+    look_again = post.fakes.deliveries.look_again
+
+    def fails_for_one(seen: Delivery, due_at: datetime | None) -> bool:
+        if seen.recipient == "opm":
+            raise UnavailableError("busy")
+        return look_again(seen, due_at)
+
+    vars(post.fakes.deliveries)["look_again"] = fails_for_one
+    done = sweep(broom=post.house().broom)
+    assert (done.deliveries, done.open_deliveries) == (1, {"planned": 2})
 
 
 def test_what_was_looked_after_meanwhile_is_left_alone(post: Sending) -> None:
