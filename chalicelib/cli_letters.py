@@ -193,7 +193,7 @@ def _deliveries(options: argparse.Namespace, remote: Any) -> int:
     """Exit codes: 0, 1 if a delivery was rejected or failed."""
     path = f"/v1/letters/{options.document_id}/deliveries"
     progress: Mapping[str, Any] = {}
-    for page in _pages(remote, path, {"limit": 1000}):
+    for page in _pages(remote, path, {"limit": 200}):
         progress = page["progress"]
         for delivery in page["items"]:
             print(_line(delivery, delivery["recipient"]))

@@ -47,7 +47,6 @@ _State = Literal["planned", "relayed", "consigned", "handed_over", "rejected", "
 _Words = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _Cursor = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 _UpTo200 = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|1[0-9]{2}|200)$")]
-_UpTo1000 = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,2}|1000)$")]
 
 
 class AskOutbox(_Strict):
@@ -79,7 +78,8 @@ class AskInbox(AskOutbox):
 class AskDeliveries(_Strict):
     """Query of GET /v1/letters/{id}/deliveries."""
 
-    limit: _UpTo1000 = Field(default="100", description="1 to 1000.")
+    # An answer has at most 6 MB (Lambda), and a delivery that was tried for days a long history.
+    limit: _UpTo200 = Field(default="100", description="1 to 200.")
     cursor: _Cursor | None = None
 
 

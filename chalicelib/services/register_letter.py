@@ -37,8 +37,9 @@ from chalicelib.ports import RegisterStore
 from chalicelib.services.check_arrival import ArrivalRoom, settled_check
 from chalicelib.services.delivery_steps import DeliveryRoom, go_on, signed
 
-# A conflict means that another clerk of the agency registered something at this moment.
-_TRIES = 6
+# A conflict means that another clerk of the agency registered something at this moment; several
+# may, and each of them waits for the answer.
+_TRIES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
