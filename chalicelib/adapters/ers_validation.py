@@ -7,7 +7,6 @@ there then; the last one as of now.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
 from pyhanko.sign.validation.status import TimestampSignatureStatus
 from pyhanko_certvalidator import ValidationContext
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.ers import DerEvidenceRecords, read_record, sequence_before, token_time
 from chalicelib.adapters.ers_stamps import revocation_data, signature_of, signer_of
 from chalicelib.adapters.pades_validation import Revocation, load_pem
@@ -153,7 +153,7 @@ def _problem(status: TimestampSignatureStatus) -> str | None:
 def _status(signed: cms.SignedData, context: ValidationContext) -> TimestampSignatureStatus:
     info = signed["encap_content_info"]["content"].parsed
     imprint = info["message_imprint"]["hashed_message"].native
-    fields = asyncio.run(validate_tst_signed_data(signed, context, lambda _algorithm: imprint))
+    fields = result_of(validate_tst_signed_data(signed, context, lambda _algorithm: imprint))
     return TimestampSignatureStatus(**fields)
 
 

@@ -7,7 +7,6 @@ That leaves no room for signature wrapping. Nothing is fetched.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import logging
@@ -33,6 +32,7 @@ from signxml.exceptions import InvalidDigest, InvalidSignature
 from signxml.verifier import SignatureConfiguration
 from signxml.xades.xades import XAdESVerifier
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.pades_validation import validation_context
 from chalicelib.adapters.xml_reading import canonical, read_xml, refuse_ambiguous
 from chalicelib.domain.errors import SealVerificationError, XmlRefusedError
@@ -149,14 +149,14 @@ def _observe(sealed: _Sealed, anchors: tuple[str, ...], at: datetime) -> XmlSeal
         _fail("The signature comes without its certificate.", "NO_SIGNING_CERTIFICATE_FOUND")
     certificate, *others = sealed.certificates
     valid, intact = _signature_holds(sealed, certificate)
-    stamp = asyncio.run(_stamp(sealed, anchors, at))
+    stamp = result_of(_stamp(sealed, anchors, at))
     moment = stamp.at if stamp is not None and stamp.problem is None else at
     return XmlSealObservation(
         signature_id=sealed.signature.get("Id", ""),
         valid=valid,
         intact=intact,
         certificate=certificate.dump(),
-        trust_problem=asyncio.run(_trust_problem(certificate, others, anchors, moment)),
+        trust_problem=result_of(_trust_problem(certificate, others, anchors, moment)),
         claimed_at=sealed.claimed_at,
         stamp=stamp,
     )

@@ -6,7 +6,6 @@ malicious ones.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -35,6 +34,7 @@ from pyhanko.sign.timestamps import HTTPTimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.domain.seals import SealLevel
 from infra.pki import issue_seal_certificate, to_pem
 
@@ -153,7 +153,7 @@ class Hand:
             renewal = updater.async_timestamp_pdf(
                 IncrementalPdfFileWriter(BytesIO(pdf)), "sha256", None, output=output
             )
-        asyncio.run(renewal)
+        result_of(renewal)
         return output.getvalue()
 
     def seal(
@@ -177,6 +177,6 @@ class Hand:
         )
         stamper = HTTPTimeStamper(self.dev.pki.timestamp_url) if level.stamped else None
         signer = PdfSigner(metadata, signer=self.signer(), timestamper=stamper)
-        output = asyncio.run(signer.async_sign_pdf(IncrementalPdfFileWriter(BytesIO(pdf))))
+        output = result_of(signer.async_sign_pdf(IncrementalPdfFileWriter(BytesIO(pdf))))
         sealed: bytes = output.getvalue()
         return sealed

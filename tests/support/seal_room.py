@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from pyhanko_certvalidator.context import CertValidationPolicySpec
 from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
 from pyhanko_certvalidator.registry import SimpleTrustManager
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.pades.order import SealOrder
 from chalicelib.adapters.pades.sealer import PadesSealer
 from chalicelib.adapters.pades_validation import load_pem, validation_context
@@ -152,7 +152,7 @@ def facts_of(pdf: bytes, root_pem: str) -> Facts:
     """Whatever must be the same, whichever way the seal was written."""
     reader = PdfFileReader(BytesIO(pdf), strict=True)
     (seal,) = reader.embedded_regular_signatures
-    status = asyncio.run(async_validate_pdf_signature(seal, validation_context([root_pem])))
+    status = result_of(async_validate_pdf_signature(seal, validation_context([root_pem])))
     info = seal.signer_info
     widget = seal.sig_field
     stamp = status.timestamp_validity
@@ -204,5 +204,5 @@ def lta_problem(pdf: bytes, anchors: Sequence[str]) -> str | None:
         ),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
     )
-    result = asyncio.run(ades_lta_validation(seal, PdfSignatureValidationSpec(specification)))
+    result = result_of(ades_lta_validation(seal, PdfSignatureValidationSpec(specification)))
     return None if result.ades_subindic is AdESPassed.OK else str(result.ades_subindic)

@@ -6,7 +6,6 @@ same seal, written differently.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,6 +26,7 @@ from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.pades.appearance import drawing_for
 from chalicelib.adapters.pades.order import (
     SEAL_FIELD,
@@ -109,7 +109,7 @@ def _sealed(pdf: bytes, order: SealOrder, stamps: _Stamps | None) -> bytes:
         signing = _KeySigner(order).async_sign(
             digest, usable.key.algorithm.digest, use_pades=True, timestamper=stamps
         )
-        return asyncio.run(signing)
+        return result_of(signing)
 
     def dress(field: generic.IndirectObject) -> None:
         if drawing is not None:
@@ -139,7 +139,7 @@ def _timestamped(pdf: bytes, order: SealOrder, stamps: _Stamps, algorithm: str) 
     placeholder = DocumentTimestamp(bytes_reserved=_HEX * order.timestamper.room)
 
     def stamp(digest: bytes) -> cms.ContentInfo:
-        return asyncio.run(stamps.async_timestamp(digest, algorithm))
+        return result_of(stamps.async_timestamp(digest, algorithm))
 
     def dress(_field: generic.IndirectObject) -> None:
         """Of no size, so of no appearance."""

@@ -8,7 +8,6 @@ Trust is not asked for here: credential and time-stamps were checked before thei
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from pyhanko.sign.validation.pdf_embedded import async_validate_pdf_timestamp
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.domain.errors import SealVerificationError
 from chalicelib.domain.seals import SealLevel
 
@@ -35,7 +35,7 @@ def check_with_pyhanko(pdf: bytes, level: SealLevel) -> None:
     """One seal, intact, and after it nothing but what `level` adds. Raises
     SealVerificationError."""
     try:
-        sound = asyncio.run(_is_sound(pdf, level))
+        sound = result_of(_is_sound(pdf, level))
     except Exception as error:
         # A reader meets damage in its own ways; its texts may quote the file.
         raise SealVerificationError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from pyhanko.pdf_utils.misc import PdfDecodeLimitError
 from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko.sign.validation.errors import SignatureValidationError
 
+from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.pades_validation.changes import changes_after
 from chalicelib.adapters.pades_validation.claim import claimed_code
 from chalicelib.adapters.pades_validation.proofs import Proof, prove, signature_timestamp
@@ -70,7 +70,7 @@ class PadesValidator:
         check_anchors(anchors)
         fresh = Material.given(circumstances.ocsp_responses, circumstances.crls)
         try:
-            return asyncio.run(_Room(pdf, anchors, circumstances, fresh).observe())
+            return result_of(_Room(pdf, anchors, circumstances, fresh).observe())
         except SignatureValidationError as error:
             problem = error.ades_subindication
             name = problem.standard_name if problem else "FORMAT_FAILURE"
