@@ -13,7 +13,7 @@ from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, Progress, Step
 from chalicelib.domain.delivery_events import ReceiptNote, Received
 from chalicelib.domain.delivery_records import DeliveryRecord, FileCheck, Passing
-from chalicelib.domain.documents import Document, DocumentState, Reason, Urgency
+from chalicelib.domain.documents import Document, DocumentState, Reason, StandingNow, Urgency
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.receipts import (
     MOST_NOTE,
@@ -23,6 +23,7 @@ from chalicelib.domain.receipts import (
     receive_stamp,
 )
 from chalicelib.domain.registers import CIRCULAR
+from chalicelib.domain.standing import Standing
 from chalicelib.domain.statements import MOST_JWS
 from chalicelib.handlers.letter_models import LetterLinks
 from chalicelib.handlers.models import AgencyId, IsoDate, ReasonView, SubmitDocument
@@ -591,9 +592,17 @@ def _arrived(record: DeliveryRecord, name_of: NameOf, public_url: str) -> dict[s
     }
 
 
+class LetterStanding(_Answer):
+    """What the letter is worth now: its sender may have revoked it since (เพิกถอน)."""
+
+    standing: Standing
+    since: datetime | None
+
+
 class InboxDetail(InboxItem):
     """The same with the receipt and the stamp, or the rejection, and where it went."""
 
+    standing: LetterStanding
     receipts: list[ReceiptView] = Field(
         description="The original, then its corrections; the last one stands."
     )
@@ -608,11 +617,13 @@ class InboxDetail(InboxItem):
         name_of: NameOf,
         public_url: str,
         *,
+        standing: StandingNow,
         receipts: list[ReceiptView],
         rejection: RejectionView | None,
     ) -> Self:
         return cls(
             **_arrived(record, name_of, public_url),
+            standing=LetterStanding(standing=standing.standing, since=standing.since),
             receipts=receipts,
             rejection=rejection,
             passed_on=[PassingView.of(passing) for passing in record.passed_on],

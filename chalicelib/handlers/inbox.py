@@ -279,10 +279,14 @@ def _receiver(call: Call) -> Receiver:
 
 def _detail(call: Call, record: DeliveryRecord) -> InboxDetail:
     receipts, rejection = statements(call, record)
+    letter = call.house.documents.get(record.delivery.id.document_id)
+    if letter is None:
+        raise NotFoundError
     return InboxDetail.with_statements(
         record,
         name_of(call),
         call.house.settings.public_url,
+        standing=letter.standing_at(call.house.clock()),
         receipts=receipts,
         rejection=rejection,
     )

@@ -69,6 +69,24 @@ def test_from_sending_to_the_receipt_in_the_outbox(office: Office) -> None:
         assert report.clean, report
 
 
+def test_a_letter_that_was_revoked_says_so(office: Office) -> None:
+    """Issue 6.3: whose inbox is here gets no message of a ruling, so the letter itself tells."""
+    delivery_id = arrived(office)
+    shown = {"by": officer("dga"), "path": {"delivery_id": delivery_id}}
+    assert office.get("/v1/inbox/{delivery_id}", **shown).json["standing"]["standing"] == "valid"
+    head = officer("slc", "approver", scope="documents:revoke")
+    ruled = office.post(
+        "/v1/documents/{document_id}/revocation",
+        {"reason_code": "error", "reason": "ส่งผิดฉบับ"},
+        by=head,
+        document_id=delivery_id.split(".")[0],
+    )
+    assert ruled.status == 201, ruled.text
+    told = office.get("/v1/inbox/{delivery_id}", **shown)
+    assert told.json["standing"]["standing"] == "revoked"
+    assert "ส่งผิดฉบับ" not in told.text  # why is for its owner
+
+
 def test_registered_twice_is_registered_once(office: Office) -> None:
     """P5: a repeat, by another clerk too, gets the receipt that stands, byte for byte."""
     delivery_id = arrived(office)
