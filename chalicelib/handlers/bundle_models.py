@@ -12,13 +12,13 @@ from chalicelib.domain.standing import RulingKind
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class AskEvidence(BaseModel):
     """Query of GET /v1/documents/{document_id}/evidence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     delivery: (
         Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}(\.[0-9a-z-]{1,64}){2}$")]

@@ -74,7 +74,8 @@ class Known:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # All models are built at first use: who asks for one does not wait for the others at a cold start.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 AgencyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -350,7 +351,7 @@ class AskPicture(_Strict):
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, ser_json_timedelta="iso8601")
+    model_config = ConfigDict(frozen=True, ser_json_timedelta="iso8601", defer_build=True)
 
 
 class DocumentLinks(_Answer):

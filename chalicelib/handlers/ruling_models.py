@@ -19,7 +19,7 @@ _LATE = timedelta(minutes=1)
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 # -- requests ------------------------------------------------------------------
@@ -28,7 +28,7 @@ class _Answer(BaseModel):
 class RuleOnDocument(BaseModel):
     """Common to all rulings."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     kind: ClassVar[RulingKind]
 

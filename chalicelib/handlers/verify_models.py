@@ -20,14 +20,14 @@ from chalicelib.services.verify_document import RegisterAnswer, Verification
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class VerifySent(BaseModel):
     """What is to be verified: the id of an upload, or an evidence bundle
     (`tra.evidence.v1`) with all its members. A PDF of up to 4 MiB may be the body itself."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     upload: str | None = Field(
         default=None, pattern=r"^[0-9A-Z]{26}$", description="From POST /v1/verify/uploads."
