@@ -69,7 +69,7 @@ from chalicelib.services.submit import Submission, repeat, submit, why_not_super
 
 blueprint = Blueprint(__name__)
 
-LINK_SECONDS = 60
+_LINK_SECONDS = 60
 PNG = "image/png"
 
 
@@ -99,9 +99,7 @@ def submit_document(call: Call) -> Response:
     raw = call.json_object()
     claim = claim_of(call, raw)
     # A repeat is answered before anything else is looked at: the world may have moved on.
-    made = claim and repeat(
-        claim, documents=call.house.documents, number_queue=call.house.number_queue
-    )
+    made = made_before(call, claim)
     if made:
         return _accepted(call, made)
     body = parse(SubmitDocument, raw, known_to(call))
@@ -111,16 +109,29 @@ def submit_document(call: Call) -> Response:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
     if submission.recipients:
         demand_sender(call, submission.book.name)
-    document = submit(
+    document = accepted(call, submission)
+    count("DocumentAccepted")
+    logger.info(LogEvent.DOCUMENT_ACCEPTED, extra={"document_id": document.document_id})
+    return _accepted(call, document)
+
+
+def made_before(call: Call, claim: IdempotencyClaim | None) -> Document | None:
+    """The document that this request made before; None for a new one. Raises
+    IdempotencyKeyReusedError."""
+    if claim is None:
+        return None
+    return repeat(claim, documents=call.house.documents, number_queue=call.house.number_queue)
+
+
+def accepted(call: Call, submission: Submission) -> Document:
+    """The document that a request asks for, from now on sure to end (P4). Raises as `submit`."""
+    return submit(
         submission,
         documents=call.house.documents,
         number_queue=call.house.number_queue,
         clock=call.house.clock,
         ids=call.house.ids,
     )
-    count("DocumentAccepted")
-    logger.info(LogEvent.DOCUMENT_ACCEPTED, extra={"document_id": document.document_id})
-    return _accepted(call, document)
 
 
 def _accepted(call: Call, document: Document) -> Response:
@@ -174,9 +185,12 @@ def download_file(call: Call) -> Response:
     document = authorised(call)
     if document.file is None:
         raise _no_file(document)
-    link = call.house.archive.link(
-        document.file, filename=f"{document.document_id}.pdf", seconds=LINK_SECONDS
-    )
+    return redirect_to(call, document.document_id, document.file)
+
+
+def redirect_to(call: Call, document_id: str, file: ArchivedFile) -> Response:
+    """To the sealed bytes, by a link that soon ends and that nobody keeps."""
+    link = call.house.archive.link(file, filename=f"{document_id}.pdf", seconds=_LINK_SECONDS)
     return Response("", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
 
 

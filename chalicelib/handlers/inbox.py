@@ -39,7 +39,7 @@ from chalicelib.handlers.delivery_models import (
     RejectLetter,
 )
 from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_of, statements
-from chalicelib.handlers.documents import LINK_SECONDS
+from chalicelib.handlers.documents import redirect_to
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.registers import PDF
@@ -109,10 +109,7 @@ def download_arrival(call: Call) -> Response:
     document = call.house.documents.get(record.delivery.id.document_id)
     if document is None or document.file is None:
         raise NotFoundError
-    link = call.house.archive.link(
-        document.file, filename=f"{document.document_id}.pdf", seconds=LINK_SECONDS
-    )
-    return Response("", status_code=303, headers={"Location": link, "Cache-Control": "no-store"})
+    return redirect_to(call, document.document_id, document.file)
 
 
 @operation(

@@ -43,7 +43,13 @@ from chalicelib.handlers.delivery_models import (
     RecallAnswer,
 )
 from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_of, statements
-from chalicelib.handlers.documents import authorised, build_submission, known_to
+from chalicelib.handlers.documents import (
+    accepted,
+    authorised,
+    build_submission,
+    known_to,
+    made_before,
+)
 from chalicelib.handlers.letter_models import (
     AcceptedLetter,
     LetterPreview,
@@ -60,7 +66,6 @@ from chalicelib.services.preview import preview
 from chalicelib.services.recall_all import recall_all
 from chalicelib.services.recall_letter import recall_letter
 from chalicelib.services.resend_letter import resend_letter
-from chalicelib.services.submit import repeat, submit
 
 blueprint = Blueprint(__name__)
 
@@ -95,9 +100,7 @@ def send_letter(call: Call) -> Response:
     raw = call.json_object()
     claim = claim_of(call, {"letter": raw})
     # A repeat is answered before anything else is looked at: the world may have moved on.
-    made = claim and repeat(
-        claim, documents=call.house.documents, number_queue=call.house.number_queue
-    )
+    made = made_before(call, claim)
     if made:
         return _accepted(call, made)
     letter = read_letter(raw, _sender(call), _known_to(call, raw))
@@ -109,13 +112,7 @@ def send_letter(call: Call) -> Response:
         previewed = preview(submission, room=call.house.preview_room)
         return as_json(LetterPreview.with_list(previewed, seen))
     _demand_confirmed(call, letter, seen)
-    document = submit(
-        submission,
-        documents=call.house.documents,
-        number_queue=call.house.number_queue,
-        clock=call.house.clock,
-        ids=call.house.ids,
-    )
+    document = accepted(call, submission)
     count("LetterAccepted")
     logger.info(LogEvent.LETTER_ACCEPTED, extra={"document_id": document.document_id})
     return _accepted(call, document)

@@ -109,7 +109,7 @@ def signed(
 ) -> DeliveryChange:
     """The change that writes `moved` with its evidence. Somebody must look soon: what follows
     from a step (archive, notices) is done after it."""
-    delivery, evidence = give_evidence(moved, issuer=room.public_url, sign=room.signer.sign)
+    delivery, evidence = evidenced(moved, room=room)
     return DeliveryChange(
         seen=seen,
         delivery=delivery,
@@ -117,6 +117,11 @@ def signed(
         statement=statement,
         due_at=room.clock() + room.look_after,
     )
+
+
+def evidenced(moved: Moved, *, room: DeliveryRoom) -> tuple[Delivery, tuple[str, ...]]:
+    """The delivery with its chain grown, and the signed evidence, by this service's key."""
+    return give_evidence(moved, issuer=room.public_url, sign=room.signer.sign)
 
 
 def go_on(delivery_id: DeliveryId, *, room: DeliveryRoom) -> None:

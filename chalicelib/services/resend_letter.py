@@ -7,11 +7,10 @@ from datetime import datetime
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, resend
-from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.errors import NotFoundError, ResendRefusedError
 from chalicelib.ports import DocumentStore, Ids
-from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom, go_on
+from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom, evidenced, go_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +47,7 @@ def resend_letter(delivery_id: DeliveryId, *, room: ResendRoom) -> DeliveryRecor
             budget=_as_before(record.delivery, now),
             channel=channel,
         )
-        delivery, (evidence,) = give_evidence(
-            moved, issuer=delivering.public_url, sign=delivering.signer.sign
-        )
+        delivery, (evidence,) = evidenced(moved, room=delivering)
         # 3. Store it, once.
         due_at = now + delivering.look_after
         delivering.deliveries.plan([(delivery, evidence, room.ids.salt())], due_at)

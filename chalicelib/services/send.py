@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, Moved, RetryBudget, SentLetter, plan, refuse
-from chalicelib.domain.delivery_evidence import give_evidence
 from chalicelib.domain.documents import Document, Reason, planned_mark
 from chalicelib.ports import DocumentStore, Ids, RegisterStore
-from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom
+from chalicelib.services.delivery_steps import UNKNOWN_AGENCY, DeliveryRoom, evidenced
 
 # Each is signed for; so many take about a second.
 _PLANNED_AT_ONCE = 50
@@ -70,9 +69,7 @@ def _signed(
     """Each delivery with its first evidence and the salt that hides it in public logs."""
     for recipient in recipients:
         moved = _planned(letter, recipient, room)
-        delivery, (evidence,) = give_evidence(
-            moved, issuer=room.steps.public_url, sign=room.steps.signer.sign
-        )
+        delivery, (evidence,) = evidenced(moved, room=room.steps)
         yield delivery, evidence, room.ids.salt()
 
 
