@@ -35,6 +35,9 @@ class Settings:
     registers_table: str
     directory_table: str
     deliveries_table: str
+    officers_table: str
+    factors_table: str
+    access_table: str
     archive_bucket: str
     logs_bucket: str
     number_queue_url: str
@@ -43,6 +46,8 @@ class Settings:
     dispatch_queue_url: str
     evidence_key_id: str
     log_key_id: str
+    factors_key_id: str
+    secrets_key_id: str
     preview_function: str
     verify_function: str
     status_function: str
@@ -82,6 +87,9 @@ class Settings:
             registers_table=reader.text("TRA_REGISTERS_TABLE"),
             directory_table=reader.text("TRA_DIRECTORY_TABLE"),
             deliveries_table=reader.text("TRA_DELIVERIES_TABLE"),
+            officers_table=reader.text("TRA_OFFICERS_TABLE"),
+            factors_table=reader.text("TRA_FACTORS_TABLE"),
+            access_table=reader.text("TRA_ACCESS_TABLE"),
             archive_bucket=reader.text("TRA_ARCHIVE_BUCKET"),
             logs_bucket=reader.text("TRA_LOGS_BUCKET"),
             number_queue_url=reader.text("TRA_NUMBER_QUEUE_URL"),
@@ -90,6 +98,8 @@ class Settings:
             dispatch_queue_url=reader.text("TRA_DISPATCH_QUEUE_URL"),
             evidence_key_id=reader.text("TRA_EVIDENCE_KEY_ID"),
             log_key_id=reader.text("TRA_LOG_KEY_ID"),
+            factors_key_id=reader.text("TRA_FACTORS_KEY_ID"),
+            secrets_key_id=reader.text("TRA_SECRETS_KEY_ID"),
             preview_function=reader.text("TRA_PREVIEW_FUNCTION"),
             verify_function=reader.text("TRA_VERIFY_FUNCTION"),
             status_function=reader.text("TRA_STATUS_FUNCTION"),

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from chalicelib.domain.access_log import AccessLeaf, AccessRecord
 from chalicelib.domain.batches import Batch, BatchFile, BatchRef, BatchWork, Progress
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import Delivery, DeliveryId
@@ -29,6 +30,7 @@ from chalicelib.domain.directory import Agency, DocumentType, Paper
 from chalicelib.domain.documents import (
     ISSUED,
     ArchivedFile,
+    Classification,
     Document,
     DocumentState,
     Reason,
@@ -40,6 +42,8 @@ from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
+from chalicelib.domain.officers import Appointment, Authority, Client, Ending
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.presentation import Attachment
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
@@ -142,6 +146,18 @@ class DocumentStore(Protocol):
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         """accepted → rejected. Raises DocumentMovedError if it is no longer accepted."""
 
+    def decide(self, seen: Document, decided: Document) -> None:
+        """Write what an officer's decision, a withdrawal or the end of its time made of a
+        document that awaits approval: its case and, if that ended, its state (accepted or
+        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`.
+        Dies half-way: nothing or everything was written."""
+
+    def awaiting(
+        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+    ) -> Page:
+        """Documents on which this agency's approvers have to decide, the one that waits longest
+        first. Eventually consistent; never a table scan."""
+
     def note_waiting(self, document_id: str, waiting: Waiting) -> None:
         """Note what a numbered document waits for; since when stays as first noted. Does
         nothing to a document in another state."""
@@ -182,6 +198,108 @@ class DocumentStore(Protocol):
 
     def postpone(self, seen: Unsettled, due_at: datetime) -> bool:
         """Move the due time on; False if somebody else did, or it was settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfficerPage:
+    """Some appointments of an agency, by officer, and where to go on."""
+
+    appointments: tuple[Appointment, ...]
+    cursor: str | None
+
+
+class OfficerStore(Protocol):
+    """Appointments, authorities and applications. Strongly consistent unless said otherwise: an
+    appointment takes effect at once, and so does its end (A7)."""
+
+    def appointments_of(self, officer: Officer) -> tuple[Appointment, ...]:
+        """All of one officer, those that ended too."""
+
+    def appointment(self, agency_id: str, appointment_id: str) -> Appointment | None: ...
+
+    def officers(self, agency_id: str, *, limit: int, cursor: str | None) -> OfficerPage:
+        """All appointments of an agency, in pages: an agency may have 10,000 officers."""
+
+    def appoint(self, appointment: Appointment) -> Appointment:
+        """Store a new one. The same id again returns what was stored first."""
+
+    def begin(self, appointment: Appointment) -> None:
+        """Store the first administrator of an agency. Raises AlreadyBegunError if there ever was
+        one. Dies half-way: nothing or everything was written."""
+
+    def end(self, appointment: Appointment, ending: Ending) -> Appointment:
+        """Note the end; the first one stands."""
+
+    def grant(self, authority: Authority) -> Authority:
+        """As `appoint`."""
+
+    def authority(self, agency_id: str, authority_id: str) -> Authority | None: ...
+
+    def authorities_of(self, holder: Officer) -> tuple[Authority, ...]: ...
+
+    def revoke_authority(self, authority: Authority, ending: Ending) -> Authority:
+        """As `end`."""
+
+    def has_registrar(self, agency_id: str, classification: Classification, at: datetime) -> bool:
+        """Whether somebody in the agency is, at that moment, a registrar of secrets cleared so
+        far (A13). One small query, however many officers there are."""
+
+    def client(self, client_id: str) -> Client | None: ...
+
+    def put_client(self, client: Client) -> None:
+        """The last one stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretContext:
+    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
+    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
+    `file` …"""
+
+    document_id: str
+    agency_id: str
+    classification: Classification
+    purpose: str
+
+
+class Vault(Protocol):
+    """Encrypts what is classified before it reaches any table, queue, log, bucket or cache (A13,
+    C5)."""
+
+    def seal(self, clear: bytes, context: SecretContext) -> bytes:
+        """Encrypted under a data key of its own, which lies wrapped within. Raises
+        UnavailableError."""
+
+    def open(self, sealed: bytes, context: SecretContext) -> bytes:
+        """Raises SecretUnreadableError if it was changed or is of another context,
+        UnavailableError."""
+
+
+class AccessStore(Protocol):
+    """The access log: records that wait for their place, and the logs of those that have one."""
+
+    def add(self, record: AccessRecord) -> None:
+        """Keep a record; once it returns, the access is in the log for ever. The same
+        `access_id` again is the same access. Raises UnavailableError."""
+
+    def waiting(self, log_id: str, limit: int) -> tuple[AccessRecord, ...]:
+        """Records without a place, oldest first. Strongly consistent."""
+
+    def place(self, leaves: Sequence[AccessLeaf]) -> None:
+        """Give the records their places, all or none. Raises RegisterConflictError if somebody
+        else gave one of these places meanwhile."""
+
+    def leaves(self, log_id: str, *, start: int, limit: int) -> tuple[bytes, ...]:
+        """Leaves `start`, `start + 1` … in their fixed order."""
+
+    def logs(self) -> tuple[str, ...]:
+        """Every log that was ever begun."""
+
+    def of_thing(self, thing_id: str) -> Iterator[AccessRecord]:
+        """Every access to a thing, placed or waiting, in all logs; a page at a time."""
+
+    def of_officer(self, officer: Officer) -> Iterator[AccessRecord]:
+        """Every access of one officer, placed or waiting; a page at a time."""
 
 
 class RegisterStore(Protocol):

@@ -13,7 +13,6 @@ from pathlib import Path
 from chalicelib.domain.access import (
     Action,
     Actor,
-    Officer,
     Relation,
     Resource,
     Role,
@@ -22,6 +21,7 @@ from chalicelib.domain.access import (
 )
 from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
+from chalicelib.domain.persons import Officer
 
 FILE = Path("docs/access-matrix.md")
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.clearance import RANK, is_cleared
 from chalicelib.domain.deliveries import Delivery
 from chalicelib.domain.documents import Classification, Document, DocumentState
 from chalicelib.domain.erds import DeliveryState
+from chalicelib.domain.persons import Officer
 
 
 class Action(StrEnum):
@@ -39,6 +39,15 @@ class Action(StrEnum):
     REGISTER_LETTER = "inbox:register"
     REJECT_LETTER = "inbox:reject"
     FORWARD_LETTER = "inbox:forward"
+    APPROVE_DOCUMENT = "documents:approve"
+    WITHDRAW_DOCUMENT = "documents:withdraw"
+    READ_OFFICERS = "officers:read"
+    APPOINT_OFFICER = "officers:appoint"
+    ENROL_FACTOR = "factors:enrol"
+    RESET_FACTOR = "factors:reset"
+    OPEN_SECRET = "secrets:open"  # noqa: S105 - a scope
+    READ_ACCESS_LOG = "access:read"
+    USE_PROXY = "proxies:use"
 
 
 class Role(StrEnum):
@@ -50,9 +59,12 @@ class Role(StrEnum):
     REGISTRAR = "registrar"
     SUPERVISOR = "supervisor"
     AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+    """The head of the agency, or to whom the head gave it to appoint officers."""
 
 
-_READERS = frozenset(Role)
+_OFFICERS = frozenset(Role) - {Role.APPLICATION}
+_READERS = frozenset(Role) - {Role.ADMINISTRATOR}
 _SARABAN = frozenset({Role.APPLICATION, Role.CLERK, Role.REGISTRAR})
 """Who sends and receives letters for the agency (A7, A12)."""
 
@@ -76,6 +88,17 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     Action.REGISTER_LETTER: _SARABAN,
     Action.REJECT_LETTER: _SARABAN,
     Action.FORWARD_LETTER: _SARABAN,
+    # Nobody but an officer decides (B7).
+    Action.APPROVE_DOCUMENT: frozenset({Role.APPROVER}),
+    Action.WITHDRAW_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    Action.READ_OFFICERS: frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR}),
+    Action.APPOINT_OFFICER: frozenset({Role.ADMINISTRATOR}),
+    Action.ENROL_FACTOR: _OFFICERS,
+    Action.RESET_FACTOR: frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR}),
+    # A registrar of secrets names who else may read (A13).
+    Action.OPEN_SECRET: frozenset({Role.REGISTRAR}),
+    Action.READ_ACCESS_LOG: frozenset({Role.AUDITOR}),
+    Action.USE_PROXY: frozenset({Role.APPLICATION, Role.CLERK}),
 }
 
 
@@ -99,23 +122,19 @@ _REACH: dict[Relation, dict[Action, frozenset[Role]]] = {
     Relation.RECIPIENT_BY_EVENT: {Action.READ_FILE: _ROLES_FOR[Action.READ_FILE]},
     Relation.RECIPIENT_BY_DELIVERY: {Action.READ_FILE: _ROLES_FOR[Action.READ_FILE]},
     # Who decides for several agencies sees what is to be decided, not what became of it.
-    Relation.CENTRAL_APPROVER: {Action.READ_DOCUMENT: frozenset({Role.APPROVER})},
+    Relation.CENTRAL_APPROVER: {
+        Action.READ_DOCUMENT: frozenset({Role.APPROVER}),
+        Action.APPROVE_DOCUMENT: frozenset({Role.APPROVER}),
+    },
     Relation.STRANGER: {},
 }
 """What each relation opens, and to whom. What is not here is not allowed."""
 
 
-class Officer(NamedTuple):
-    """One person in one agency: issuers of two agencies may call two people the same."""
-
-    agency_id: str
-    subject: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who asks, as the token says. `roles` keeps only roles Tra knows. `name` is what people
-    call the officer, empty if the token does not say.
+    """Who asks: whom the token names, with what one appointment gives (`appointment_id`), or an
+    agency's application, which has none. `name` is what people call the officer.
 
     `clearance` holds together with every one of `roles`: an officer with two appointments is two
     actors (docs/adr/0042). Raises ValueError for a clearance that nobody has (A24)."""
@@ -126,6 +145,7 @@ class Actor:
     scopes: frozenset[str]
     name: str = ""
     clearance: Classification = Classification.NORMAL
+    appointment_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.clearance not in RANK:
@@ -136,6 +156,10 @@ class Actor:
         """Who it was, for people to read: in a receipt (ผู้รับ, A1), in a register."""
         return self.name or self.subject
 
+    @property
+    def officer(self) -> Officer:
+        return Officer(self.agency_id, self.subject)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -144,6 +168,7 @@ class Resource:
     `central`, whose approvers decide on it, as long as they have to.
 
     `named` are the officers to whom the registrar of secrets opened a classified thing (A13).
+    `thing_id` is what it is called in the access log: a document's id, for most.
     `exists` is False for what is only asked to be made: of that a refusal may be told."""
 
     agency_id: str
@@ -153,6 +178,7 @@ class Resource:
     classification: Classification = Classification.NORMAL
     named: frozenset[Officer] = frozenset()
     exists: bool = True
+    thing_id: str | None = None
 
     @classmethod
     def of(cls, document: Document) -> Resource:
@@ -162,7 +188,10 @@ class Resource:
         return cls(
             agency_id=document.agency_id,
             recipients=frozenset(told),
+            central=document.decided_by if document.awaits_approval else None,
             classification=document.classification,
+            named=document.named,
+            thing_id=document.document_id,
         )
 
     @classmethod
@@ -171,7 +200,10 @@ class Resource:
         return cls(
             agency_id=document.agency_id,
             delivered_to=frozenset(d.recipient for d in deliveries if may_read_file(d)),
+            central=document.decided_by if document.awaits_approval else None,
             classification=document.classification,
+            named=document.named,
+            thing_id=document.document_id,
         )
 
     @classmethod
@@ -182,13 +214,21 @@ class Resource:
     @classmethod
     def sent(cls, delivery: Delivery) -> Resource:
         """A delivery as its sender has it, in the outbox."""
-        return cls(agency_id=delivery.letter.sender)
+        return cls(
+            agency_id=delivery.letter.sender,
+            classification=delivery.letter.classification,
+            thing_id=delivery.letter.document_id,
+        )
 
     @classmethod
     def received(cls, delivery: Delivery) -> Resource:
         """A delivery as its recipient has it, in the inbox. All officers of the agency may see
         it: units are for passing it on."""
-        return cls(agency_id=delivery.recipient)
+        return cls(
+            agency_id=delivery.recipient,
+            classification=delivery.letter.classification,
+            thing_id=delivery.letter.document_id,
+        )
 
 
 def is_in_inbox(delivery: Delivery) -> bool:
@@ -287,7 +327,7 @@ def _decide_classified(actor: Actor, resource: Resource, relation: Relation) -> 
     if Role.REGISTRAR in actor.roles:
         return Decision(Verdict.ALLOW, "registrar", relation)
     # Who proposes something knows it.
-    if Officer(actor.agency_id, actor.subject) in resource.named or not resource.exists:
+    if actor.officer in resource.named or not resource.exists:
         return Decision(Verdict.ALLOW, "named_officer", relation)
     return Decision(refused, "not_named", relation)
 

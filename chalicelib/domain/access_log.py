@@ -18,11 +18,12 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
 
-from chalicelib.domain.access import Action, Actor, Decision, Officer, Relation, Verdict
+from chalicelib.domain.access import Action, Actor, Decision, Relation, Verdict
 from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.merkle import Frontier, TreeHead, leaf_hash, verify_inclusion
 from chalicelib.domain.officers import Period
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.tlog import (
     DIGEST,

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.documents import Classification
+if TYPE_CHECKING:
+    from chalicelib.domain.documents import Classification  # which holds cases itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,8 @@ class ApprovalDecision:
     """Who decided what, with what authority, when and how, on which content (hex SHA-256).
 
     `factor_use` names the one use of the second factor (a TOTP step, an assertion's counter);
-    a code that approves a list is one use for all of the list.
+    a code that approves a list is one use for all of the list. `record` is the signed statement
+    of this decision (compact JWS), the same bytes for ever (C2).
     """
 
     choice: Choice
@@ -70,6 +73,7 @@ class ApprovalDecision:
     factor_use: str
     at: datetime
     reason: str | None = None
+    record: str | None = None
 
     def __post_init__(self) -> None:
         if self.choice is not Choice.APPROVE and not self.reason:

@@ -36,7 +36,7 @@ from chalicelib.domain.delivery_events import (
     TryFailed,
     key_of,
 )
-from chalicelib.domain.documents import Document, Reason, Urgency
+from chalicelib.domain.documents import Classification, Document, Reason, Urgency
 from chalicelib.domain.erds import DeliveryState, EventName
 from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
@@ -103,6 +103,7 @@ class SentLetter:
     urgency: Urgency = Urgency.ROUTINE
     act_within: datetime | None = None
     retain_until: datetime | None = None
+    classification: Classification = Classification.NORMAL
 
     @classmethod
     def of(cls, document: Document, *, subject: str = "") -> SentLetter:
@@ -121,6 +122,7 @@ class SentLetter:
             urgency=document.urgency,
             act_within=document.act_within,
             retain_until=file.retain_until,
+            classification=document.classification,
         )
 
 

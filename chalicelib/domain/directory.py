@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.office_hours import OfficeHours
 from chalicelib.domain.pointers import value_at
@@ -35,6 +36,7 @@ class Agency:
     `seals` are its seals in order of preference: documents are sealed with the first that
     can be used at that moment, so a new one put first takes over from the day it is valid.
     `office` is when it works (E2), `reminders` when it is told that a letter waits (A14).
+    `approvals` says, by type, how its officers approve, where that differs from the type.
     """
 
     agency_id: str
@@ -51,6 +53,7 @@ class Agency:
     witness_key: str | None = None
     office: OfficeHours = field(default_factory=OfficeHours)
     reminders: Reminders = field(default_factory=Reminders)
+    approvals: Mapping[str, ApprovalPolicy] = field(default_factory=dict)
 
     @property
     def reached_by(self) -> ChannelKind:
@@ -112,7 +115,8 @@ class DocumentType:
     (`domain/type_rules.py`). `business_key` points at the values that together name one case of
     the agency (a licence's applicant and factory, say): within a batch no two lines may have the
     same. `phone_image` says that documents may be shown as pictures on phones (E4). `issuers`
-    are the only agencies that may issue this type; empty means all.
+    are the only agencies that may issue this type; empty means all. `approval` says how many
+    officers approve such a document at least.
     """
 
     name: str
@@ -132,11 +136,18 @@ class DocumentType:
     phone_image: bool = False
     paper: Paper = field(default_factory=Paper)
     seal: SealPolicy = field(default_factory=SealPolicy)
+    approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     content_schema: Mapping[str, Any]
     example: Mapping[str, Any]
 
     def is_issued_by(self, agency_id: str) -> bool:
         return not self.issuers or agency_id in self.issuers
+
+    def approved_by(self, agency: Agency) -> ApprovalPolicy:
+        """How documents of this type are approved in that agency: as it has set, but by no fewer
+        officers than the type demands."""
+        own = agency.approvals.get(self.name, self.approval)
+        return replace(own, approvers=max(own.approvers, self.approval.approvers))
 
     def subject_of(self, content: Mapping[str, Any]) -> str:
         return _text_at(content, self.subject_at) or self.title_th

@@ -9,8 +9,10 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from chalicelib.domain.approvals import ApprovalCase
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
@@ -29,8 +31,10 @@ from chalicelib.domain.tlog import commit
 
 
 class DocumentState(StrEnum):
-    """accepted → numbered → issued; or accepted → rejected; or numbered → void (P4)."""
+    """accepted → numbered → issued; or accepted → rejected; or numbered → void (P4). Where officers
+    have to approve: awaiting_approval → accepted, or awaiting_approval → rejected."""
 
+    AWAITING_APPROVAL = "awaiting_approval"
     ACCEPTED = "accepted"
     NUMBERED = "numbered"
     ISSUED = "issued"
@@ -169,6 +173,9 @@ class Document:
     says which line of which batch it comes from; while it is numbered, its batch is swept, not it.
     `supersedes` names the document that this one replaces in the moment it is issued.
     `act_within` is the time of a letter that is "ด่วนภายใน".
+    `approval` is the case of a document that officers have to approve, with every decision;
+    None where nobody has to. `named` are officers of its own agency to whom the registrar of
+    secrets opened a classified document (A13).
 
     `notified` holds who was told what: an agency's id for the issue, and for other notices
     `<notice>/<agency>`, or `<notice>/#archive` once the evidence lies in the archive.
@@ -208,6 +215,21 @@ class Document:
     act_within: datetime | None = None
     rulings: tuple[Ruling, ...] = ()
     evidences: Mapping[str, str] = field(default_factory=dict)
+    approval: ApprovalCase | None = None
+    named: frozenset[Officer] = frozenset()
+
+    @property
+    def awaits_approval(self) -> bool:
+        return self.state is DocumentState.AWAITING_APPROVAL
+
+    @property
+    def decided_by(self) -> str | None:
+        """The agency whose approvers decide; None where nobody has to."""
+        return self.approval.policy.agency_of(self.agency_id) if self.approval else None
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
 
     @property
     def register(self) -> Register:

@@ -487,6 +487,56 @@ class ChannelRefusedError(TraError):
     code = "channel_refused"
 
 
+class FactorRefusedError(TraError):
+    """The second factor that was shown is not accepted; `reason` is a stable word
+    (`second_factor.Why`), and tells no more than that."""
+
+    code = "factor_refused"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class ApprovalRefusedError(TraError):
+    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`)."""
+
+    code = "approval_refused"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class AppointmentRefusedError(TraError):
+    """An appointment, an authority or their end does not go with what stands; `reason` is a stable
+    word."""
+
+    code = "appointment_refused"
+
+    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+        super().__init__(detail, detail_th)
+        self.reason = reason
+
+
+class AlreadyBegunError(AppointmentRefusedError):
+    """The agency has, or had, its first administrator: another one is appointed by an officer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "already_begun",
+            "The agency had its first administrator already. Who may appoint others does it with "
+            "POST /v1/officers.",
+            "หน่วยงานนี้ตั้งผู้ดูแลคนแรกไปแล้ว การแต่งตั้งต่อไปต้องทำโดยผู้มีอำนาจผ่าน POST /v1/officers",
+        )
+
+
+class SecretUnreadableError(TraError):
+    """What is encrypted cannot be opened: it was changed, or belongs to another document."""
+
+    code = "secret_unreadable"
+
+
 class ArchiveError(TraError):
     """The archive holds something that contradicts the register."""
 

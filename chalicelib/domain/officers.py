@@ -176,3 +176,20 @@ def end(appointment: Appointment, ending: Ending) -> Appointment:
         return appointment
     at = max(ending.at, appointment.appointed_at)
     return replace(appointment, ended=replace(ending, at=at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """An agency's application (client credentials, RFC 6749 section 4.4), with the scopes it may
+    use at most. What its token asks for besides has no effect."""
+
+    client_id: str
+    agency_id: str
+    name_th: str
+    scopes: frozenset[str]
+    registered_by: str
+    registered_at: datetime
+    ended: Ending | None = None
+
+    def holds(self, at: datetime) -> bool:
+        return self.ended is None or at < self.ended.at

@@ -86,6 +86,13 @@ KINDS: dict[type[TraError], Kind] = {
     ),
     errors.AnswerRefusedError: Kind(409, "The answer is not believed", "ไม่ยอมรับคำตอบนี้"),
     errors.ResendRefusedError: Kind(409, "This delivery cannot be sent again", "ส่งรายการนี้ซ้ำไม่ได้"),
+    errors.FactorRefusedError: Kind(
+        403, "The second factor was not accepted", "ไม่ยอมรับการยืนยันตัวตนขั้นที่สอง"
+    ),
+    errors.ApprovalRefusedError: Kind(409, "This decision has no effect", "การตัดสินใจนี้ไม่มีผล"),
+    errors.AppointmentRefusedError: Kind(
+        409, "This does not go with who is appointed", "ขัดกับการแต่งตั้งที่มีอยู่แล้ว"
+    ),
     errors.TraError: Kind(500, "Something went wrong on our side", "เกิดข้อผิดพลาดที่ระบบ"),
 }
 
@@ -96,6 +103,9 @@ _WITH_REASON = (
     errors.ForbiddenError,
     errors.DeliveryConflictError,
     errors.AnswerRefusedError,
+    errors.FactorRefusedError,
+    errors.ApprovalRefusedError,
+    errors.AppointmentRefusedError,
 )
 
 

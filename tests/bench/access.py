@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chalicelib.domain.access import Action, Actor, Officer, Resource, Role, Verdict, decide
+from chalicelib.domain.access import Action, Actor, Resource, Role, Verdict, decide
 from chalicelib.domain.documents import Classification
+from chalicelib.domain.persons import Officer
 from tests.bench.results import Result, single
 
 _TIMES = 50_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.domain.access import Action, Actor, Officer, Resource, Role, Verdict, decide
+from chalicelib.domain.access import Action, Actor, Resource, Role, Verdict, decide
 from chalicelib.domain.access_log import (
     AccessLeaf,
     AccessLogFault,
@@ -36,6 +36,7 @@ from chalicelib.domain.merkle import (
     leaf_hash,
 )
 from chalicelib.domain.officers import Period
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.tlog import LeafError
 
 NOON = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)

@@ -12,7 +12,6 @@ from chalicelib.domain.access import (
     Action,
     Actor,
     Decision,
-    Officer,
     Relation,
     Resource,
     Role,
@@ -21,6 +20,7 @@ from chalicelib.domain.access import (
     relations_of,
 )
 from chalicelib.domain.documents import Classification
+from chalicelib.domain.persons import Officer
 from chalicelib.handlers.operations import _FORBIDDEN
 from infra import access_matrix
 
