@@ -478,7 +478,11 @@ class House:
         from chalicelib.adapters.oidc import JwksVerifier
 
         return JwksVerifier(
-            self.settings.oidc_issuer, self.settings.oidc_audience, clock=self.clock
+            self.settings.oidc_issuer,
+            self.settings.oidc_audience,
+            clock=self.clock,
+            names=self.settings.oidc_claims,
+            leeway=timedelta(seconds=self.settings.oidc_leeway_seconds),
         )
 
     # -- collaborators of the services ---------------------------------------
