@@ -8,7 +8,12 @@ from datetime import datetime
 from chalicelib.domain.access import Role
 from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
-from chalicelib.domain.errors import AlreadyBegunError, FieldFault, InvalidRequestError, NotFoundError
+from chalicelib.domain.errors import (
+    AlreadyBegunError,
+    FieldFault,
+    InvalidRequestError,
+    NotFoundError,
+)
 from chalicelib.domain.officers import (
     Appointment,
     Authority,
