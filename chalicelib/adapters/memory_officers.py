@@ -6,6 +6,7 @@ import threading
 from datetime import datetime
 
 from chalicelib.domain.access import Role
+from chalicelib.domain.appointing import client_taken, last_administrator
 from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import (
@@ -19,8 +20,6 @@ from chalicelib.domain.officers import (
     Authority,
     Client,
     Ending,
-    client_taken,
-    last_administrator,
     revoke,
 )
 from chalicelib.domain.officers import end as ended

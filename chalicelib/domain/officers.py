@@ -15,7 +15,6 @@ from enum import StrEnum
 from chalicelib.domain.access import Role
 from chalicelib.domain.clearance import RANK, is_cleared
 from chalicelib.domain.documents import Classification
-from chalicelib.domain.errors import AppointmentRefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,8 @@ class Appointment:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ValueError("an officer without role is no officer")
+        if Role.APPLICATION in self.roles:
+            raise ValueError("applications are registered, not appointed")
         if self.clearance not in RANK:
             raise ValueError("what is ลับที่สุด never travels here (A24)")
 
@@ -185,38 +186,6 @@ def revoke(authority: Authority, ending: Ending) -> Authority:
         return authority
     at = max(ending.at, authority.granted_at)
     return replace(authority, ended=replace(ending, at=at))
-
-
-def other_administrator(
-    administrators: Iterable[Appointment], ending: Appointment, at: datetime
-) -> Appointment | None:
-    """Who administrates the agency once `ending` has ended: another person, of those whose
-    appointments hold at `at` the one that does so longest. Somebody's own second appointment
-    does not count: who leaves, leaves with all of them."""
-    others = [one for one in administrators if one.holds(at) and one.subject != ending.subject]
-    return max(others, key=_how_long, default=None)
-
-
-def _how_long(appointment: Appointment) -> tuple[bool, datetime]:
-    until = appointment.period.until
-    return until is None, until or appointment.period.since
-
-
-def last_administrator() -> AppointmentRefusedError:
-    return AppointmentRefusedError(
-        "last_administrator",
-        "This is the agency's last administrator. Appoint another person as administrator first.",
-        "ผู้นี้เป็นผู้ดูแลคนสุดท้ายของหน่วยงาน โปรดแต่งตั้งผู้ดูแลคนอื่นก่อน",
-    )
-
-
-def client_taken() -> AppointmentRefusedError:
-    """Client ids are the issuer's: one names one application, of one agency."""
-    return AppointmentRefusedError(
-        "client_taken",
-        "This client id is not free. Use the one that the issuer gave to your application.",
-        "client id นี้ใช้ไม่ได้ โปรดใช้รหัสที่ผู้ออกโทเคนกำหนดให้ระบบของท่าน",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

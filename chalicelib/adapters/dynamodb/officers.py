@@ -30,6 +30,7 @@ from chalicelib.adapters.dynamodb.faults import (
 from chalicelib.adapters.dynamodb.items import bind, to_instant, to_text
 from chalicelib.adapters.dynamodb.searching import cursor_at, key_after
 from chalicelib.domain.access import Role
+from chalicelib.domain.appointing import client_taken, last_administrator
 from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import (
@@ -43,9 +44,7 @@ from chalicelib.domain.officers import (
     Client,
     Ending,
     Period,
-    client_taken,
     end,
-    last_administrator,
     revoke,
 )
 from chalicelib.domain.persons import Officer
