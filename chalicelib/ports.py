@@ -208,6 +208,14 @@ class OfficerPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuthorityPage:
+    """Some authorities of an agency, by holder, and where to go on."""
+
+    authorities: tuple[Authority, ...]
+    cursor: str | None
+
+
 class OfficerStore(Protocol):
     """Appointments, authorities and applications. Strongly consistent unless said otherwise: an
     appointment takes effect at once, and so does its end (A7)."""
@@ -227,8 +235,15 @@ class OfficerStore(Protocol):
         """Store the first administrator of an agency. Raises AlreadyBegunError if there ever was
         one. Dies half-way: nothing or everything was written."""
 
-    def end(self, appointment: Appointment, ending: Ending) -> Appointment:
-        """Note the end; the first one stands."""
+    def administrators(self, agency_id: str) -> tuple[Appointment, ...]:
+        """Every appointment of an agency that is, will be or was an administrator's. One small
+        query, however many officers there are."""
+
+    def end(
+        self, appointment: Appointment, ending: Ending, *, remaining: Appointment | None = None
+    ) -> Appointment:
+        """Note the end; the first one stands. Raises AppointmentRefusedError if `remaining` has
+        an end, in the same moment: two administrators cannot end each other."""
 
     def grant(self, authority: Authority) -> Authority:
         """As `appoint`."""
@@ -236,6 +251,9 @@ class OfficerStore(Protocol):
     def authority(self, agency_id: str, authority_id: str) -> Authority | None: ...
 
     def authorities_of(self, holder: Officer) -> tuple[Authority, ...]: ...
+
+    def authorities(self, agency_id: str, *, limit: int, cursor: str | None) -> AuthorityPage:
+        """All authorities of an agency, in pages."""
 
     def revoke_authority(self, authority: Authority, ending: Ending) -> Authority:
         """As `end`."""
@@ -246,8 +264,11 @@ class OfficerStore(Protocol):
 
     def client(self, client_id: str) -> Client | None: ...
 
+    def clients(self, agency_id: str) -> tuple[Client, ...]:
+        """All of an agency, those that ended too. An agency has some dozens."""
+
     def put_client(self, client: Client) -> None:
-        """The last one stands."""
+        """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
