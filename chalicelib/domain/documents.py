@@ -16,6 +16,8 @@ from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.secrecy import Classification as Classification  # noqa: PLC0414 - as before
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import (
     ReasonCode,
     Replacement,
@@ -53,15 +55,6 @@ class Validity(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     VALID = "valid"
     EXPIRED = "expired"
-
-
-class Classification(StrEnum):
-    """ชั้นความลับ."""
-
-    NORMAL = "normal"
-    CONFIDENTIAL = "confidential"
-    SECRET = "secret"  # noqa: S105 - a classification
-    TOP_SECRET = "top_secret"  # noqa: S105 - a classification
 
 
 class Urgency(StrEnum):
@@ -143,12 +136,22 @@ class StandingNow:
     ruling: Ruling | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What really lies in the archive in place of a classified file: its encryption. `sha256` is
+    hex, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
 
     `seal_level` and `proof_until` are those of the seal within (see `SealedPdf`); None for
-    what carries none, and for files from before they were kept.
+    what carries none, and for files from before they were kept. `sha256` and `size` are always
+    those of the clear bytes; `stored` is what lies there in their place if they are classified.
     """
 
     key: str
@@ -159,6 +162,12 @@ class ArchivedFile:
     retain_until: datetime
     seal_level: SealLevel | None = None
     proof_until: datetime | None = None
+    stored: Stored | None = None
+
+    @property
+    def lies_as(self) -> Stored:
+        """Digest and size of what lies in the archive: the file itself, or its encryption."""
+        return self.stored or Stored(self.sha256, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +238,18 @@ class Document:
 
     @property
     def is_classified(self) -> bool:
-        return self.classification is not Classification.NORMAL
+        return self.classification.is_classified
+
+    def secrecy(self, purpose: str) -> SecretContext | None:
+        """What a part of it is encrypted for; None if it is not classified."""
+        if not self.is_classified:
+            return None
+        return SecretContext(
+            document_id=self.document_id,
+            agency_id=self.agency_id,
+            classification=self.classification,
+            purpose=purpose,
+        )
 
     @property
     def register(self) -> Register:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.letter_numbers import LetterNumber, LetterPrefix
+from chalicelib.domain.secrecy import Classification, SecretContext
 from chalicelib.domain.standing import Mark
 from chalicelib.domain.thai import be_year, register_year, to_thai_digits
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind, commit
@@ -104,6 +105,11 @@ class Entry:
     `delivery_id` of a line of the receive register: the public logs must not tell who writes to
     whom. `marks` are the rulings on an issued document, in the order they were decided; its
     state stays `issued`.
+
+    Of a classified document `subject` and `counterpart` lie encrypted. As read, an entry has them
+    in `sealed`, and the two are empty: whoever may see them has the store open it
+    (`RegisterStore.opened`). So nothing that only counts, prints numbers or makes logs ever
+    holds the clear text, and what is not known is never taken for what is not there.
     """
 
     register: Register
@@ -128,6 +134,23 @@ class Entry:
     letter_number: str = ""
     letter_date: date | None = None
     marks: tuple[Mark, ...] = ()
+    classification: Classification = Classification.NORMAL
+    sealed: bytes | None = None
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification.is_classified
+
+    @property
+    def secrecy(self) -> SecretContext:
+        """What its texts are encrypted for, if it is classified. Bound to the line, too: no
+        text can be moved to another one."""
+        return SecretContext(
+            document_id=self.document_id or self.subject_id,
+            agency_id=self.register.agency_id,
+            classification=self.classification,
+            purpose=f"entry {self.register.register_id}/{self.number}/{self.child}",
+        )
 
     @property
     def position(self) -> tuple[int, int]:
@@ -250,6 +273,7 @@ class Claim:
     salt: str
     subject: str = ""
     counterpart: str = ""
+    classification: Classification = Classification.NORMAL
 
 
 class WishKind(StrEnum):
@@ -330,6 +354,7 @@ def lay_out_block(register: Register, head: Head, claims: Sequence[Claim], now: 
             content_digest=claim.content_digest,
             subject=claim.subject,
             counterpart=claim.counterpart,
+            classification=claim.classification,
         )
         for number, claim in enumerate(claims, start=head.last_number + 1)
     )
@@ -379,6 +404,7 @@ def insert_after(parent: Entry, child: int, claim: Claim, now: datetime) -> Entr
         content_digest=claim.content_digest,
         subject=claim.subject,
         counterpart=claim.counterpart,
+        classification=claim.classification,
     )
 
 
