@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         LogInventory,
         LogSigner,
         LogStore,
+        OfficerStore,
         PagePainter,
         Previewer,
         RegisterPrinter,
@@ -177,6 +178,12 @@ class House:
         return DynamoDirectory(
             settings.directory_table, fresh_seconds=settings.directory_fresh_seconds
         )
+
+    @cached_property
+    def officers(self) -> OfficerStore:
+        from chalicelib.adapters.dynamodb.officers import DynamoOfficers
+
+        return DynamoOfficers(self.settings.officers_table)
 
     @cached_property
     def holidays(self) -> Holidays:

@@ -11,12 +11,12 @@ from typing import Any
 
 from chalicelib.domain.approvals import ApprovalCase
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.classification import Classification as Classification  # noqa: PLC0414 - also read from here
 from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
+from chalicelib.domain.registers import SENDING, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
-from chalicelib.domain.secrecy import Classification as Classification  # noqa: PLC0414 - as before
 from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import (
     ReasonCode,
@@ -65,6 +65,9 @@ class Urgency(StrEnum):
     VERY_EXPRESS = "very_express"
     MOST_EXPRESS = "most_express"
 
+
+CLASSIFIED_TYPE = "classified"
+"""What is told of the type of a classified document, wherever more than the cleared may read."""
 
 _WEIGHT_OF_THE_REST = 4_096
 _PER_RECIPIENT = 3
@@ -238,7 +241,7 @@ class Document:
 
     @property
     def is_classified(self) -> bool:
-        return self.classification.is_classified
+        return self.classification is not Classification.NORMAL
 
     def secrecy(self, purpose: str) -> SecretContext | None:
         """What a part of it is encrypted for; None if it is not classified."""
@@ -252,6 +255,11 @@ class Document:
         )
 
     @property
+    def public_type(self) -> str:
+        """What everybody may know of its type: of a classified one nothing (A13)."""
+        return CLASSIFIED_TYPE if self.is_classified else self.document_type
+
+    @property
     def register(self) -> Register:
         """The register that holds this document's entry."""
         if self.numbering is None:
@@ -260,9 +268,9 @@ class Document:
 
     @property
     def is_letter(self) -> bool:
-        """It is numbered in the send or circular register: its recipients get deliveries of it
+        """It is numbered in a register of letters: its recipients get deliveries of it
         (docs/adr/0041), not the notice that a document was issued."""
-        return self.book.name in {SEND, CIRCULAR}
+        return self.book.name in SENDING
 
     @property
     def weight(self) -> int:

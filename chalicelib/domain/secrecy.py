@@ -7,20 +7,8 @@ numbers, dates, agencies and the classification itself stay clear: they lead to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Classification(StrEnum):
-    """ชั้นความลับ."""
-
-    NORMAL = "normal"
-    CONFIDENTIAL = "confidential"
-    SECRET = "secret"  # noqa: S105 - a classification
-    TOP_SECRET = "top_secret"  # noqa: S105 - a classification
-
-    @property
-    def is_classified(self) -> bool:
-        return self is not Classification.NORMAL
+from chalicelib.domain.classification import Classification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

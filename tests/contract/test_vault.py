@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.adapters.vault import KmsVault, MemoryVault
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.errors import SecretUnreadableError, UnavailableError
-from chalicelib.domain.secrecy import Classification, SecretContext
+from chalicelib.domain.secrecy import SecretContext
 from tests.support.planting import forms_of
 
 if TYPE_CHECKING:
