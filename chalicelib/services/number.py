@@ -16,9 +16,8 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.registers import (
-    CIRCULAR,
     MOST_CHILDREN,
-    SEND,
+    SENDING,
     Book,
     Claim,
     Entry,
@@ -170,7 +169,7 @@ def _impossible(document: Document, to: Numberer) -> Reason | None:
 
 def why_no_letter(book: Book, directory: Directory) -> Reason | None:
     """Why an agency's letters cannot be numbered, or None if they can, or are none."""
-    if book.name not in {SEND, CIRCULAR}:
+    if book.name not in SENDING:
         return None
     agency = directory.agency(book.agency_id)
     return None if agency and agency.letter_prefix else _NO_LETTER_PREFIX
@@ -262,11 +261,12 @@ def _claim(document: Document, to: Numberer) -> Claim:
     kind = _type_of(document, to)
     return Claim(
         document_id=document.document_id,
-        document_type=document.document_type,
+        document_type=document.public_type,
         content_digest=document.content_digest,
         salt=document.salt,
         subject=kind.subject_of(document.content),
         counterpart=kind.counterpart_of(document.content),
+        classification=document.classification,
     )
 
 

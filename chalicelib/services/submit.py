@@ -17,7 +17,7 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import CIRCULAR, Book, NumberWish
+from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, secret_book
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
 
@@ -45,8 +45,14 @@ class Submission:
 
     @property
     def book(self) -> Book:
-        """The book that it is numbered in: its type's, or the circular one."""
-        return Book(self.agency_id, CIRCULAR if self.circular else self.document_type.book)
+        """The book that it is numbered in: its type's, or the circular one; what is classified in
+        a book of its own (A13)."""
+        name = CIRCULAR if self.circular else self.document_type.book
+        return Book(self.agency_id, secret_book(name) if self.is_classified else name)
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
 
     @property
     def content_digest(self) -> str:
