@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         StatusLists,
         TypeStore,
         Uploads,
+        Vault,
         WorkQueue,
         XmlSealer,
     )
@@ -222,6 +223,12 @@ class House:
         from chalicelib.adapters.s3 import S3Archive
 
         return S3Archive(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def vault(self) -> Vault:
+        from chalicelib.adapters.vault import KmsVault
+
+        return KmsVault(_keys, self.settings.secrets_key_id)
 
     @cached_property
     def log_files(self) -> LogFiles:
@@ -1276,6 +1283,12 @@ def _queues(region: str | None) -> Any:
     with _building:
         own = _client("sqs")
         return own if region in {None, own.meta.region_name} else _client("sqs", region)
+
+
+def _keys() -> Any:
+    """The client for keys; several threads may be the first to need it."""
+    with _building:
+        return _client("kms")
 
 
 def forget_clients() -> None:

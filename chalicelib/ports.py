@@ -49,6 +49,7 @@ from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.secrecy import SecretContext as SecretContext  # noqa: PLC0414 - part of this port
 from chalicelib.domain.standing import Ruling
 from chalicelib.domain.status_list import Marked, Purpose
 from chalicelib.domain.status_list import Page as StatusPage
@@ -88,7 +89,12 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A search within one agency. Times bound `submitted_at`, inclusive."""
+    """A search within one agency. Times bound `submitted_at`, inclusive.
+
+    `visible` are the classifications that whoever asks may know of; beyond them only documents
+    for which `named_for` was named. Others are neither given nor counted, in no page and no
+    cursor (P6). Of classified documents `text` is looked for in the number only.
+    """
 
     agency_id: str
     state: DocumentState | None = None
@@ -96,6 +102,8 @@ class Search:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
+    named_for: Officer | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -250,18 +258,6 @@ class OfficerStore(Protocol):
         """The last one stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretContext:
-    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
-    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
-    `file` …"""
-
-    document_id: str
-    agency_id: str
-    classification: Classification
-    purpose: str
-
-
 class Vault(Protocol):
     """Encrypts what is classified before it reaches any table, queue, log, bucket or cache (A13,
     C5)."""
@@ -370,6 +366,10 @@ class RegisterStore(Protocol):
     ) -> tuple[Entry, ...]:
         """Entries after position (number, child), in order; children follow their parent."""
 
+    def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The same with subject and counterpart, where they are encrypted; only for who may see
+        them. Raises SecretUnreadableError, UnavailableError."""
+
     def registers(self) -> tuple[Register, ...]:
         """Every register that was ever begun."""
 
@@ -464,7 +464,8 @@ class BatchStore(Protocol):
 class LetterSearch:
     """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
     in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
-    `entered_at`, inclusive. `unit` (inbox only): where the letter is now."""
+    `entered_at`, inclusive. `unit` (inbox only): where the letter is now. `visible` as in
+    `Search`; of classified letters `text` is looked for in the number only."""
 
     agency_id: str
     state: DeliveryState | None = None
@@ -472,6 +473,7 @@ class LetterSearch:
     unit: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
     limit: int = 50
     cursor: str | None = None
 
@@ -1003,10 +1005,14 @@ class Archive(Protocol):
         media_type: str = "application/pdf",
         seal_level: SealLevel | None = None,
         proof_until: datetime | None = None,
+        secret: SecretContext | None = None,
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever. What is known of the seal lies with
-        the bytes, so that a repeat is told of the seal that won, not of its own."""
+        the bytes, so that a repeat is told of the seal that won, not of its own.
+
+        With `secret` (whose purpose is `key`) only its encryption is written, and a repeat opens
+        what lies there to describe it. Raises SecretUnreadableError, UnavailableError."""
 
     def put_pieces_once(
         self,
@@ -1022,8 +1028,13 @@ class Archive(Protocol):
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""
 
+    def read(self, file: ArchivedFile) -> bytes:
+        """Exactly this version's clear bytes. Raises ArchiveError if they are not the ones that
+        were archived, SecretUnreadableError, UnavailableError."""
+
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
-        """A short-lived HTTPS link to exactly this version."""
+        """A short-lived HTTPS link to exactly this version. Raises ArchiveError for a classified
+        file: nobody could read what lies there, and no link ends at who it was given to."""
 
 
 # -- evidence records ----------------------------------------------------------

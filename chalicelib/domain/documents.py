@@ -17,6 +17,7 @@ from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import SENDING, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import (
     ReasonCode,
     Replacement,
@@ -138,12 +139,22 @@ class StandingNow:
     ruling: Ruling | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What really lies in the archive in place of a classified file: its encryption. `sha256` is
+    hex, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
 
     `seal_level` and `proof_until` are those of the seal within (see `SealedPdf`); None for
-    what carries none, and for files from before they were kept.
+    what carries none, and for files from before they were kept. `sha256` and `size` are always
+    those of the clear bytes; `stored` is what lies there in their place if they are classified.
     """
 
     key: str
@@ -154,6 +165,12 @@ class ArchivedFile:
     retain_until: datetime
     seal_level: SealLevel | None = None
     proof_until: datetime | None = None
+    stored: Stored | None = None
+
+    @property
+    def lies_as(self) -> Stored:
+        """Digest and size of what lies in the archive: the file itself, or its encryption."""
+        return self.stored or Stored(self.sha256, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +242,17 @@ class Document:
     @property
     def is_classified(self) -> bool:
         return self.classification is not Classification.NORMAL
+
+    def secrecy(self, purpose: str) -> SecretContext | None:
+        """What a part of it is encrypted for; None if it is not classified."""
+        if not self.is_classified:
+            return None
+        return SecretContext(
+            document_id=self.document_id,
+            agency_id=self.agency_id,
+            classification=self.classification,
+            purpose=purpose,
+        )
 
     @property
     def public_type(self) -> str:

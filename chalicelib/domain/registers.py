@@ -12,6 +12,7 @@ from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.classification import Classification
 from chalicelib.domain.letter_numbers import SECRET as SECRET_MARK
 from chalicelib.domain.letter_numbers import LetterNumber, LetterPrefix
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import Mark
 from chalicelib.domain.thai import be_year, register_year, to_thai_digits
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind, commit
@@ -114,8 +115,13 @@ class Entry:
     on; they never change after that (P2). `subject` and `counterpart` are for people
     and stay in the table. So do `letter_number`, `letter_date` (as the sender printed them) and
     `delivery_id` of a line of the receive register: the public logs must not tell who writes to
-    whom. `classification` is that of the document or letter (none of a reservation). `marks` are the rulings on an issued document, in the order they were decided; its
-    state stays `issued`.
+    whom. `classification` is that of the document or letter (none of a reservation). `marks` are
+    the rulings on an issued document, in the order they were decided; its state stays `issued`.
+
+    Of a classified document `subject` and `counterpart` lie encrypted. As read, an entry has them
+    in `sealed`, and the two are empty: whoever may see them has the store open it
+    (`RegisterStore.opened`). So nothing that only counts, prints numbers or makes logs ever
+    holds the clear text, and what is not known is never taken for what is not there.
     """
 
     register: Register
@@ -141,6 +147,22 @@ class Entry:
     letter_date: date | None = None
     marks: tuple[Mark, ...] = ()
     classification: Classification = Classification.NORMAL
+    sealed: bytes | None = None
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
+
+    @property
+    def secrecy(self) -> SecretContext:
+        """What its texts are encrypted for, if it is classified. Bound to the line, too: no
+        text can be moved to another one."""
+        return SecretContext(
+            document_id=self.document_id or self.subject_id,
+            agency_id=self.register.agency_id,
+            classification=self.classification,
+            purpose=f"entry {self.register.register_id}/{self.number}/{self.child}",
+        )
 
     @property
     def position(self) -> tuple[int, int]:
