@@ -502,6 +502,7 @@ class House:
             documents=self.documents,
             registers=self.registers,
             directory=self.directory,
+            officers=self.officers,
             types=self.types,
             seal_queue=self.seal_queue,
             clock=self.clock,
