@@ -101,21 +101,16 @@ def appoint(request: AppointmentRequest, prove: Prove, *, office: PersonnelOffic
 
 
 def end_appointment(
-    officer: Officer,
-    appointment_id: str,
-    ending: Ending,
-    prove: Prove,
-    *,
-    office: PersonnelOffice,
+    agency_id: str, appointment_id: str, ending: Ending, prove: Prove, *, office: PersonnelOffice
 ) -> Appointment:
     """End an appointment at once. Repeatable: the first end stands.
 
-    Raises NotFoundError unless the officer has such an appointment, AppointmentRefusedError for the
-    last administrator's, FactorRefusedError. Dies anywhere: it ended, or it did not.
+    Raises NotFoundError, AppointmentRefusedError for the last administrator's, FactorRefusedError.
+    Dies anywhere: it ended, or it did not.
     """
     # 1. Only what there is, and once.
-    found = office.officers.appointment(officer.agency_id, appointment_id)
-    if found is None or found.subject != officer.subject:
+    found = office.officers.appointment(agency_id, appointment_id)
+    if found is None:
         raise NotFoundError
     if found.ended is not None:
         return found
@@ -123,7 +118,7 @@ def end_appointment(
     # 2. An agency always has who may appoint: who remains is held to it in the same transaction.
     remaining = None
     if Role.ADMINISTRATOR in found.roles and found.holds(ending.at):
-        heads = office.officers.administrators(officer.agency_id)
+        heads = office.officers.administrators(agency_id)
         remaining = other_administrator(heads, found.subject, ending.at)
 
     # 3. Spent only on what can be done.
