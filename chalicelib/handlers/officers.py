@@ -31,7 +31,6 @@ from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.factor_models import FactorShown, purpose_of_request
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.officer_models import (
-    SUBJECT,
     AppointmentView,
     AppointOfficer,
     AuthorityListing,
