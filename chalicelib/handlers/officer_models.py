@@ -11,7 +11,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationInfo,
     field_validator,
 )
 
@@ -77,16 +76,6 @@ class _Ordered(FactorShown):
     def _is_an_instant(cls, text: str | None) -> str | None:
         if text is not None:
             instant_of(text)
-        return text
-
-    @field_validator("until")
-    @classmethod
-    def _ends_after_it_began(cls, text: str | None, info: ValidationInfo) -> str | None:
-        since = info.data.get("since")
-        if text is not None and since is not None and instant_of(text) <= instant_of(since):
-            raise custom_fault(
-                "ends_before_start", "Must lie after `since`.", "ต้องอยู่หลังเวลาใน since"
-            )
         return text
 
     def begins(self) -> datetime | None:

@@ -86,10 +86,10 @@ def appoint(request: AppointmentRequest, prove: Prove, *, office: PersonnelOffic
     # 2. What is refused whoever asks.
     now = office.clock()
     demand_another(request.by, request.subject)
-    appointment = request.made_at(now)
     agency = office.directory.agency(request.by.agency_id)
     units = {unit.unit_id for unit in agency.units} if agency else set()
-    faults = period_faults(appointment.period, now) + unit_faults(request.unit, units)
+    faults = period_faults(request.since, request.until, now)
+    faults += unit_faults(request.unit, units)
     if faults:
         raise InvalidRequestError(faults)
 
@@ -97,7 +97,7 @@ def appoint(request: AppointmentRequest, prove: Prove, *, office: PersonnelOffic
     prove()
 
     # 4. The first with this id stands.
-    return _the_same(office.officers.appoint(appointment), request)
+    return _the_same(office.officers.appoint(request.made_at(now)), request)
 
 
 def end_appointment(
@@ -129,6 +129,10 @@ def end_appointment(
 
 
 def _the_same(stored: Appointment, request: AppointmentRequest) -> Appointment:
-    if request.made_at(stored.appointed_at) != replace(stored, ended=None):
+    try:
+        asked = request.made_at(stored.appointed_at)
+    except ValueError as error:  # a period that is none was never stored
+        raise IdempotencyKeyReusedError from error
+    if asked != replace(stored, ended=None):
         raise IdempotencyKeyReusedError
     return stored
