@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         XmlSealer,
     )
     from chalicelib.services.advance_batch import BatchRoom
+    from chalicelib.services.appoint import PersonnelOffice
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
@@ -191,6 +192,7 @@ class House:
 
         return DynamoOfficers(self.settings.officers_table)
 
+    @cached_property
     def factors(self) -> FactorStore:
         from chalicelib.adapters.dynamodb.factors import DynamoFactors
 
@@ -951,6 +953,12 @@ class House:
         return CosigningRoom(
             logs=self.logs, directory=self.directory, verify=verify, clock=self.clock
         )
+
+    @cached_property
+    def personnel_office(self) -> PersonnelOffice:
+        from chalicelib.services.appoint import PersonnelOffice
+
+        return PersonnelOffice(officers=self.officers, directory=self.directory, clock=self.clock)
 
     @cached_property
     def factor_room(self) -> FactorRoom:

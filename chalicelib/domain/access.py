@@ -41,6 +41,7 @@ class Action(StrEnum):
     FORWARD_LETTER = "inbox:forward"
     APPROVE_DOCUMENT = "documents:approve"
     WITHDRAW_DOCUMENT = "documents:withdraw"
+    READ_SELF = "me:read"
     READ_OFFICERS = "officers:read"
     APPOINT_OFFICER = "officers:appoint"
     ENROL_FACTOR = "factors:enrol"
@@ -91,6 +92,8 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     # Nobody but an officer decides (B7).
     Action.APPROVE_DOCUMENT: frozenset({Role.APPROVER}),
     Action.WITHDRAW_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    # Everybody may know what oneself may do.
+    Action.READ_SELF: frozenset(Role),
     Action.READ_OFFICERS: frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR}),
     Action.APPOINT_OFFICER: frozenset({Role.ADMINISTRATOR}),
     Action.ENROL_FACTOR: _OFFICERS,

@@ -860,6 +860,11 @@ def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
     return _several((FieldFault("", code, detail, detail_th),))
 
 
+def custom_fault(code: str, detail: str, detail_th: str) -> PydanticCustomError:
+    """A fault of the field that a validator looks at, for models of other modules."""
+    return _custom(code, detail, detail_th)
+
+
 def demand_ascending(first: str | None, last: str | None) -> None:
     """Days of a search (ISO): no table looks for what lies between a day and an earlier one.
     Raises InvalidRequestError."""
