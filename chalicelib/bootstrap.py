@@ -190,6 +190,7 @@ class House:
 
         return DynamoOfficers(self.settings.officers_table)
 
+    @cached_property
     def factors(self) -> FactorStore:
         from chalicelib.adapters.dynamodb.factors import DynamoFactors
 

@@ -327,6 +327,9 @@ class OneTimeCodes(Protocol):
     def uri(self, seed: bytes, officer: Officer) -> str:
         """`otpauth://` as apps scan it. Secret: shown once, never kept."""
 
+    def picture(self, uri: str) -> str:
+        """The URI as QR code: SVG in a data URI (RFC 2397). As secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
@@ -350,6 +353,9 @@ class SecurityKeys(Protocol):
     """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
     credential ids are base64url without padding."""
 
+    def challenge_of(self, random: bytes) -> str:
+        """Random bytes as a challenge."""
+
     def registration_options(
         self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
     ) -> Mapping[str, Any]:
@@ -369,18 +375,6 @@ class SecurityKeys(Protocol):
     ) -> int | None:
         """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
         for that the counter went on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretContext:
-    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
-    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
-    `file` …"""
-
-    document_id: str
-    agency_id: str
-    classification: Classification
-    purpose: str
 
 
 class Vault(Protocol):
