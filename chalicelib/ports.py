@@ -327,6 +327,9 @@ class OneTimeCodes(Protocol):
     def uri(self, seed: bytes, officer: Officer) -> str:
         """`otpauth://` as apps scan it. Secret: shown once, never kept."""
 
+    def picture(self, uri: str) -> str:
+        """The URI as QR code: SVG in a data URI (RFC 2397). As secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
@@ -349,6 +352,9 @@ class NewKey:
 class SecurityKeys(Protocol):
     """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
     credential ids are base64url without padding."""
+
+    def challenge_of(self, random: bytes) -> str:
+        """Random bytes as a challenge."""
 
     def registration_options(
         self, officer: Officer, challenge: str, known: Sequence[HeldFactor]

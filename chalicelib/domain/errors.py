@@ -499,7 +499,9 @@ class FactorRefusedError(TraError):
 
 
 class FactorLockedError(FactorRefusedError):
-    """The try that locked the factor: supervisors hear of it (A28). Looks like any other refusal."""
+    """The try that locked the factor: supervisors hear of it (A28)."""
+
+    code = "factor_locked_now"
 
 
 class FactorMovedError(TraError):

@@ -76,6 +76,9 @@ class LogEvent(StrEnum):
     VERIFIED = "TRA-VER-001 file or bundle verified"
     RENEWED = "TRA-EVR-001 evidence records made or renewed"
     ROUND_MADE = "TRA-EVR-002 round of evidence time-stamped"
+    FACTOR_ENROLLED = "TRA-FAC-001 second factor confirmed"
+    FACTOR_GIVEN_UP = "TRA-FAC-002 second factor given up by its owner"
+    FACTOR_RESET = "TRA-FAC-003 word given for the reset of an officer's second factors"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 
 
