@@ -19,16 +19,18 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import CIRCULAR, Book, NumberWish
+from chalicelib.domain.persons import Officer
+from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, secret_book
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A request as validated at the edge: type known, content valid, recipients exist.
-    `circular`: a letter that is numbered in the circular register (หนังสือเวียน). `approval` is
-    how such documents of the agency are approved at this moment; what is changed of it later
-    holds for what is submitted later."""
+    `circular`: a letter that is numbered in the circular register (หนังสือเวียน). `named`: who
+    may read it from the beginning, if it is classified. `approval` is how such documents of the
+    agency are approved at this moment; what is changed of it later holds for what is submitted
+    later."""
 
     agency_id: str
     submitted_by: str
@@ -46,12 +48,19 @@ class Submission:
     supersedes: str | None = None
     circular: bool = False
     act_within: datetime | None = None
+    named: frozenset[Officer] = frozenset()
     approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
     @property
     def book(self) -> Book:
-        """The book that it is numbered in: its type's, or the circular one."""
-        return Book(self.agency_id, CIRCULAR if self.circular else self.document_type.book)
+        """The book that it is numbered in: its type's, or the circular one; what is classified in
+        a book of its own (A13)."""
+        name = CIRCULAR if self.circular else self.document_type.book
+        return Book(self.agency_id, secret_book(name) if self.is_classified else name)
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
 
     @property
     def content_digest(self) -> str:
@@ -152,6 +161,7 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         submitted_by=submission.submitted_by,
         supersedes=submission.supersedes,
         act_within=submission.act_within,
+        named=submission.named,
         approval=case,
         state=state,
         history=(Change(state, now),),
