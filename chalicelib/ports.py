@@ -149,7 +149,8 @@ class DocumentStore(Protocol):
     def decide(self, seen: Document, decided: Document) -> None:
         """Write what an officer's decision, a withdrawal or the end of its time made of a
         document that awaits approval: its case and, if that ended, its state (accepted or
-        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`.
+        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`,
+        ValueError for one that would be accepted without enough decisions on its content.
         Dies half-way: nothing or everything was written."""
 
     def awaiting(
@@ -171,9 +172,9 @@ class DocumentStore(Protocol):
         bytes (P5)."""
 
     def mark_notified(self, document_id: str, mark: str) -> Document:
-        """Note that a recipient of an issued document was told something, or that its evidence
-        is archived (`told_mark`, `archived_mark`). Repeatable.
-        Raises DocumentMovedError if the document is not issued."""
+        """Note that a recipient of an issued document was told something, or that its evidence,
+        or what officers decided on a rejected one, is archived (`told_mark`, `archived_mark`).
+        Repeatable. Raises DocumentMovedError if the document is neither issued nor rejected."""
 
     def settle(self, document: Document) -> None:
         """Nothing is left to do: `sweep` need not look any more, or not before the document
