@@ -57,12 +57,16 @@ if TYPE_CHECKING:
         DocumentTypes,
         EvidenceRecords,
         EvidenceSigner,
+        FactorSecrets,
+        FactorStore,
         FileChecker,
         Ids,
         LogFiles,
         LogInventory,
         LogSigner,
         LogStore,
+        OfficerStore,
+        OneTimeCodes,
         PagePainter,
         Previewer,
         RegisterPrinter,
@@ -70,9 +74,11 @@ if TYPE_CHECKING:
         Renderer,
         RoundStore,
         Sealer,
+        SecurityKeys,
         StatusLists,
         TypeStore,
         Uploads,
+        Vault,
         WorkQueue,
         XmlSealer,
     )
@@ -112,6 +118,7 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
+    from chalicelib.services.use_factor import FactorRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
@@ -178,6 +185,36 @@ class House:
         )
 
     @cached_property
+    def officers(self) -> OfficerStore:
+        from chalicelib.adapters.dynamodb.officers import DynamoOfficers
+
+        return DynamoOfficers(self.settings.officers_table)
+
+    def factors(self) -> FactorStore:
+        from chalicelib.adapters.dynamodb.factors import DynamoFactors
+
+        return DynamoFactors(self.settings.factors_table)
+
+    @cached_property
+    def factor_secrets(self) -> FactorSecrets:
+        from chalicelib.adapters.factor_secrets import KmsFactorSecrets
+
+        return KmsFactorSecrets(_client("kms"), self.settings.factors_key_id)
+
+    @cached_property
+    def one_time_codes(self) -> OneTimeCodes:
+        from chalicelib.adapters.totp import PyotpCodes
+
+        return PyotpCodes()
+
+    @cached_property
+    def security_keys(self) -> SecurityKeys:
+        from chalicelib.adapters.security_keys import WebauthnKeys
+
+        settings = self.settings
+        return WebauthnKeys(settings.webauthn_rp_id, settings.webauthn_origins)
+
+    @cached_property
     def holidays(self) -> Holidays:
         from chalicelib.adapters.holidays import read_holidays
 
@@ -215,6 +252,12 @@ class House:
         from chalicelib.adapters.s3 import S3Archive
 
         return S3Archive(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def vault(self) -> Vault:
+        from chalicelib.adapters.vault import KmsVault
+
+        return KmsVault(_keys, self.settings.secrets_key_id)
 
     @cached_property
     def log_files(self) -> LogFiles:
@@ -471,7 +514,11 @@ class House:
         from chalicelib.adapters.oidc import JwksVerifier
 
         return JwksVerifier(
-            self.settings.oidc_issuer, self.settings.oidc_audience, clock=self.clock
+            self.settings.oidc_issuer,
+            self.settings.oidc_audience,
+            clock=self.clock,
+            names=self.settings.oidc_claims,
+            leeway=timedelta(seconds=self.settings.oidc_leeway_seconds),
         )
 
     # -- collaborators of the services ---------------------------------------
@@ -484,6 +531,7 @@ class House:
             documents=self.documents,
             registers=self.registers,
             directory=self.directory,
+            officers=self.officers,
             types=self.types,
             seal_queue=self.seal_queue,
             clock=self.clock,
@@ -891,6 +939,20 @@ class House:
         )
 
     @cached_property
+    def factor_room(self) -> FactorRoom:
+        from chalicelib.services.use_factor import FactorRoom
+
+        return FactorRoom(
+            factors=self.factors,
+            secrets=self.factor_secrets,
+            codes=self.one_time_codes,
+            keys=self.security_keys,
+            clock=self.clock,
+            ids=self.ids,
+            pause=_pause,
+        )
+
+    @cached_property
     def preview_room(self) -> PreviewRoom:
         from chalicelib.services.preview import PreviewRoom
 
@@ -1268,6 +1330,12 @@ def _queues(region: str | None) -> Any:
     with _building:
         own = _client("sqs")
         return own if region in {None, own.meta.region_name} else _client("sqs", region)
+
+
+def _keys() -> Any:
+    """The client for keys; several threads may be the first to need it."""
+    with _building:
+        return _client("kms")
 
 
 def forget_clients() -> None:

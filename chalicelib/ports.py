@@ -40,6 +40,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
@@ -49,6 +50,7 @@ from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.secrecy import SecretContext as SecretContext  # noqa: PLC0414 - part of this port
 from chalicelib.domain.standing import Ruling
 from chalicelib.domain.status_list import Marked, Purpose
 from chalicelib.domain.status_list import Page as StatusPage
@@ -88,7 +90,12 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A search within one agency. Times bound `submitted_at`, inclusive."""
+    """A search within one agency. Times bound `submitted_at`, inclusive.
+
+    `visible` are the classifications that whoever asks may know of; beyond them only documents
+    for which `named_for` was named. Others are neither given nor counted, in no page and no
+    cursor (P6). Of classified documents `text` is looked for in the number only.
+    """
 
     agency_id: str
     state: DocumentState | None = None
@@ -96,6 +103,8 @@ class Search:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
+    named_for: Officer | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -209,6 +218,14 @@ class OfficerPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuthorityPage:
+    """Some authorities of an agency, by holder, and where to go on."""
+
+    authorities: tuple[Authority, ...]
+    cursor: str | None
+
+
 class OfficerStore(Protocol):
     """Appointments, authorities and applications. Strongly consistent unless said otherwise: an
     appointment takes effect at once, and so does its end (A7)."""
@@ -228,8 +245,15 @@ class OfficerStore(Protocol):
         """Store the first administrator of an agency. Raises AlreadyBegunError if there ever was
         one. Dies half-way: nothing or everything was written."""
 
-    def end(self, appointment: Appointment, ending: Ending) -> Appointment:
-        """Note the end; the first one stands."""
+    def administrators(self, agency_id: str) -> tuple[Appointment, ...]:
+        """Every appointment of an agency that is, will be or was an administrator's. One small
+        query, however many officers there are."""
+
+    def end(
+        self, appointment: Appointment, ending: Ending, *, remaining: Appointment | None = None
+    ) -> Appointment:
+        """Note the end; the first one stands. Raises AppointmentRefusedError if `remaining` has
+        an end, in the same moment: two administrators cannot end each other."""
 
     def grant(self, authority: Authority) -> Authority:
         """As `appoint`."""
@@ -237,6 +261,9 @@ class OfficerStore(Protocol):
     def authority(self, agency_id: str, authority_id: str) -> Authority | None: ...
 
     def authorities_of(self, holder: Officer) -> tuple[Authority, ...]: ...
+
+    def authorities(self, agency_id: str, *, limit: int, cursor: str | None) -> AuthorityPage:
+        """All authorities of an agency, in pages."""
 
     def revoke_authority(self, authority: Authority, ending: Ending) -> Authority:
         """As `end`."""
@@ -247,8 +274,101 @@ class OfficerStore(Protocol):
 
     def client(self, client_id: str) -> Client | None: ...
 
+    def clients(self, agency_id: str) -> tuple[Client, ...]:
+        """All of an agency, those that ended too. An agency has some dozens."""
+
     def put_client(self, client: Client) -> None:
-        """The last one stands."""
+        """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFactor:
+    """That an officer's second factor is locked, as a supervisor may know it."""
+
+    officer: Officer
+    until: datetime
+
+
+class FactorStore(Protocol):
+    """Second factors, all of one officer at once. Strongly consistent."""
+
+    def keyring(self, officer: Officer) -> Keyring:
+        """What the officer has; an empty one if nothing was ever written."""
+
+    def save(self, keyring: Keyring) -> None:
+        """Write what was made of the keyring read at `keyring.revision`. Raises
+        FactorMovedError if somebody wrote since, UnavailableError. Dies half-way: nothing or
+        everything was written."""
+
+    def locked(self, agency_id: str, at: datetime) -> tuple[LockedFactor, ...]:
+        """Whose factors in an agency are locked then; the longest last."""
+
+
+class FactorSecrets(Protocol):
+    """Encrypts what is secret of a factor, each for its officer (issue 7, item 3)."""
+
+    def seal(self, clear: bytes, officer: Officer) -> bytes:
+        """Raises UnavailableError."""
+
+    def open(self, sealed: bytes, officer: Officer) -> bytes:
+        """Raises SecretUnreadableError if it was changed or is another officer's,
+        UnavailableError."""
+
+
+class OneTimeCodes(Protocol):
+    """TOTP (RFC 6238): six digits, SHA-1, steps of 30 seconds, as every app has them. Pure."""
+
+    def new_seed(self) -> bytes:
+        """160 random bits (RFC 4226, section 4)."""
+
+    def step_of(self, seed: bytes, code: str, steps: Sequence[int]) -> int | None:
+        """The first of these time steps whose code it is."""
+
+    def uri(self, seed: bytes, officer: Officer) -> str:
+        """`otpauth://` as apps scan it. Secret: shown once, never kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What an assertion says of itself, unchecked: which key, over which challenge."""
+
+    credential_id: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key as it was registered."""
+
+    credential_id: str
+    public_key: bytes
+    counter: int
+    transports: tuple[str, ...]
+
+
+class SecurityKeys(Protocol):
+    """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
+    credential ids are base64url without padding."""
+
+    def registration_options(
+        self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
+    ) -> Mapping[str, Any]:
+        """For `navigator.credentials.create`; not with a key that is `known`."""
+
+    def register(self, credential: Mapping[str, Any], challenge: str) -> NewKey | None:
+        """The key, if the browser's answer holds (section 7.1)."""
+
+    def assertion_options(self, challenge: str, known: Sequence[HeldFactor]) -> Mapping[str, Any]:
+        """For `navigator.credentials.get`, with one of the keys `known`."""
+
+    def asserted(self, assertion: Mapping[str, Any]) -> Asserted | None:
+        """None if it cannot be read."""
+
+    def counter_of(
+        self, assertion: Mapping[str, Any], challenge: str, officer: Officer, key: HeldFactor
+    ) -> int | None:
+        """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
+        for that the counter went on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +491,10 @@ class RegisterStore(Protocol):
     ) -> tuple[Entry, ...]:
         """Entries after position (number, child), in order; children follow their parent."""
 
+    def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The same with subject and counterpart, where they are encrypted; only for who may see
+        them. Raises SecretUnreadableError, UnavailableError."""
+
     def registers(self) -> tuple[Register, ...]:
         """Every register that was ever begun."""
 
@@ -465,7 +589,8 @@ class BatchStore(Protocol):
 class LetterSearch:
     """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
     in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
-    `entered_at`, inclusive. `unit` (inbox only): where the letter is now."""
+    `entered_at`, inclusive. `unit` (inbox only): where the letter is now. `visible` as in
+    `Search`; of classified letters `text` is looked for in the number only."""
 
     agency_id: str
     state: DeliveryState | None = None
@@ -473,6 +598,7 @@ class LetterSearch:
     unit: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
     limit: int = 50
     cursor: str | None = None
 
@@ -1004,10 +1130,14 @@ class Archive(Protocol):
         media_type: str = "application/pdf",
         seal_level: SealLevel | None = None,
         proof_until: datetime | None = None,
+        secret: SecretContext | None = None,
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever. What is known of the seal lies with
-        the bytes, so that a repeat is told of the seal that won, not of its own."""
+        the bytes, so that a repeat is told of the seal that won, not of its own.
+
+        With `secret` (whose purpose is `key`) only its encryption is written, and a repeat opens
+        what lies there to describe it. Raises SecretUnreadableError, UnavailableError."""
 
     def put_pieces_once(
         self,
@@ -1023,8 +1153,13 @@ class Archive(Protocol):
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""
 
+    def read(self, file: ArchivedFile) -> bytes:
+        """Exactly this version's clear bytes. Raises ArchiveError if they are not the ones that
+        were archived, SecretUnreadableError, UnavailableError."""
+
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
-        """A short-lived HTTPS link to exactly this version."""
+        """A short-lived HTTPS link to exactly this version. Raises ArchiveError for a classified
+        file: nobody could read what lies there, and no link ends at who it was given to."""
 
 
 # -- evidence records ----------------------------------------------------------

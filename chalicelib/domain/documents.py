@@ -11,11 +11,13 @@ from typing import Any
 
 from chalicelib.domain.approvals import ApprovalCase
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.classification import Classification as Classification  # noqa: PLC0414 - also read from here
 from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
+from chalicelib.domain.registers import SENDING, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import (
     ReasonCode,
     Replacement,
@@ -55,15 +57,6 @@ class Validity(StrEnum):
     EXPIRED = "expired"
 
 
-class Classification(StrEnum):
-    """ชั้นความลับ."""
-
-    NORMAL = "normal"
-    CONFIDENTIAL = "confidential"
-    SECRET = "secret"  # noqa: S105 - a classification
-    TOP_SECRET = "top_secret"  # noqa: S105 - a classification
-
-
 class Urgency(StrEnum):
     """ชั้นความเร็ว."""
 
@@ -72,6 +65,9 @@ class Urgency(StrEnum):
     VERY_EXPRESS = "very_express"
     MOST_EXPRESS = "most_express"
 
+
+CLASSIFIED_TYPE = "classified"
+"""What is told of the type of a classified document, wherever more than the cleared may read."""
 
 _WEIGHT_OF_THE_REST = 4_096
 _PER_RECIPIENT = 3
@@ -145,12 +141,22 @@ class StandingNow:
     ruling: Ruling | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What really lies in the archive in place of a classified file: its encryption. `sha256` is
+    hex, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
 
     `seal_level` and `proof_until` are those of the seal within (see `SealedPdf`); None for
-    what carries none, and for files from before they were kept.
+    what carries none, and for files from before they were kept. `sha256` and `size` are always
+    those of the clear bytes; `stored` is what lies there in their place if they are classified.
     """
 
     key: str
@@ -161,6 +167,12 @@ class ArchivedFile:
     retain_until: datetime
     seal_level: SealLevel | None = None
     proof_until: datetime | None = None
+    stored: Stored | None = None
+
+    @property
+    def lies_as(self) -> Stored:
+        """Digest and size of what lies in the archive: the file itself, or its encryption."""
+        return self.stored or Stored(self.sha256, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +261,22 @@ class Document:
     def is_classified(self) -> bool:
         return self.classification is not Classification.NORMAL
 
+    def secrecy(self, purpose: str) -> SecretContext | None:
+        """What a part of it is encrypted for; None if it is not classified."""
+        if not self.is_classified:
+            return None
+        return SecretContext(
+            document_id=self.document_id,
+            agency_id=self.agency_id,
+            classification=self.classification,
+            purpose=purpose,
+        )
+
+    @property
+    def public_type(self) -> str:
+        """What everybody may know of its type: of a classified one nothing (A13)."""
+        return CLASSIFIED_TYPE if self.is_classified else self.document_type
+
     @property
     def register(self) -> Register:
         """The register that holds this document's entry."""
@@ -258,9 +286,9 @@ class Document:
 
     @property
     def is_letter(self) -> bool:
-        """It is numbered in the send or circular register: its recipients get deliveries of it
+        """It is numbered in a register of letters: its recipients get deliveries of it
         (docs/adr/0041), not the notice that a document was issued."""
-        return self.book.name in {SEND, CIRCULAR}
+        return self.book.name in SENDING
 
     @property
     def weight(self) -> int:

@@ -64,6 +64,8 @@ class Appointment:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ValueError("an officer without role is no officer")
+        if Role.APPLICATION in self.roles:
+            raise ValueError("applications are registered, not appointed")
         if self.clearance not in RANK:
             raise ValueError("what is ลับที่สุด never travels here (A24)")
 
@@ -187,6 +189,14 @@ def end(appointment: Appointment, ending: Ending) -> Appointment:
         return appointment
     at = max(ending.at, appointment.appointed_at)
     return replace(appointment, ended=replace(ending, at=at))
+
+
+def revoke(authority: Authority, ending: Ending) -> Authority:
+    """The authority ended, as `end`."""
+    if authority.ended is not None:
+        return authority
+    at = max(ending.at, authority.granted_at)
+    return replace(authority, ended=replace(ending, at=at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,10 @@ from chalicelib.adapters.memory import (
 )
 from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStore
 from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
+from chalicelib.adapters.memory_factors import MemoryFactors, MemoryFactorSecrets
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
+from chalicelib.adapters.memory_officers import MemoryOfficers
 from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.status_function import StatusFunction
@@ -133,7 +135,10 @@ class Fakes:
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
     deliveries: MemoryDeliveryStore = field(init=False)
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
+    officers: MemoryOfficers = field(default_factory=MemoryOfficers)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
+    factors: MemoryFactors = field(default_factory=MemoryFactors)
+    factor_secrets: MemoryFactorSecrets = field(default_factory=MemoryFactorSecrets)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
     log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
     rounds: MemoryRounds = field(default_factory=MemoryRounds)
@@ -168,9 +173,12 @@ class Fakes:
             "registers": self.ledger,
             "logs": self.ledger,
             "deliveries": self.deliveries,
+            "factors": self.factors,
+            "factor_secrets": self.factor_secrets,
             "log_files": self.log_files,
             "log_signer": self.log_signer,
             "directory": self.directory,
+            "officers": self.officers,
             "archive": self.archive,
             "archive_inventory": MemoryArchiveInventory(self.archive),
             "log_inventory": MemoryLogInventory(self.log_files),
