@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from chalicelib.services.checkpoint import CheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
+    from chalicelib.services.decide_case import CaseRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
@@ -755,6 +756,18 @@ class House:
         )
 
     @cached_property
+    def case_room(self) -> CaseRoom:
+        from chalicelib.services.decide_case import CaseRoom
+
+        return CaseRoom(
+            documents=self.documents,
+            number_queue=self.number_queue,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
     def status_room(self) -> StatusRoom:
         from chalicelib.services.status_list import StatusRoom
 
@@ -787,6 +800,7 @@ class House:
             batch_queue=self.batch_queue,
             deliveries=self.deliveries,
             dispatch_queue=self.dispatch_queue,
+            cases=self.case_room,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )

@@ -157,7 +157,7 @@ class MemoryLedger(BatchRegisters):
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         with self._lock:
             kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
-            return self._end(kept.rejected(reason, at))
+            return self._end(kept.rejected(reason, at), at)
 
     def decide(self, seen: Document, decided: Document) -> None:
         demand_possible(decided)
