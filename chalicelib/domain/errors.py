@@ -535,6 +535,8 @@ class AppointmentRefusedError(TraError):
 class AlreadyBegunError(AppointmentRefusedError):
     """The agency has, or had, its first administrator: another one is appointed by an officer."""
 
+    code = "already_begun"
+
     def __init__(self) -> None:
         super().__init__(
             "already_begun",
