@@ -77,9 +77,7 @@ class _Decision(_Strict):
     @model_validator(mode="after")
     def _says_why(self) -> Self:
         if self.decision != "approve" and self.reason is None:
-            raise PydanticCustomError(
-                "reason_missing", "Say why it is not approved, in `reason`."
-            )
+            raise PydanticCustomError("reason_missing", "Say why it is not approved, in `reason`.")
         return self
 
     def asked_for(self, document_id: str) -> Asked:
@@ -299,12 +297,12 @@ class RefusalView(_Answer):
 
     @classmethod
     def of(cls, error: TraError, place: int, *, thai: bool) -> Self:
-        worded = isinstance(error, ApprovalRefusedError | ForbiddenError)
+        reason = error.reason if isinstance(error, ApprovalRefusedError | ForbiddenError) else None
         field = error.field if isinstance(error, ApprovalRefusedError) else ""
         at = f"/decisions/{place}"
         return cls(
             code=error.code,
-            reason=error.reason if worded else None,
+            reason=reason,
             pointer=f"{at}/{field}" if field else at,
             detail=error.detail_th if thai else error.detail,
         )

@@ -170,7 +170,9 @@ def _is_done(answer: Answer) -> bool:
 # -- looking -------------------------------------------------------------------
 
 
-def _look(list_of: Sequence[Asked], approver: Approver, room: ApprovalRoom) -> list[Answer | _Ready]:
+def _look(
+    list_of: Sequence[Asked], approver: Approver, room: ApprovalRoom
+) -> list[Answer | _Ready]:
     documents = room.cases.documents.get_many([one.document_id for one in list_of])
     standing = _Standing(approver.officer, list_of, room)
     return [_look_at(one, documents.get(one.document_id), approver, standing) for one in list_of]
@@ -245,7 +247,9 @@ def _decide_all(
             yield from pool.map(step, chunk)
 
 
-def _decide_one(ready: _Ready, *, standing: _Standing, use: FactorUse, room: ApprovalRoom) -> Answer:
+def _decide_one(
+    ready: _Ready, *, standing: _Standing, use: FactorUse, room: ApprovalRoom
+) -> Answer:
     """One document, whatever becomes of the others."""
     make = partial(_signed, ready, standing=standing, use=use, room=room)
     try:
