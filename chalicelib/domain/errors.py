@@ -510,13 +510,15 @@ class FactorMovedError(TraError):
 
 
 class ApprovalRefusedError(TraError):
-    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`)."""
+    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`), and
+    `field` the member of what was asked that is in the way, if one is."""
 
     code = "approval_refused"
 
-    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
         super().__init__(detail, detail_th)
         self.reason = reason
+        self.field = field
 
 
 class AppointmentRefusedError(TraError):
@@ -532,6 +534,8 @@ class AppointmentRefusedError(TraError):
 
 class AlreadyBegunError(AppointmentRefusedError):
     """The agency has, or had, its first administrator: another one is appointed by an officer."""
+
+    code = "already_begun"
 
     def __init__(self) -> None:
         super().__init__(

@@ -38,6 +38,8 @@ class LogEvent(StrEnum):
     LETTER_RECALLED = "TRA-API-006 delivery recalled"
     LETTER_REGISTERED = "TRA-API-007 letter registered"
     LETTER_REJECTED = "TRA-API-008 letter rejected"
+    APPROVED = "TRA-APP-001 officer decided on documents"
+    WITHDRAWN = "TRA-APP-002 document withdrawn before it was approved"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"
