@@ -3,6 +3,7 @@
 from chalice.app import Chalice
 
 from chalicelib.handlers import (
+    approvals,
     audits,
     authorizer,
     batches,
@@ -33,6 +34,7 @@ app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands
 for room in (
     authorizer,
     documents,
+    approvals,
     letters,
     inbox,
     batches,

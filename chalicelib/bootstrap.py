@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     )
     from chalicelib.services.advance_batch import BatchRoom
     from chalicelib.services.appoint import PersonnelOffice
+    from chalicelib.services.approve import ApprovalRoom
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
@@ -124,6 +125,9 @@ if TYPE_CHECKING:
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
+
+# As many as the connections that a client keeps.
+_APPROVED_AT_ONCE = 8
 
 
 def utc_now() -> datetime:
@@ -770,6 +774,18 @@ class House:
         )
 
     @cached_property
+    def approval_room(self) -> ApprovalRoom:
+        from chalicelib.services.approve import ApprovalRoom
+
+        return ApprovalRoom(
+            cases=self.case_room,
+            officers=self.officers,
+            signer=self.evidence_signer,
+            public_url=self.settings.public_url,
+            at_once=_APPROVED_AT_ONCE,
+        )
+
+    @cached_property
     def status_room(self) -> StatusRoom:
         from chalicelib.services.status_list import StatusRoom
 
@@ -980,6 +996,7 @@ class House:
 
         return PreviewRoom(
             directory=self.directory,
+            types=self.types,
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,

@@ -44,6 +44,8 @@ class LogEvent(StrEnum):
     AUTHORITY_ENDED = "TRA-OFF-004 authority revoked"
     CLIENT_REGISTERED = "TRA-OFF-005 application registered"
     CLIENT_ENDED = "TRA-OFF-006 application ended"
+    APPROVED = "TRA-APP-001 officer decided on documents"
+    WITHDRAWN = "TRA-APP-002 document withdrawn before it was approved"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"

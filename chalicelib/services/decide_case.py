@@ -124,12 +124,12 @@ def _move(
 ) -> Document:
     for attempt in range(_TRIES):
         if document.approval is None:
-            raise _refused(Why.ENDED)
+            raise refused(Why.ENDED)
         result = step(document, document.approval)
         if isinstance(result, AlreadySo):
             return document
         if not isinstance(result, Decided):
-            raise _refused(result.why)
+            raise refused(result.why)
         # No step of a history lies before the one before it, whatever two clocks say.
         at = max(room.clock(), document.history[-1].at)
         moved = with_case(document, result.case, at)
@@ -151,7 +151,8 @@ def _read_again(document: Document, room: CaseRoom) -> Document:
     return found
 
 
-def _refused(why: Why) -> ApprovalRefusedError:
+def refused(why: Why) -> ApprovalRefusedError:
+    """In words."""
     return ApprovalRefusedError(why.value, *_WORDS[why])
 
 
