@@ -1107,7 +1107,16 @@ def bundle_trust(
         reply_keys=reply_keys or no_reply_keys,
         anchors=anchors,
         check_record=_check_record,
+        attached=_attached,
     )
+
+
+def _attached(pdf: bytes, name: str) -> bytes | None:
+    """A file within a PDF; None if there is none, or the PDF cannot be read: then its own verdict
+    says so."""
+    from chalicelib.adapters.pades_validation import PadesValidator
+
+    return PadesValidator().attached(pdf, name)
 
 
 def _check_record(record: bytes, data: bytes, anchors: Sequence[str]) -> RecordVerdict:
