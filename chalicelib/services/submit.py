@@ -17,6 +17,7 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, secret_book
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
@@ -24,7 +25,8 @@ from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQu
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A request as validated at the edge: type known, content valid, recipients exist.
-    `circular`: a letter that is numbered in the circular register (หนังสือเวียน)."""
+    `circular`: a letter that is numbered in the circular register (หนังสือเวียน). `named`: who
+    may read it from the beginning, if it is classified."""
 
     agency_id: str
     submitted_by: str
@@ -42,6 +44,7 @@ class Submission:
     supersedes: str | None = None
     circular: bool = False
     act_within: datetime | None = None
+    named: frozenset[Officer] = frozenset()
 
     @property
     def book(self) -> Book:
@@ -148,6 +151,7 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         submitted_by=submission.submitted_by,
         supersedes=submission.supersedes,
         act_within=submission.act_within,
+        named=submission.named,
         state=DocumentState.ACCEPTED,
         history=(Change(DocumentState.ACCEPTED, now),),
     )
