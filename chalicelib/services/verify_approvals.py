@@ -14,8 +14,8 @@ from typing import Any
 
 from chalicelib.domain import approval_verdict as told
 from chalicelib.domain.approval_records import (
-    Approved,
     ApprovalStatement,
+    Approved,
     faults_of,
     read_policy,
     written_policy,
