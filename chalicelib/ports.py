@@ -900,13 +900,15 @@ class RegisterPrinter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampSheet:
-    """What is laid over a copy of a letter: the receive stamp (ตรารับ), no `lines` while there is
-    none, and when it was printed; `created_at` is that in seconds since 1970."""
+    """What is laid over a copy of a document: the receive stamp (ตรารับ), no `lines` while there is
+    none, and when it was printed; `created_at` is that in seconds since 1970. `reader`: whose copy
+    it is, over every page of a classified document (C5)."""
 
     agency: str
     lines: tuple[str, ...]
     printed_at: str
     created_at: int
+    reader: str = ""
 
 
 class CopyPrinter(Protocol):
