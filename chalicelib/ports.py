@@ -40,6 +40,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
@@ -157,7 +158,8 @@ class DocumentStore(Protocol):
     def decide(self, seen: Document, decided: Document) -> None:
         """Write what an officer's decision, a withdrawal or the end of its time made of a
         document that awaits approval: its case and, if that ended, its state (accepted or
-        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`.
+        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`,
+        ValueError for one that would be accepted without enough decisions on its content.
         Dies half-way: nothing or everything was written."""
 
     def awaiting(
@@ -179,9 +181,9 @@ class DocumentStore(Protocol):
         bytes (P5)."""
 
     def mark_notified(self, document_id: str, mark: str) -> Document:
-        """Note that a recipient of an issued document was told something, or that its evidence
-        is archived (`told_mark`, `archived_mark`). Repeatable.
-        Raises DocumentMovedError if the document is not issued."""
+        """Note that a recipient of an issued document was told something, or that its evidence,
+        or what officers decided on a rejected one, is archived (`told_mark`, `archived_mark`).
+        Repeatable. Raises DocumentMovedError if the document is neither issued nor rejected."""
 
     def settle(self, document: Document) -> None:
         """Nothing is left to do: `sweep` need not look any more, or not before the document
@@ -216,6 +218,14 @@ class OfficerPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuthorityPage:
+    """Some authorities of an agency, by holder, and where to go on."""
+
+    authorities: tuple[Authority, ...]
+    cursor: str | None
+
+
 class OfficerStore(Protocol):
     """Appointments, authorities and applications. Strongly consistent unless said otherwise: an
     appointment takes effect at once, and so does its end (A7)."""
@@ -235,8 +245,15 @@ class OfficerStore(Protocol):
         """Store the first administrator of an agency. Raises AlreadyBegunError if there ever was
         one. Dies half-way: nothing or everything was written."""
 
-    def end(self, appointment: Appointment, ending: Ending) -> Appointment:
-        """Note the end; the first one stands."""
+    def administrators(self, agency_id: str) -> tuple[Appointment, ...]:
+        """Every appointment of an agency that is, will be or was an administrator's. One small
+        query, however many officers there are."""
+
+    def end(
+        self, appointment: Appointment, ending: Ending, *, remaining: Appointment | None = None
+    ) -> Appointment:
+        """Note the end; the first one stands. Raises AppointmentRefusedError if `remaining` has
+        an end, in the same moment: two administrators cannot end each other."""
 
     def grant(self, authority: Authority) -> Authority:
         """As `appoint`."""
@@ -244,6 +261,9 @@ class OfficerStore(Protocol):
     def authority(self, agency_id: str, authority_id: str) -> Authority | None: ...
 
     def authorities_of(self, holder: Officer) -> tuple[Authority, ...]: ...
+
+    def authorities(self, agency_id: str, *, limit: int, cursor: str | None) -> AuthorityPage:
+        """All authorities of an agency, in pages."""
 
     def revoke_authority(self, authority: Authority, ending: Ending) -> Authority:
         """As `end`."""
@@ -254,8 +274,113 @@ class OfficerStore(Protocol):
 
     def client(self, client_id: str) -> Client | None: ...
 
+    def clients(self, agency_id: str) -> tuple[Client, ...]:
+        """All of an agency, those that ended too. An agency has some dozens."""
+
     def put_client(self, client: Client) -> None:
-        """The last one stands."""
+        """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFactor:
+    """That an officer's second factor is locked, as a supervisor may know it."""
+
+    officer: Officer
+    until: datetime
+
+
+class FactorStore(Protocol):
+    """Second factors, all of one officer at once. Strongly consistent."""
+
+    def keyring(self, officer: Officer) -> Keyring:
+        """What the officer has; an empty one if nothing was ever written."""
+
+    def save(self, keyring: Keyring) -> None:
+        """Write what was made of the keyring read at `keyring.revision`. Raises
+        FactorMovedError if somebody wrote since, UnavailableError. Dies half-way: nothing or
+        everything was written."""
+
+    def locked(self, agency_id: str, at: datetime) -> tuple[LockedFactor, ...]:
+        """Whose factors in an agency are locked then; the longest last."""
+
+
+class FactorSecrets(Protocol):
+    """Encrypts what is secret of a factor, each for its officer (issue 7, item 3)."""
+
+    def seal(self, clear: bytes, officer: Officer) -> bytes:
+        """Raises UnavailableError."""
+
+    def open(self, sealed: bytes, officer: Officer) -> bytes:
+        """Raises SecretUnreadableError if it was changed or is another officer's,
+        UnavailableError."""
+
+
+class OneTimeCodes(Protocol):
+    """TOTP (RFC 6238): six digits, SHA-1, steps of 30 seconds, as every app has them. Pure."""
+
+    def new_seed(self) -> bytes:
+        """160 random bits (RFC 4226, section 4)."""
+
+    def step_of(self, seed: bytes, code: str, steps: Sequence[int]) -> int | None:
+        """The first of these time steps whose code it is."""
+
+    def uri(self, seed: bytes, officer: Officer) -> str:
+        """`otpauth://` as apps scan it. Secret: shown once, never kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What an assertion says of itself, unchecked: which key, over which challenge."""
+
+    credential_id: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key as it was registered."""
+
+    credential_id: str
+    public_key: bytes
+    counter: int
+    transports: tuple[str, ...]
+
+
+class SecurityKeys(Protocol):
+    """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
+    credential ids are base64url without padding."""
+
+    def registration_options(
+        self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
+    ) -> Mapping[str, Any]:
+        """For `navigator.credentials.create`; not with a key that is `known`."""
+
+    def register(self, credential: Mapping[str, Any], challenge: str) -> NewKey | None:
+        """The key, if the browser's answer holds (section 7.1)."""
+
+    def assertion_options(self, challenge: str, known: Sequence[HeldFactor]) -> Mapping[str, Any]:
+        """For `navigator.credentials.get`, with one of the keys `known`."""
+
+    def asserted(self, assertion: Mapping[str, Any]) -> Asserted | None:
+        """None if it cannot be read."""
+
+    def counter_of(
+        self, assertion: Mapping[str, Any], challenge: str, officer: Officer, key: HeldFactor
+    ) -> int | None:
+        """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
+        for that the counter went on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretContext:
+    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
+    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
+    `file` …"""
+
+    document_id: str
+    agency_id: str
+    classification: Classification
+    purpose: str
 
 
 class Vault(Protocol):

@@ -74,6 +74,8 @@ _PER_RECIPIENT = 3
 
 ISSUED, EXPIRED = "issued", "expired"
 """Notices that every issued, and every expired, document gives; each ruling gives its own."""
+APPROVALS = "approvals"
+"""Told to nobody, but archived: the records of what officers decided."""
 _ARCHIVED = "#archive"  # no agency is called so
 _PLANNED = "#planned/"  # nor so
 _INSTANT = timedelta(microseconds=1)
@@ -240,6 +242,22 @@ class Document:
         return self.approval.policy.agency_of(self.agency_id) if self.approval else None
 
     @property
+    def decided_until(self) -> datetime | None:
+        """When it ends if officers do not decide before; None if none has to any more."""
+        return self.approval.expires_at if self.approval and self.awaits_approval else None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether it may get a number: nobody has to approve, or enough officers approved exactly
+        this content. Not the state is believed but their decisions are counted."""
+        return self.approval is None or self.approval.is_complete_for(self.content_digest)
+
+    @property
+    def has_records(self) -> bool:
+        """Officers decided on it: their signed records belong in the archive."""
+        return self.approval is not None and bool(self.approval.decisions)
+
+    @property
     def is_classified(self) -> bool:
         return self.classification is not Classification.NORMAL
 
@@ -292,10 +310,13 @@ class Document:
     def settled(self) -> bool:
         """Nothing is left to do now: ended, and of an issued one the evidence of its issue and
         of each ruling is signed and kept, and every recipient was told. (That it expires is
-        told when it does: `wakes_at`.)"""
+        told when it does: `wakes_at`.) Of one that officers did not approve their records are
+        archived; `seal` archived those of the others."""
         if self.state is DocumentState.ISSUED:
             issue_told = self.evidence is not None and not self.unnotified
             return issue_told and all(self.has_told(r.notice) for r in self.rulings)
+        if self.state is DocumentState.REJECTED and self.has_records:
+            return self.is_archived(APPROVALS)
         return self.state.ended
 
     @property
@@ -342,9 +363,10 @@ class Document:
     @property
     def wakes_at(self) -> datetime | None:
         """When its recipients have to be told that it expired; None if nobody has to be: there
-        are none, they were told, or by then it is revoked or replaced anyway."""
+        are none, they were told, by then it is revoked or replaced anyway, or it was refused."""
         at = self.expires_at
-        if at is None or not self.recipients or self.has_told(EXPIRED):
+        refused = self.state is DocumentState.REJECTED
+        if at is None or refused or not self.recipients or self.has_told(EXPIRED):
             return None
         return None if standing_by(self.rulings, at).final else at
 
@@ -410,6 +432,13 @@ class Document:
         if self.valid_until is not None and day > self.valid_until:
             return Validity.EXPIRED
         return Validity.VALID
+
+    def deciding(self, case: ApprovalCase) -> Document:
+        """With what officers decided so far."""
+        return replace(self, approval=case)
+
+    def approved(self, case: ApprovalCase, at: datetime) -> Document:
+        return self._enter(DocumentState.ACCEPTED, at, approval=case)
 
     def numbered(self, numbering: Numbering) -> Document:
         return self._enter(DocumentState.NUMBERED, numbering.numbered_at, numbering=numbering)

@@ -32,9 +32,9 @@ def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | 
         for raw in page["Items"]:
             found.append(raw[key_name]["S"])
             if len(found) == limit:
-                return found, _encode(found[-1])
+                return found, cursor_at(found[-1])
     last = pages.last_evaluated_key
-    return found, _encode(last[key_name]["S"]) if last else None
+    return found, cursor_at(last[key_name]["S"]) if last else None
 
 
 def key_after(cursor: str) -> str:
@@ -101,5 +101,6 @@ def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
         yield page
 
 
-def _encode(key: str) -> str:
+def cursor_at(key: str) -> str:
+    """The cursor to go on with after this range key."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
