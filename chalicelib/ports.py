@@ -371,18 +371,6 @@ class SecurityKeys(Protocol):
         for that the counter went on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretContext:
-    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
-    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
-    `file` …"""
-
-    document_id: str
-    agency_id: str
-    classification: Classification
-    purpose: str
-
-
 class Vault(Protocol):
     """Encrypts what is classified before it reaches any table, queue, log, bucket or cache (A13,
     C5)."""
