@@ -20,13 +20,14 @@ from chalicelib.handlers import (
     renewals,
     rulings,
     schedules,
+    secret_files,
     service,
     verification,
     verifying,
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands them on as bytes
+app.api.binary_types.extend((secret_files.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,

@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
+    from chalicelib.services.reading_copy import ReadingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
@@ -731,10 +732,16 @@ class House:
         return CopyRoom(
             deliveries=self.deliveries,
             documents=self.documents,
-            inventory=self.archive_inventory,
+            archive=self.archive,
             printer=self.copy_printer,
             clock=self.clock,
         )
+
+    @cached_property
+    def reading_room(self) -> ReadingRoom:
+        from chalicelib.services.reading_copy import ReadingRoom
+
+        return ReadingRoom(archive=self.archive, printer=self.copy_printer, clock=self.clock)
 
     @cached_property
     def resend_room(self) -> ResendRoom:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 from chalice.app import Blueprint, Response
@@ -18,6 +19,7 @@ from chalicelib.domain.errors import (
     MalformedRequestError,
     NotFoundError,
     NotHostedError,
+    ReadingTooLargeError,
     RegisterHeldError,
     RenderError,
     RequestTooLargeError,
@@ -40,10 +42,10 @@ from chalicelib.handlers.delivery_models import (
 )
 from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_of, statements
 from chalicelib.handlers.documents import redirect_to
-from chalicelib.handlers.models import parse
+from chalicelib.handlers.models import AskFile, ClassifiedFile, parse
 from chalicelib.handlers.operations import Call, operation
-from chalicelib.handlers.registers import PDF
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF, classified_file, reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.pass_on import pass_on
 from chalicelib.services.print_copy import print_copy
@@ -99,16 +101,29 @@ def show_arrival(call: Call) -> Response:
     "GET",
     "/v1/inbox/{delivery_id}/file",
     summary="The sealed PDF, by a redirect to a link that lives for a minute; not of a letter that "
-    "was recalled.",
+    "was recalled. Of a classified letter no link, but a copy that says on every page who reads it: "
+    "application/pdf if Accept names it first, else ClassifiedFile.",
     action=Action.READ_INBOX,
-    answers={303: "Redirect to the PDF. Do not send the token along."},
-    errors=(NotFoundError, UnavailableError),
+    also_action=Action.OPEN_SECRET,
+    query=AskFile,
+    answers={303: "Redirect to the PDF. Do not send the token along.", 200: ClassifiedFile},
+    also=(PDF,),
+    errors=(
+        InvalidRequestError,
+        NotFoundError,
+        ReadingTooLargeError,
+        RenderError,
+        UnavailableError,
+    ),
 )
 def download_arrival(call: Call) -> Response:
     record = _readable(call)
     document = call.house.documents.get(record.delivery.id.document_id)
     if document is None or document.file is None:
         raise NotFoundError
+    if document.is_classified:
+        thing = received(record)
+        return classified_file(call, document.document_id, document.file, thing)
     return redirect_to(call, document.document_id, document.file)
 
 
@@ -125,7 +140,7 @@ def download_arrival(call: Call) -> Response:
 )
 def print_arrival(call: Call) -> Response:
     record = _readable(call)
-    pdf = print_copy(record, room=call.house.copy_room)
+    pdf = print_copy(record, reader_of(call), room=call.house.copy_room)
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if call.names_first(PDF):
         return Response(pdf, headers={**headers, "Content-Type": PDF})
@@ -251,10 +266,15 @@ def _arrived(call: Call) -> DeliveryRecord:
     """The delivery that the path names, if it may be known to the caller's agency. Raises
     NotFoundError, ForbiddenError (P6)."""
     record = delivery_of(call)
-    call.authorise(Resource.received(record.delivery))
+    call.authorise(received(record))
     if not is_in_inbox(record.delivery):
         raise NotFoundError
     return record
+
+
+def received(record: DeliveryRecord) -> Resource:
+    """A delivery as its recipient has it, with whom its registrar of secrets named."""
+    return replace(Resource.received(record.delivery), named=record.named)
 
 
 def _readable(call: Call) -> DeliveryRecord:

@@ -322,10 +322,19 @@ def _letter(call: Call) -> Document:
 def _sent(call: Call) -> DeliveryRecord:
     """The delivery that the path names, of that letter. Raises NotFoundError, ForbiddenError."""
     record = delivery_of(call)
-    call.authorise(Resource.sent(record.delivery))
+    call.authorise(sent(call, record))
     if record.delivery.id.document_id != call.path["document_id"]:
         raise NotFoundError
     return record
+
+
+def sent(call: Call, record: DeliveryRecord) -> Resource:
+    """A delivery as its sender has it, with whom its registrar of secrets named."""
+    thing = Resource.sent(record.delivery)
+    if not record.delivery.letter.is_classified:
+        return thing
+    letter = call.house.documents.get(record.delivery.id.document_id)
+    return replace(thing, named=letter.named) if letter else thing
 
 
 def _view(call: Call, record: DeliveryRecord) -> DeliveryView:

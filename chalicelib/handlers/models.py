@@ -341,6 +341,17 @@ class AskPicture(_Strict):
     )
 
 
+class AskFile(_Strict):
+    """Query of routes that give out a file. It says nothing to a file that is not classified."""
+
+    form: Literal["reading", "sealed"] = Field(
+        default="reading",
+        description="Of a classified file: `reading`, a copy that says on every page who reads it "
+        "and when; `sealed`, the sealed bytes, for the cleared registrar of secrets "
+        "(`secrets:open`).",
+    )
+
+
 # -- answers -----------------------------------------------------------------
 
 
@@ -673,6 +684,15 @@ class DocumentPicture(_Answer):
     @classmethod
     def of(cls, document_id: str, side: str, png: bytes) -> Self:
         return cls(document_id=document_id, side=side, png_base64=base64.b64encode(png).decode())
+
+
+class ClassifiedFile(_Answer):
+    """A classified file, for clients that do not ask for application/pdf."""
+
+    document_id: str
+    form: str = Field(description="`reading` or `sealed`.")
+    media_type: Literal["application/pdf"] = "application/pdf"
+    pdf_base64: str
 
 
 class PublicVerification(_Answer):

@@ -36,6 +36,7 @@ from chalicelib.handlers.register_models import (
     write_cursor,
 )
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.print_register import print_csv, print_pdf
 from chalicelib.services.register_receipts import with_deliveries
@@ -43,8 +44,6 @@ from chalicelib.services.register_view import Position, RegisterQuery, view_regi
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 
 blueprint = Blueprint(__name__)
-
-PDF = "application/pdf"
 
 _YEAR_AND_FORM = re.compile(r"([1-9][0-9]{3})(\.csv|\.pdf)?", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
