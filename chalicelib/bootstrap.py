@@ -150,7 +150,9 @@ class House:
     def documents(self) -> DocumentStore:
         from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 
-        return DynamoDocumentStore(self.settings.documents_table, sweep_after=self._sweep_after)
+        return DynamoDocumentStore(
+            self.settings.documents_table, sweep_after=self._sweep_after, vault=self.vault
+        )
 
     @cached_property
     def registers(self) -> RegisterStore:
@@ -168,6 +170,7 @@ class House:
             self.settings.registers_table,
             self.settings.documents_table,
             sweep_after=self._sweep_after,
+            vault=self.vault,
         )
 
     @cached_property

@@ -168,7 +168,7 @@ class DocumentStore(Protocol):
         """Documents on which this agency's approvers have to decide, the one that waits longest
         first. Eventually consistent; never a table scan."""
 
-    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+    def note_waiting(self, document: Document, waiting: Waiting) -> None:
         """Note what a numbered document waits for; since when stays as first noted. Does
         nothing to a document in another state."""
 
