@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -738,6 +739,18 @@ class House:
             archive=self.archive,
             printer=self.copy_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def reader_room(self) -> ReaderRoom:
+        from chalicelib.services.name_readers import ReaderRoom
+
+        return ReaderRoom(
+            documents=self.documents,
+            deliveries=self.deliveries,
+            officers=self.officers,
+            clock=self.clock,
+            pause=_pause,
         )
 
     @cached_property

@@ -78,7 +78,8 @@ _BODY_ERRORS = (MalformedRequestError, RequestTooLargeError, InvalidRequestError
 def search_inbox(call: Call) -> Response:
     found = call.house.deliveries.inbox(letter_search(call, parse(AskInbox, call.query)))
     public_url = call.house.settings.public_url
-    items = [InboxItem.of(record, name_of(call), public_url) for record in found.records]
+    known = [record for record in found.records if call.may(received(record))]
+    items = [InboxItem.of(record, name_of(call), public_url) for record in known]
     return as_json(InboxPage(items=items, cursor=found.cursor))
 
 
@@ -93,7 +94,7 @@ def search_inbox(call: Call) -> Response:
     errors=(NotFoundError, UnavailableError),
 )
 def show_arrival(call: Call) -> Response:
-    return as_json(_detail(call, _arrived(call)))
+    return as_json(_detail(call, arrived(call)))
 
 
 @operation(
@@ -175,7 +176,7 @@ def print_arrival(call: Call) -> Response:
     ),
 )
 def register_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(RegisterLetter, _body(call))
     if asked.receipt is not None:
         return _take_receipt(call, record, asked.receipt)
@@ -202,7 +203,7 @@ def register_arrival(call: Call) -> Response:
     ),
 )
 def correct_number(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     corrected = correct_receipt(
         record.delivery.id, receiver=_receiver(call), room=call.house.receiving_room
     )
@@ -228,7 +229,7 @@ def correct_number(call: Call) -> Response:
     ),
 )
 def reject_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(RejectLetter, _body(call))
     if asked.rejection is not None:
         return _take_rejection(call, record, asked)
@@ -247,7 +248,7 @@ def reject_arrival(call: Call) -> Response:
     errors=(*_BODY_ERRORS, NotFoundError, DeliveryConflictError, UnavailableError),
 )
 def forward_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(ForwardLetter, call.json_object())
     passed = pass_on(
         record.delivery.id,
@@ -262,7 +263,7 @@ def forward_arrival(call: Call) -> Response:
 # -- parts -------------------------------------------------------------------------
 
 
-def _arrived(call: Call) -> DeliveryRecord:
+def arrived(call: Call) -> DeliveryRecord:
     """The delivery that the path names, if it may be known to the caller's agency. Raises
     NotFoundError, ForbiddenError (P6)."""
     record = delivery_of(call)
@@ -279,7 +280,7 @@ def received(record: DeliveryRecord) -> Resource:
 
 def _readable(call: Call) -> DeliveryRecord:
     """The same of a letter whose file may be read."""
-    record = _arrived(call)
+    record = arrived(call)
     if not may_read_file(record.delivery):
         raise NotFoundError
     return record

@@ -172,7 +172,8 @@ def _demand_confirmed(call: Call, letter: ReadLetter, seen: Confirmation) -> Non
 )
 def search_outbox(call: Call) -> Response:
     found = call.house.deliveries.outbox(letter_search(call, parse(AskOutbox, call.query)))
-    items = [_view(call, record) for record in found.records]
+    known = [record for record in found.records if call.may(Resource.sent(record.delivery))]
+    items = [_view(call, record) for record in known]
     return as_json(OutboxPage(items=items, cursor=found.cursor))
 
 

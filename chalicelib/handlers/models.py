@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -339,6 +340,28 @@ class AskPicture(_Strict):
     side: Literal["front", "back", "both"] = Field(
         default="front", description="`both`: front above back."
     )
+
+
+Subject = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+
+
+class NameReaders(_Strict):
+    """Officers of the agency, by the subject that their issuer gives them."""
+
+    add: list[Subject] = Field(
+        default=[], max_length=100, description="May read from now on; must be cleared so far."
+    )
+    remove: list[Subject] = Field(
+        default=[], max_length=100, description="May read no longer; who is in both may not."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.add and not self.remove:
+            raise _custom(
+                "missing", "Name somebody in `add` or `remove`.", "โปรดระบุ add หรือ remove"
+            )
+        return self
 
 
 class AskFile(_Strict):
@@ -693,6 +716,18 @@ class ClassifiedFile(_Answer):
     form: str = Field(description="`reading` or `sealed`.")
     media_type: Literal["application/pdf"] = "application/pdf"
     pdf_base64: str
+
+
+class ReaderView(_Answer):
+    subject: str
+    name: str | None = Field(description="Null if the officer holds no appointment any more.")
+    position: str | None
+
+
+class ReadersView(_Answer):
+    """To whom of the agency a classified document is open by name, beside the registrar."""
+
+    readers: list[ReaderView]
 
 
 class PublicVerification(_Answer):
