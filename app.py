@@ -18,18 +18,20 @@ from chalicelib.handlers import (
     officers,
     previews,
     queues,
+    readers,
     receipts,
     registers,
     renewals,
     rulings,
     schedules,
+    secret_files,
     service,
     verification,
     verifying,
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands them on as bytes
+app.api.binary_types.extend((secret_files.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,
@@ -37,6 +39,7 @@ for room in (
     approvals,
     letters,
     inbox,
+    readers,
     batches,
     rulings,
     officers,

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
+    from chalicelib.services.reading_copy import ReadingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
@@ -741,10 +743,28 @@ class House:
         return CopyRoom(
             deliveries=self.deliveries,
             documents=self.documents,
-            inventory=self.archive_inventory,
+            archive=self.archive,
             printer=self.copy_printer,
             clock=self.clock,
         )
+
+    @cached_property
+    def reader_room(self) -> ReaderRoom:
+        from chalicelib.services.name_readers import ReaderRoom
+
+        return ReaderRoom(
+            documents=self.documents,
+            deliveries=self.deliveries,
+            officers=self.officers,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def reading_room(self) -> ReadingRoom:
+        from chalicelib.services.reading_copy import ReadingRoom
+
+        return ReadingRoom(archive=self.archive, printer=self.copy_printer, clock=self.clock)
 
     @cached_property
     def resend_room(self) -> ResendRoom:

@@ -168,6 +168,10 @@ class DocumentStore(Protocol):
         """Documents on which this agency's approvers have to decide, the one that waits longest
         first. Eventually consistent; never a table scan."""
 
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        """Open a classified document to exactly these officers. Raises DocumentMovedError unless
+        those it was open to are as `seen`."""
+
     def note_waiting(self, document: Document, waiting: Waiting) -> None:
         """Note what a numbered document waits for; since when stays as first noted. Does
         nothing to a document in another state."""
@@ -584,7 +588,8 @@ class LetterSearch:
     """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
     in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
     `entered_at`, inclusive. `unit` (inbox only): where the letter is now. `visible` as in
-    `Search`; of classified letters `text` is looked for in the number only."""
+    `Search`, and `named_for` too, which is of the inbox only: whom a sender named is known of the
+    letter. Of classified letters `text` is looked for in the number only."""
 
     agency_id: str
     state: DeliveryState | None = None
@@ -593,6 +598,7 @@ class LetterSearch:
     since: datetime | None = None
     until: datetime | None = None
     visible: frozenset[Classification] = frozenset({Classification.NORMAL})
+    named_for: Officer | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -654,6 +660,10 @@ class DeliveryStore(Protocol):
 
     def keep_check(self, delivery_id: DeliveryId, check: FileCheck) -> None:
         """Note what verification said of the file; the last word stands."""
+
+    def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
+        """Open a classified letter to exactly these officers of its recipient. Raises
+        DeliveryMovedError unless those it was open to are as `seen`."""
 
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         """Note that the letter is with another unit now. Raises DeliveryMovedError if somebody
@@ -1019,13 +1029,15 @@ class RegisterPrinter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampSheet:
-    """What is laid over a copy of a letter: the receive stamp (ตรารับ), no `lines` while there is
-    none, and when it was printed; `created_at` is that in seconds since 1970."""
+    """What is laid over a copy of a document: the receive stamp (ตรารับ), no `lines` while there is
+    none, and when it was printed; `created_at` is that in seconds since 1970. `reader`: whose copy
+    it is, over every page of a classified document (C5)."""
 
     agency: str
     lines: tuple[str, ...]
     printed_at: str
     created_at: int
+    reader: str = ""
 
 
 class CopyPrinter(Protocol):

@@ -48,6 +48,7 @@ from chalicelib.domain.errors import (
     XmlRefusedError,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import (
     Block,
@@ -190,6 +191,14 @@ class MemoryLedger(BatchRegisters):
             waiting = [document for document in waiting if _age(document) > after]
         found = tuple(waiting[:limit])
         return Page(found, _cursor(found[-1]) if len(waiting) > limit else None)
+
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        with self._lock:
+            kept = self._documents[seen.document_id]
+            if kept.named != seen.named:
+                raise DocumentMovedError("Somebody else named readers; read it again.")
+            self._documents[seen.document_id] = replace(kept, named=named)
+            return self._documents[seen.document_id]
 
     def note_waiting(self, document: Document, waiting: Waiting) -> None:
         with self._lock:

@@ -335,6 +335,19 @@ def _decide_classified(actor: Actor, resource: Resource, relation: Relation) -> 
     return Decision(refused, "not_named", relation)
 
 
+def seen_wholly(actors: Iterable[Actor]) -> frozenset[Classification]:
+    """Classifications of which somebody, in one appointment or another, may know of whatever the
+    own agency has: of classified things only the registrar of secrets, as far as cleared (A13). Of
+    the others one by one, where named."""
+    cleared = (
+        one.clearance
+        for one in actors
+        if Role.REGISTRAR in one.roles and Role.APPLICATION not in one.roles
+    )
+    reach = max(cleared, key=RANK.index, default=Classification.NORMAL)
+    return frozenset(RANK[: RANK.index(reach) + 1])
+
+
 def only_recipient(actor: Actor, resource: Resource) -> str | None:
     """Whose deliveries of a letter may be told: the sender knows of all (None), any other agency
     of those to itself alone. Who else got the letter is not its business (P6)."""

@@ -37,6 +37,7 @@ class LogEvent(StrEnum):
     LETTER_ACCEPTED = "TRA-API-005 letter accepted"
     LETTER_RECALLED = "TRA-API-006 delivery recalled"
     LETTER_REGISTERED = "TRA-API-007 letter registered"
+    READERS_NAMED = "TRA-API-020 readers of a classified document named"
     LETTER_REJECTED = "TRA-API-008 letter rejected"
     APPOINTED = "TRA-OFF-001 officer appointed"
     APPOINTMENT_ENDED = "TRA-OFF-002 appointment ended"
