@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
+        AccessStore,
         Archive,
         ArchiveInventory,
         ArchiveStamper,
@@ -167,6 +168,12 @@ class House:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
         return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+
+    @cached_property
+    def access_log(self) -> AccessStore:
+        from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore
+
+        return DynamoAccessStore(self.settings.access_table)
 
     @cached_property
     def directory(self) -> Directory:

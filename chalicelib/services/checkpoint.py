@@ -20,7 +20,7 @@ from chalicelib.domain.notes import (
     open_checkpoint,
     sign_checkpoint,
 )
-from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, LogName, Register
 from chalicelib.domain.tlog import FileName, Growth, LogFile, NumberLeaf, OutcomeLeaf
 from chalicelib.ports import LogFiles, LogSigner, LogState, LogStore, RegisterStore
 
@@ -73,7 +73,7 @@ def checkpoint_all(*, room: CheckpointRoom) -> Checkpointed:
     """
     looked_at, added, failed = 0, [], []
     for register in room.registers.registers():
-        for log in LogName:
+        for log in REGISTER_LOGS:
             looked_at += 1
             try:
                 added.append(_extend(register, log, room)[1])
