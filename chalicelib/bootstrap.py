@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         LogInventory,
         LogSigner,
         LogStore,
+        OfficerStore,
         PagePainter,
         Previewer,
         RegisterPrinter,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         StatusLists,
         TypeStore,
         Uploads,
+        Vault,
         WorkQueue,
         XmlSealer,
     )
@@ -185,6 +187,12 @@ class House:
         )
 
     @cached_property
+    def officers(self) -> OfficerStore:
+        from chalicelib.adapters.dynamodb.officers import DynamoOfficers
+
+        return DynamoOfficers(self.settings.officers_table)
+
+    @cached_property
     def holidays(self) -> Holidays:
         from chalicelib.adapters.holidays import read_holidays
 
@@ -222,6 +230,12 @@ class House:
         from chalicelib.adapters.s3 import S3Archive
 
         return S3Archive(_client("s3"), self.settings.archive_bucket)
+
+    @cached_property
+    def vault(self) -> Vault:
+        from chalicelib.adapters.vault import KmsVault
+
+        return KmsVault(_keys, self.settings.secrets_key_id)
 
     @cached_property
     def log_files(self) -> LogFiles:
@@ -478,7 +492,11 @@ class House:
         from chalicelib.adapters.oidc import JwksVerifier
 
         return JwksVerifier(
-            self.settings.oidc_issuer, self.settings.oidc_audience, clock=self.clock
+            self.settings.oidc_issuer,
+            self.settings.oidc_audience,
+            clock=self.clock,
+            names=self.settings.oidc_claims,
+            leeway=timedelta(seconds=self.settings.oidc_leeway_seconds),
         )
 
     # -- collaborators of the services ---------------------------------------
@@ -491,6 +509,7 @@ class House:
             documents=self.documents,
             registers=self.registers,
             directory=self.directory,
+            officers=self.officers,
             types=self.types,
             seal_queue=self.seal_queue,
             clock=self.clock,
@@ -1275,6 +1294,12 @@ def _queues(region: str | None) -> Any:
     with _building:
         own = _client("sqs")
         return own if region in {None, own.meta.region_name} else _client("sqs", region)
+
+
+def _keys() -> Any:
+    """The client for keys; several threads may be the first to need it."""
+    with _building:
+        return _client("kms")
 
 
 def forget_clients() -> None:

@@ -12,7 +12,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.identity import USUAL_NAMES, ClaimNames
 from chalicelib.domain.retention import LockMode
+
+_MOST_LEEWAY = 120
+"""Seconds. Clocks that differ by more are wrong, and a token that ended stays one that ended."""
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -58,6 +62,8 @@ class Settings:
     public_url: str
     oidc_issuer: str
     oidc_audience: str
+    oidc_claims: ClaimNames
+    oidc_leeway_seconds: int
     timestamp_urls: tuple[str, ...]
     timestamp_policies: tuple[str, ...]
     timestamp_timeout_ms: int
@@ -110,6 +116,10 @@ class Settings:
             public_url=reader.text("TRA_PUBLIC_URL").rstrip("/"),
             oidc_issuer=reader.text("TRA_OIDC_ISSUER"),
             oidc_audience=reader.text("TRA_OIDC_AUDIENCE"),
+            oidc_claims=reader.claim_names("TRA_OIDC_CLAIMS"),
+            oidc_leeway_seconds=reader.number_or(
+                "TRA_OIDC_LEEWAY_SECONDS", 5, at_most=_MOST_LEEWAY
+            ),
             timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
             timestamp_policies=tuple(environment.get("TRA_TIMESTAMP_POLICIES", "").split()),
             timestamp_timeout_ms=reader.number_or("TRA_TIMESTAMP_TIMEOUT_MS", 5_000),
@@ -163,8 +173,18 @@ class _Reader:
             return 0
         return int(value or 0)
 
-    def number_or(self, name: str, usual: int) -> int:
-        return self.number(name) if self._environment.get(name, "").strip() else usual
+    def number_or(self, name: str, usual: int, *, at_most: int | None = None) -> int:
+        value = self.number(name) if self._environment.get(name, "").strip() else usual
+        if at_most is not None and value > at_most:
+            self._faults.append(f"{name} must not be more than {at_most}")
+        return value
+
+    def claim_names(self, name: str) -> ClaimNames:
+        try:
+            return ClaimNames.parse(self._environment.get(name, ""))
+        except ValueError as error:
+            self._faults.append(f"{name}: {error} is no what=claim (docs/guide/sign-in.md)")
+            return USUAL_NAMES
 
     def one_of(self, name: str, kind: type[_Choice]) -> _Choice:
         value = self.text(name)

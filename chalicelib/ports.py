@@ -49,6 +49,7 @@ from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.secrecy import SecretContext as SecretContext  # noqa: PLC0414 - part of this port
 from chalicelib.domain.standing import Ruling
 from chalicelib.domain.status_list import Marked, Purpose
 from chalicelib.domain.status_list import Page as StatusPage
@@ -89,7 +90,12 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A search within one agency. Times bound `submitted_at`, inclusive."""
+    """A search within one agency. Times bound `submitted_at`, inclusive.
+
+    `visible` are the classifications that whoever asks may know of; beyond them only documents
+    for which `named_for` was named. Others are neither given nor counted, in no page and no
+    cursor (P6). Of classified documents `text` is looked for in the number only.
+    """
 
     agency_id: str
     state: DocumentState | None = None
@@ -97,6 +103,8 @@ class Search:
     text: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
+    named_for: Officer | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -150,7 +158,8 @@ class DocumentStore(Protocol):
     def decide(self, seen: Document, decided: Document) -> None:
         """Write what an officer's decision, a withdrawal or the end of its time made of a
         document that awaits approval: its case and, if that ended, its state (accepted or
-        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`.
+        rejected with a reason). Raises DocumentMovedError unless the document is as `seen`,
+        ValueError for one that would be accepted without enough decisions on its content.
         Dies half-way: nothing or everything was written."""
 
     def awaiting(
@@ -172,9 +181,9 @@ class DocumentStore(Protocol):
         bytes (P5)."""
 
     def mark_notified(self, document_id: str, mark: str) -> Document:
-        """Note that a recipient of an issued document was told something, or that its evidence
-        is archived (`told_mark`, `archived_mark`). Repeatable.
-        Raises DocumentMovedError if the document is not issued."""
+        """Note that a recipient of an issued document was told something, or that its evidence,
+        or what officers decided on a rejected one, is archived (`told_mark`, `archived_mark`).
+        Repeatable. Raises DocumentMovedError if the document is neither issued nor rejected."""
 
     def settle(self, document: Document) -> None:
         """Nothing is left to do: `sweep` need not look any more, or not before the document
@@ -209,6 +218,14 @@ class OfficerPage:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuthorityPage:
+    """Some authorities of an agency, by holder, and where to go on."""
+
+    authorities: tuple[Authority, ...]
+    cursor: str | None
+
+
 class OfficerStore(Protocol):
     """Appointments, authorities and applications. Strongly consistent unless said otherwise: an
     appointment takes effect at once, and so does its end (A7)."""
@@ -228,8 +245,15 @@ class OfficerStore(Protocol):
         """Store the first administrator of an agency. Raises AlreadyBegunError if there ever was
         one. Dies half-way: nothing or everything was written."""
 
-    def end(self, appointment: Appointment, ending: Ending) -> Appointment:
-        """Note the end; the first one stands."""
+    def administrators(self, agency_id: str) -> tuple[Appointment, ...]:
+        """Every appointment of an agency that is, will be or was an administrator's. One small
+        query, however many officers there are."""
+
+    def end(
+        self, appointment: Appointment, ending: Ending, *, remaining: Appointment | None = None
+    ) -> Appointment:
+        """Note the end; the first one stands. Raises AppointmentRefusedError if `remaining` has
+        an end, in the same moment: two administrators cannot end each other."""
 
     def grant(self, authority: Authority) -> Authority:
         """As `appoint`."""
@@ -237,6 +261,9 @@ class OfficerStore(Protocol):
     def authority(self, agency_id: str, authority_id: str) -> Authority | None: ...
 
     def authorities_of(self, holder: Officer) -> tuple[Authority, ...]: ...
+
+    def authorities(self, agency_id: str, *, limit: int, cursor: str | None) -> AuthorityPage:
+        """All authorities of an agency, in pages."""
 
     def revoke_authority(self, authority: Authority, ending: Ending) -> Authority:
         """As `end`."""
@@ -247,20 +274,11 @@ class OfficerStore(Protocol):
 
     def client(self, client_id: str) -> Client | None: ...
 
+    def clients(self, agency_id: str) -> tuple[Client, ...]:
+        """All of an agency, those that ended too. An agency has some dozens."""
+
     def put_client(self, client: Client) -> None:
-        """The last one stands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretContext:
-    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
-    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
-    `file` …"""
-
-    document_id: str
-    agency_id: str
-    classification: Classification
-    purpose: str
+        """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
 
 
 class Vault(Protocol):
@@ -419,6 +437,10 @@ class RegisterStore(Protocol):
     ) -> tuple[Entry, ...]:
         """Entries after position (number, child), in order; children follow their parent."""
 
+    def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """The same with subject and counterpart, where they are encrypted; only for who may see
+        them. Raises SecretUnreadableError, UnavailableError."""
+
     def registers(self) -> tuple[Register, ...]:
         """Every register that was ever begun."""
 
@@ -513,7 +535,8 @@ class BatchStore(Protocol):
 class LetterSearch:
     """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
     in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
-    `entered_at`, inclusive. `unit` (inbox only): where the letter is now."""
+    `entered_at`, inclusive. `unit` (inbox only): where the letter is now. `visible` as in
+    `Search`; of classified letters `text` is looked for in the number only."""
 
     agency_id: str
     state: DeliveryState | None = None
@@ -521,6 +544,7 @@ class LetterSearch:
     unit: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
     limit: int = 50
     cursor: str | None = None
 
@@ -1052,10 +1076,14 @@ class Archive(Protocol):
         media_type: str = "application/pdf",
         seal_level: SealLevel | None = None,
         proof_until: datetime | None = None,
+        secret: SecretContext | None = None,
     ) -> ArchivedFile:
         """Write under Object Lock if nothing lies at `key`; otherwise describe what lies
         there (P2). Whoever was first wins, for ever. What is known of the seal lies with
-        the bytes, so that a repeat is told of the seal that won, not of its own."""
+        the bytes, so that a repeat is told of the seal that won, not of its own.
+
+        With `secret` (whose purpose is `key`) only its encryption is written, and a repeat opens
+        what lies there to describe it. Raises SecretUnreadableError, UnavailableError."""
 
     def put_pieces_once(
         self,
@@ -1071,8 +1099,13 @@ class Archive(Protocol):
     def find(self, key: str) -> ArchivedFile | None:
         """What lies at `key`, if anything does."""
 
+    def read(self, file: ArchivedFile) -> bytes:
+        """Exactly this version's clear bytes. Raises ArchiveError if they are not the ones that
+        were archived, SecretUnreadableError, UnavailableError."""
+
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
-        """A short-lived HTTPS link to exactly this version."""
+        """A short-lived HTTPS link to exactly this version. Raises ArchiveError for a classified
+        file: nobody could read what lies there, and no link ends at who it was given to."""
 
 
 # -- evidence records ----------------------------------------------------------

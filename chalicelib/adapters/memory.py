@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.adapters.memory_batches import BatchRegisters
+from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId
@@ -121,6 +122,8 @@ class MemoryLedger(BatchRegisters):
                 self._documents[each.document_id] = each
                 self._codes[each.verification_code] = each.document_id
                 self._watch(each.document_id, each.submitted_at)
+                if each.decided_until is not None:
+                    self._watched[each.document_id] = _Watch(each.decided_until)
             return document
 
     def made_by(self, claim: IdempotencyClaim) -> Document | None:
@@ -156,6 +159,34 @@ class MemoryLedger(BatchRegisters):
             kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
             return self._end(kept.rejected(reason, at))
 
+    def decide(self, seen: Document, decided: Document) -> None:
+        demand_possible(decided)
+        with self._lock:
+            kept = self._in_state(seen.document_id, DocumentState.AWAITING_APPROVAL)
+            if kept.approval != seen.approval:
+                raise DocumentMovedError("Another decision was made meanwhile.")
+            self._documents[kept.document_id] = decided
+            if not decided.awaits_approval:
+                self._end(decided, decided.history[-1].at)
+
+    def awaiting(
+        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+    ) -> Page:
+        with self._lock:
+            waiting = [
+                document
+                for document in self._documents.values()
+                if document.awaits_approval
+                and document.decided_by == agency_id
+                and document_type in {None, document.document_type}
+            ]
+        waiting.sort(key=_age)
+        if cursor is not None:
+            after = _read_cursor(cursor)
+            waiting = [document for document in waiting if _age(document) > after]
+        found = tuple(waiting[:limit])
+        return Page(found, _cursor(found[-1]) if len(waiting) > limit else None)
+
     def note_waiting(self, document_id: str, waiting: Waiting) -> None:
         with self._lock:
             kept = self._documents[document_id]
@@ -188,7 +219,9 @@ class MemoryLedger(BatchRegisters):
 
     def mark_notified(self, document_id: str, mark: str) -> Document:
         with self._lock:
-            kept = self._in_state(document_id, DocumentState.ISSUED)
+            kept = self._documents.get(document_id)
+            if kept is None or kept.state not in {DocumentState.ISSUED, DocumentState.REJECTED}:
+                raise DocumentMovedError("The document is in another state by now.")
             kept = replace(kept, notified=kept.notified | {mark})
             self._documents[document_id] = kept
             return kept
@@ -456,6 +489,8 @@ class MemoryLedger(BatchRegisters):
         kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
         if kept.content_digest != document.content_digest:
             raise DocumentMovedError("The document has another digest.")
+        if not kept.is_approved:
+            raise DocumentMovedError("The document was not approved.")
 
     def _in_entry_state(self, entry: Entry, state: EntryState) -> None:
         kept = self._entries.get((entry.register, *entry.position))

@@ -10,13 +10,13 @@ import json
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
-from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jwt
 import urllib3
 
 from chalicelib.domain.errors import UnauthenticatedError, UnavailableError
+from chalicelib.domain.identity import USUAL_NAMES, ClaimError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     from jwt.types import Options
 
+    from chalicelib.domain.identity import ClaimNames, Identity
     from chalicelib.ports import Clock
 
 # Asymmetric ones only: with HS256 a published key would be the secret, `none` is no
 # signature (RFC 8725 §3.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
-_REQUIRED = ("exp", "iat", "iss", "aud", "sub")
+_REQUIRED = ("exp", "iat", "iss", "aud")
+_LAST_INSTANT = 2**53  # beyond it a JSON number is not exact (RFC 8259 §6)
 
 # PyJWT would read the system's clock; claims are checked here with ours.
 _SIGNATURE_ONLY: Options = {
@@ -76,7 +78,7 @@ class JwksVerifier:
     Keys are fetched at first use, again after `ttl`, and at once for an unknown `kid`,
     but never more often than every `refetch_after`: a flood of forged key ids cannot
     hammer the issuer. While the issuer is down, keys once fetched keep working.
-    `leeway` forgives clocks that differ. `fetch` (URL → body; raises UnavailableError)
+    `names` says how the issuer calls its claims, `leeway` forgives clocks that differ. `fetch` (URL → body; raises UnavailableError)
     is HTTP unless given.
     """
 
@@ -87,6 +89,7 @@ class JwksVerifier:
         *,
         clock: Clock,
         fetch: Callable[[str], bytes] | None = None,
+        names: ClaimNames = USUAL_NAMES,
         leeway: timedelta = timedelta(seconds=5),
         ttl: timedelta = timedelta(minutes=10),
         refetch_after: timedelta = timedelta(seconds=10),
@@ -95,14 +98,15 @@ class JwksVerifier:
         self._audience = audience
         self._clock = clock
         self._fetch = fetch or HttpFetcher()
+        self._names = names
         self._leeway = leeway
         self._ttl = ttl
         self._refetch_after = refetch_after
         self._lock = threading.Lock()
         self._keys = _Keys()
 
-    def verify(self, token: str | None) -> dict[str, Any]:
-        """The claims of a token that can be trusted.
+    def verify(self, token: str | None) -> Identity:
+        """Whom a token that can be trusted names.
 
         Raises UnauthenticatedError with `reason` one of missing, malformed, expired,
         not_yet_valid, wrong_issuer, wrong_audience, bad_signature, unknown_key,
@@ -120,14 +124,11 @@ class JwksVerifier:
         # 3. Check the signature, then the claims.
         claims = _signed_claims(token, key, algorithm)
         self._check_claims(claims)
-        return claims
+        return self._identity(claims)
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         for name in _REQUIRED:
             if claims.get(name) in (None, ""):
-                _refuse("missing_claim", f"The token lacks the claim {name}.")
-        for name in ("agency", "sub"):
-            if not isinstance(claims.get(name), str) or not claims[name]:
                 _refuse("missing_claim", f"The token lacks the claim {name}.")
         if claims["iss"] != self._issuer:
             _refuse("wrong_issuer", "The token comes from another issuer.")
@@ -139,6 +140,15 @@ class JwksVerifier:
         for name in ("iat", "nbf"):
             if name in claims and now < _instant(claims, name) - leeway:
                 _refuse("not_yet_valid", "The token is not valid yet.")
+
+    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+        until = int(_instant(claims, "exp") + self._leeway.total_seconds())
+        try:
+            return self._names.identity(claims, until=until)
+        except ClaimError as error:
+            if error.missing:
+                _refuse("missing_claim", f"The token lacks the claim {error}.")
+            _refuse("malformed", f"The claim {error} is not what it should be.")
 
     def _key(self, key_id: str) -> jwt.PyJWK:
         with self._lock:
@@ -265,8 +275,10 @@ def _audiences(claim: object) -> list[Any]:
 
 def _instant(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON `true` is an int to Python, and NaN would pass every comparison.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    # JSON `true` is an int to Python, and NaN would pass no comparison.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse("malformed", f"The claim {name} is not a time.")
+    if not 0 <= value <= _LAST_INSTANT:
         _refuse("malformed", f"The claim {name} is not a time.")
     return value
 

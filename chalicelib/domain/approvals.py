@@ -16,19 +16,27 @@ if TYPE_CHECKING:
     from chalicelib.domain.documents import Classification  # which holds cases itself
 
 
+MOST_OPEN_DAYS = 365
+"""What nobody decided on in a year, nobody will."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """How many different officers approve a type's documents (0, 1 or 2). `central` is an agency
     whose approvers decide for several (6.1.1(2) of the proposal); None: the issuer's own.
-    `own_submission`: whether an officer may approve what the same officer submitted."""
+    `own_submission`: whether an officer may approve what the same officer submitted.
+    `open_days`: so long officers may decide; then the document ends (P4)."""
 
     approvers: int = 0
     central: str | None = None
     own_submission: bool = False
+    open_days: int = 30
 
     def __post_init__(self) -> None:
         if self.approvers not in {0, 1, 2}:
             raise ValueError("none, one or two officers approve")
+        if not 1 <= self.open_days <= MOST_OPEN_DAYS:
+            raise ValueError(f"a case stays open for 1 to {MOST_OPEN_DAYS} days")
 
     def agency_of(self, issuer: str) -> str:
         """Whose approvers decide."""
@@ -228,8 +236,9 @@ def _why_not(
         return Why.ENDED
     if decision.at >= case.expires_at:
         return Why.EXPIRED
-    own = decision.by == case.submitted_by and not case.policy.own_submission
-    return Why.OWN_SUBMISSION if own else None
+    # Issuers of two agencies may call two people the same.
+    own = (decision.agency_id, decision.by) == (case.issuer, case.submitted_by)
+    return Why.OWN_SUBMISSION if own and not case.policy.own_submission else None
 
 
 def withdraw(case: ApprovalCase) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.domain.documents import Classification
+from chalicelib.domain.classification import Classification
 
 RANK = (Classification.NORMAL, Classification.CONFIDENTIAL, Classification.SECRET)
 """What a clearance can be, the least first."""

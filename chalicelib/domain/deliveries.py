@@ -90,6 +90,7 @@ class SentLetter:
 
     `subject` and `urgency` are what lists show of it, and when it is reminded of; `act_within`
     is the time of "ด่วนภายใน". They stay in the table: neither evidence nor messages tell them.
+    A classified letter is registered in books of its own (A13).
     `retain_until` is how long the letter is locked, and what lies beside it (B9).
     """
 
@@ -104,6 +105,10 @@ class SentLetter:
     act_within: datetime | None = None
     retain_until: datetime | None = None
     classification: Classification = Classification.NORMAL
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
 
     @classmethod
     def of(cls, document: Document, *, subject: str = "") -> SentLetter:

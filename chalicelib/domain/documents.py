@@ -11,11 +11,13 @@ from typing import Any
 
 from chalicelib.domain.approvals import ApprovalCase
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.classification import Classification as Classification  # noqa: PLC0414 - also read from here
 from chalicelib.domain.errors import NotReadyError, StandingConflictError, TraError
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.registers import CIRCULAR, SEND, Book, Numbering, NumberWish, Register
+from chalicelib.domain.registers import SENDING, Book, Numbering, NumberWish, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealLevel
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import (
     ReasonCode,
     Replacement,
@@ -55,15 +57,6 @@ class Validity(StrEnum):
     EXPIRED = "expired"
 
 
-class Classification(StrEnum):
-    """ชั้นความลับ."""
-
-    NORMAL = "normal"
-    CONFIDENTIAL = "confidential"
-    SECRET = "secret"  # noqa: S105 - a classification
-    TOP_SECRET = "top_secret"  # noqa: S105 - a classification
-
-
 class Urgency(StrEnum):
     """ชั้นความเร็ว."""
 
@@ -73,11 +66,16 @@ class Urgency(StrEnum):
     MOST_EXPRESS = "most_express"
 
 
+CLASSIFIED_TYPE = "classified"
+"""What is told of the type of a classified document, wherever more than the cleared may read."""
+
 _WEIGHT_OF_THE_REST = 4_096
 _PER_RECIPIENT = 3
 
 ISSUED, EXPIRED = "issued", "expired"
 """Notices that every issued, and every expired, document gives; each ruling gives its own."""
+APPROVALS = "approvals"
+"""Told to nobody, but archived: the records of what officers decided."""
 _ARCHIVED = "#archive"  # no agency is called so
 _PLANNED = "#planned/"  # nor so
 _INSTANT = timedelta(microseconds=1)
@@ -143,12 +141,22 @@ class StandingNow:
     ruling: Ruling | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What really lies in the archive in place of a classified file: its encryption. `sha256` is
+    hex, `size` in bytes."""
+
+    sha256: str
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivedFile:
     """Sealed bytes under Object Lock: exactly one version of one key (P2).
 
     `seal_level` and `proof_until` are those of the seal within (see `SealedPdf`); None for
-    what carries none, and for files from before they were kept.
+    what carries none, and for files from before they were kept. `sha256` and `size` are always
+    those of the clear bytes; `stored` is what lies there in their place if they are classified.
     """
 
     key: str
@@ -159,6 +167,12 @@ class ArchivedFile:
     retain_until: datetime
     seal_level: SealLevel | None = None
     proof_until: datetime | None = None
+    stored: Stored | None = None
+
+    @property
+    def lies_as(self) -> Stored:
+        """Digest and size of what lies in the archive: the file itself, or its encryption."""
+        return self.stored or Stored(self.sha256, self.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +242,40 @@ class Document:
         return self.approval.policy.agency_of(self.agency_id) if self.approval else None
 
     @property
+    def decided_until(self) -> datetime | None:
+        """When it ends if officers do not decide before; None if none has to any more."""
+        return self.approval.expires_at if self.approval and self.awaits_approval else None
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether it may get a number: nobody has to approve, or enough officers approved exactly
+        this content. Not the state is believed but their decisions are counted."""
+        return self.approval is None or self.approval.is_complete_for(self.content_digest)
+
+    @property
+    def has_records(self) -> bool:
+        """Officers decided on it: their signed records belong in the archive."""
+        return self.approval is not None and bool(self.approval.decisions)
+
+    @property
     def is_classified(self) -> bool:
         return self.classification is not Classification.NORMAL
+
+    def secrecy(self, purpose: str) -> SecretContext | None:
+        """What a part of it is encrypted for; None if it is not classified."""
+        if not self.is_classified:
+            return None
+        return SecretContext(
+            document_id=self.document_id,
+            agency_id=self.agency_id,
+            classification=self.classification,
+            purpose=purpose,
+        )
+
+    @property
+    def public_type(self) -> str:
+        """What everybody may know of its type: of a classified one nothing (A13)."""
+        return CLASSIFIED_TYPE if self.is_classified else self.document_type
 
     @property
     def register(self) -> Register:
@@ -240,9 +286,9 @@ class Document:
 
     @property
     def is_letter(self) -> bool:
-        """It is numbered in the send or circular register: its recipients get deliveries of it
+        """It is numbered in a register of letters: its recipients get deliveries of it
         (docs/adr/0041), not the notice that a document was issued."""
-        return self.book.name in {SEND, CIRCULAR}
+        return self.book.name in SENDING
 
     @property
     def weight(self) -> int:
@@ -264,10 +310,13 @@ class Document:
     def settled(self) -> bool:
         """Nothing is left to do now: ended, and of an issued one the evidence of its issue and
         of each ruling is signed and kept, and every recipient was told. (That it expires is
-        told when it does: `wakes_at`.)"""
+        told when it does: `wakes_at`.) Of one that officers did not approve their records are
+        archived; `seal` archived those of the others."""
         if self.state is DocumentState.ISSUED:
             issue_told = self.evidence is not None and not self.unnotified
             return issue_told and all(self.has_told(r.notice) for r in self.rulings)
+        if self.state is DocumentState.REJECTED and self.has_records:
+            return self.is_archived(APPROVALS)
         return self.state.ended
 
     @property
@@ -314,9 +363,10 @@ class Document:
     @property
     def wakes_at(self) -> datetime | None:
         """When its recipients have to be told that it expired; None if nobody has to be: there
-        are none, they were told, or by then it is revoked or replaced anyway."""
+        are none, they were told, by then it is revoked or replaced anyway, or it was refused."""
         at = self.expires_at
-        if at is None or not self.recipients or self.has_told(EXPIRED):
+        refused = self.state is DocumentState.REJECTED
+        if at is None or refused or not self.recipients or self.has_told(EXPIRED):
             return None
         return None if standing_by(self.rulings, at).final else at
 
@@ -382,6 +432,13 @@ class Document:
         if self.valid_until is not None and day > self.valid_until:
             return Validity.EXPIRED
         return Validity.VALID
+
+    def deciding(self, case: ApprovalCase) -> Document:
+        """With what officers decided so far."""
+        return replace(self, approval=case)
+
+    def approved(self, case: ApprovalCase, at: datetime) -> Document:
+        return self._enter(DocumentState.ACCEPTED, at, approval=case)
 
     def numbered(self, numbering: Numbering) -> Document:
         return self._enter(DocumentState.NUMBERED, numbering.numbered_at, numbering=numbering)

@@ -18,14 +18,15 @@ EXPIRED = "tra.document.expired.v1"
 
 def issued_evidence(document: Document, *, public_url: str) -> bytes:
     """Payload of the signed evidence that a document was issued: numbers, digests,
-    where to check. No content, no names (the event crosses agencies)."""
+    where to check. No content, no names (the event crosses agencies); of a classified document
+    not its type either, and no digest that its content could be guessed by (A13)."""
     numbering, file = _issued(document)
     return canonical_json(
         {
             "iss": public_url,
             "type": ISSUED,
             "document_id": document.document_id,
-            "document_type": document.document_type,
+            "document_type": document.public_type,
             "agency_id": document.agency_id,
             "register": document.register.register_id,
             "number": numbering.number,
@@ -33,7 +34,7 @@ def issued_evidence(document: Document, *, public_url: str) -> bytes:
             "printed_number": numbering.printed,
             "dated": _utc(numbering.dated) if numbering.dated else None,
             "numbered_at": _utc(numbering.numbered_at),
-            "content_digest": f"sha-256:{document.content_digest}",
+            **_of_content(document),
             "file_digest": f"sha-256:{file.sha256}",
             "archive_version": file.version_id,
             "retain_until": _utc(file.retain_until),
@@ -58,14 +59,14 @@ def issued_event(
         "datacontenttype": "application/json",
         "data": {
             "document_id": document.document_id,
-            "document_type": document.document_type,
+            "document_type": document.public_type,
             "agency_id": document.agency_id,
             "recipient": recipient,
             "register": document.register.register_id,
             "number": numbering.number,
             "child": numbering.child,
             "printed_number": numbering.printed,
-            "content_digest": f"sha-256:{document.content_digest}",
+            **_of_content(document),
             "file_digest": f"sha-256:{file.sha256}",
             "retain_until": _utc(file.retain_until),
             "credential_status": status_entries(
@@ -79,6 +80,23 @@ def issued_event(
         },
     }
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def content_claim(*, secret: bool, content_digest: str, commitment: str) -> dict[str, str]:
+    """What evidence of an issue says of the content: its digest, or, of what is in a secret
+    register, the salted commitment that the public log has: who can guess a content could try it
+    against a digest."""
+    if secret:
+        return {"content_commitment": f"sha-256:{commitment}"}
+    return {"content_digest": f"sha-256:{content_digest}"}
+
+
+def _of_content(document: Document) -> dict[str, str]:
+    return content_claim(
+        secret=document.is_classified,
+        content_digest=document.content_digest,
+        commitment=document.commitment,
+    )
 
 
 def ruling_type(ruling: Ruling) -> str:
@@ -169,7 +187,7 @@ def _facts(document: Document) -> dict[str, Any]:
     numbering, file = _issued(document)
     return {
         "document_id": document.document_id,
-        "document_type": document.document_type,
+        "document_type": document.public_type,
         "agency_id": document.agency_id,
         "register": document.register.register_id,
         "number": numbering.number,

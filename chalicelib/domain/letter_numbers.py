@@ -3,6 +3,7 @@
     นร ๐๕๐๕/๑๗๑๒๑          ministry, unit code / number
     มท ๐๒๐๑.๒/ว ๑๕๙๐       a circular (ว), from a sequence of its own
     นร ๐๕๐๖/ว(ล) ๑๑๕๖๑     a circular with a mark
+    นร ๐๕๐๕/ล ๑๒            a secret letter (ล), from a register of its own
     คค (ปคร) ๐๒๑๐/๑๕๔     a department named in brackets
     สพร ๒๕๖๓/๑๘๖           the Buddhist year where others have a unit code
     นร ๐๕๐๕/๑๒/๑            number 1 inserted (เลขแทรก) after 12
@@ -25,6 +26,7 @@ MAX_TEXT = 200
 MAX_DIGITS = 12
 
 CIRCULAR = "ว"
+SECRET = "ล"  # noqa: S105 - a mark
 
 # Consonants and leading vowels may begin an abbreviation; other vowels and
 # tone marks may follow; dots as in ก.พ.ร. Neither digits nor signs belong.
@@ -81,13 +83,15 @@ class LetterNumber:
     """A letter number. `parse` and `printed` are inverse to each other.
 
     `width` is how many digits the number is padded to, 0 where it is not;
-    `mark` belongs to a circular, `child` to an inserted number.
+    `mark` belongs to a circular, `child` to an inserted number. `secret`: of the register of
+    secret letters, whose numbers run beside those of the others.
     """
 
     prefix: LetterPrefix
     number: int
     width: int = 0
     circular: bool = False
+    secret: bool = False
     mark: str | None = None
     child: int | None = None
 
@@ -101,13 +105,15 @@ class LetterNumber:
             _demand_abbreviation(self.mark)
             if not self.circular:
                 raise ValueError("only a circular carries a mark")
+        if self.circular and self.secret:
+            raise ValueError("a secret letter is no circular")
 
     @property
     def printed(self) -> str:
         """The one printed form, in Thai digits."""
         digits = to_thai_digits(f"{self.number:0{self.width}d}")
         child = f"/{to_thai_digits(str(self.child))}" if self.child else ""
-        return f"{self.prefix.printed}/{self._circular_mark}{digits}{child}"
+        return f"{self.prefix.printed}/{self._sequence_mark}{digits}{child}"
 
     @classmethod
     def parse(cls, text: str) -> LetterNumber:
@@ -116,6 +122,7 @@ class LetterNumber:
         prefix = _read_prefix(reader)
         reader.demand("/", "a slash", "เครื่องหมายทับ")
         circular = reader.take(CIRCULAR)
+        secret = not circular and reader.take(SECRET)
         mark = _read_bracketed(reader) if circular else None
         start, digits = reader.demand_digits("the number", "เลขที่")
         child = _read_child(reader) if reader.take("/") else None
@@ -125,14 +132,18 @@ class LetterNumber:
             number=_positive(start, digits),
             width=len(digits) if digits.startswith("0") else 0,
             circular=circular,
+            secret=secret,
             mark=mark,
             child=child,
         )
 
     @property
-    def _circular_mark(self) -> str:
+    def _sequence_mark(self) -> str:
+        """Which of the agency's sequences the number is of."""
         mark = f"({self.mark})" if self.mark else ""
-        return f"{CIRCULAR}{mark} " if self.circular else ""
+        if self.circular:
+            return f"{CIRCULAR}{mark} "
+        return f"{SECRET} " if self.secret else ""
 
 
 def print_inserted(number: int, child: int) -> str:

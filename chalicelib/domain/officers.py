@@ -64,6 +64,8 @@ class Appointment:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ValueError("an officer without role is no officer")
+        if Role.APPLICATION in self.roles:
+            raise ValueError("applications are registered, not appointed")
         if self.clearance not in RANK:
             raise ValueError("what is ลับที่สุด never travels here (A24)")
 
@@ -121,12 +123,23 @@ class Authority:
 def signatory_lines(officer: Appointment, authority: Authority | None) -> tuple[str, ...]:
     """What stands under a signature: name in parentheses, own position, and whose authority was
     used. Raises ValueError for an authority of somebody else."""
-    own = (f"({officer.name_th})", officer.position_th)
     if authority is None:
-        return own
+        return printed_lines(officer.name_th, officer.position_th, None)
     if (authority.holder, authority.agency_id) != (officer.subject, officer.agency_id):
         raise ValueError("nobody uses the authority of another officer")
-    return (*own, f"{authority.kind.words} {authority.position_th}")
+    acting = (authority.kind, authority.position_th)
+    return printed_lines(officer.name_th, officer.position_th, acting)
+
+
+def printed_lines(
+    name_th: str, position_th: str, acting: tuple[AuthorityKind, str] | None
+) -> tuple[str, ...]:
+    """As `signatory_lines`; `acting` is the kind of authority and whose position it is."""
+    own = (f"({name_th})", position_th)
+    if acting is None:
+        return own
+    kind, position = acting
+    return (*own, f"{kind.words} {position}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +189,14 @@ def end(appointment: Appointment, ending: Ending) -> Appointment:
         return appointment
     at = max(ending.at, appointment.appointed_at)
     return replace(appointment, ended=replace(ending, at=at))
+
+
+def revoke(authority: Authority, ending: Ending) -> Authority:
+    """The authority ended, as `end`."""
+    if authority.ended is not None:
+        return authority
+    at = max(ending.at, authority.granted_at)
+    return replace(authority, ended=replace(ending, at=at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
+from chalicelib.domain.approval_records import gist_of, lines_under
+from chalicelib.domain.approvals import ApprovalDecision
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import AttachmentKind
 from chalicelib.domain.documents import Classification, Document, Urgency
@@ -70,12 +72,17 @@ class Attachment:
         return self.media_type in _XML_TYPES or self.media_type.endswith("+xml")
 
 
+APPROVAL_FILE = "approval.json"
+"""What the gist of its approvals is called within a document."""
+
 PREVIEW_MARK = "ตัวอย่าง – ไม่ใช่เอกสารจริง"
 """`watermark` of previews; the template adds SPECIMEN."""
 
 _NUMBER_TO_COME = "........../.........."
 _DATE_TO_COME = "...................."
 _ANY_SIGNATORY = "ผู้มีอำนาจออกเอกสาร"
+_NAME_TO_COME = "(........................................)"
+_POSITION_TO_COME = "ตำแหน่งของผู้อนุมัติ"
 
 _URGENCY = {
     Urgency.ROUTINE: None,
@@ -140,7 +147,8 @@ def present(
         "urgency": _URGENCY[document.urgency],
         "act_within": _act_within(document),
         "classification": _CLASSIFICATION[document.classification],
-        "signatory": _signatory(document.content, agency),
+        "signatory": _signatory(document, agency),
+        "approval": _approval(document),
         "verify_url": verify_url,
         "verify_url_display": _breakable(verify_url.removeprefix("https://")),
         "watermark": watermark,
@@ -202,17 +210,28 @@ def attached_files(
     credential_status: Sequence[Mapping[str, str]] = (),
 ) -> tuple[Attachment, ...]:
     """All that is attached to the PDF: the machine-readable content (see `machine_readable`),
-    which the digest and the register speak of, and what the type adds (ขมธอ. 3-2560 for
-    receipts and tax invoices).
+    which the digest and the register speak of, what the type adds (ขมธอ. 3-2560 for
+    receipts and tax invoices), and who approved it, if somebody had to (B7, C2).
 
     Raises RenderError if content that its type let pass cannot be put into that form.
     """
     record = machine_readable(
         document, agency, verify_url=verify_url, credential_status=credential_status
     )
-    if document_type.attachment is AttachmentKind.ETAX:
-        return record, _etax(document, verify_url)
-    return (record,)
+    etax = document_type.attachment is AttachmentKind.ETAX
+    return (
+        record,
+        *((_etax(document, verify_url),) if etax else ()),
+        *_approvals(document),
+    )
+
+
+def _approvals(document: Document) -> tuple[Attachment, ...]:
+    """The gist of its approvals, once they are complete: before, nothing is approved."""
+    case = document.approval
+    if case is None or _last_approval(document) is None:
+        return ()
+    return (Attachment(name=APPROVAL_FILE, media_type="application/json", data=gist_of(case)),)
 
 
 def _etax(document: Document, verify_url: str) -> Attachment:
@@ -305,11 +324,44 @@ def _long_date_or_none(day: date | None) -> str | None:
     return None if day is None else _tied(long_date(day))
 
 
-def _signatory(content: Mapping[str, Any], agency: Agency) -> dict[str, str | None]:
-    named = content.get("signatory", {})
+def _signatory(document: Document, agency: Agency) -> dict[str, str | None]:
+    """Whom the content or the agency names; an officer who approved stands in their place, for
+    templates that know nothing of approvals too."""
+    if approved := _last_approval(document):
+        _, *rest = lines_under(approved)
+        return {"name": _text(approved.name_th), "position": _text(" ".join(rest))}
+    named = document.content.get("signatory", {})
     position = named.get("position") or agency.signatory_position_th or _ANY_SIGNATORY
     name = named.get("name")
     return {"name": None if name is None else _text(name), "position": _text(position)}
+
+
+def _last_approval(document: Document) -> ApprovalDecision | None:
+    """Who approved last, once the document has a number: before, nothing is approved."""
+    case = document.approval
+    if case is None or document.numbering is None:
+        return None
+    return next(reversed(case.approvals), None)
+
+
+def _approval(document: Document) -> dict[str, Any] | None:
+    """What stands where a document is signed, if officers approve it: the lines of who approved
+    last, and that it was done electronically. Before that the place is shown. None: nobody has
+    to."""
+    case = document.approval
+    if case is None or not case.policy.approvers:
+        return None
+    last = _last_approval(document)
+    if last is None:
+        return {"lines": [_NAME_TO_COME, _POSITION_TO_COME], "words": None}
+    return {
+        "lines": [_text(line) for line in lines_under(last)],
+        "words": _approved_words(last),
+    }
+
+
+def _approved_words(decision: ApprovalDecision) -> str:
+    return f"อนุมัติทางอิเล็กทรอนิกส์ {_tied(long_instant(decision.at))}"
 
 
 # -- the tree ----------------------------------------------------------------

@@ -19,7 +19,7 @@ from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.delivery_events import ReceiptNote, Received, Rejected
 from chalicelib.domain.delivery_evidence import as_told, read_received, write_received
 from chalicelib.domain.documents import Reason
-from chalicelib.domain.letter_numbers import LetterPrefix
+from chalicelib.domain.letter_numbers import SECRET, LetterPrefix
 from chalicelib.domain.statements import (
     Fields,
     StatementError,
@@ -51,8 +51,11 @@ _MOST_NUMBER = 100
 # -- receive-register numbers --------------------------------------------------------
 
 
-def print_receive_number(year: int, number: int, letter_prefix: str | None) -> str:
-    """A number of the receive register as on a stamp: `สพร ร/ ๒๕๖๓/ ๑๕๗๗`. `year` is CE.
+def print_receive_number(
+    year: int, number: int, letter_prefix: str | None, *, secret: bool = False
+) -> str:
+    """A number of the receive register as on a stamp: `สพร ร/ ๒๕๖๓/ ๑๕๗๗`; of that of secret
+    letters `สพร ร(ล)/ ๒๕๖๓/ ๑๕๗๗`. `year` is CE.
 
     `letter_prefix` is the agency's own (ที่); an agency that sends no letters has no letters
     of its own, and its stamp shows none: `ร/ ๒๕๖๓/ ๑๕๗๗`.
@@ -61,7 +64,8 @@ def print_receive_number(year: int, number: int, letter_prefix: str | None) -> s
     if letter_prefix is not None:
         prefix = LetterPrefix.parse(letter_prefix)
         letters = f"{prefix.department or prefix.ministry} "
-    return f"{letters}ร/ {to_thai_digits(f'{be_year(year)}/ {number}')}"
+    mark = f"({SECRET})" if secret else ""
+    return f"{letters}ร{mark}/ {to_thai_digits(f'{be_year(year)}/ {number}')}"
 
 
 _DIGITS = re.compile(r"[0-9]+")

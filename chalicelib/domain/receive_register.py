@@ -13,7 +13,7 @@ from datetime import datetime
 from chalicelib.domain.deliveries import Delivery, DeliveryId
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.receipts import Receipt
-from chalicelib.domain.registers import RECEIVE, Book, Entry, EntryState
+from chalicelib.domain.registers import RECEIVE, RECEIVE_SECRET, Book, Entry, EntryState
 from chalicelib.domain.statements import jws_digest
 from chalicelib.domain.thai import to_thai_digits
 from chalicelib.domain.tlog import SubjectKind, commit
@@ -22,8 +22,9 @@ RECEIVED_LETTER = "received-letter"
 """What lines of the receive register have where others have a document type."""
 
 
-def receive_book(agency_id: str) -> Book:
-    return Book(agency_id, RECEIVE)
+def receive_book(agency_id: str, *, secret: bool = False) -> Book:
+    """The book that letters are registered in when they come; the secret ones in another (A13)."""
+    return Book(agency_id, RECEIVE_SECRET if secret else RECEIVE)
 
 
 def opaque_subject(delivery_id: DeliveryId, salt: str) -> str:
@@ -45,7 +46,7 @@ def receive_line(
     `by` the clerk's subject."""
     letter = record.delivery.letter
     return Entry(
-        register=receive_book(receipt.agency).in_year(receipt.year),
+        register=receive_book(receipt.agency, secret=letter.is_classified).in_year(receipt.year),
         number=receipt.number,
         subject_kind=SubjectKind.DELIVERY,
         subject_id=opaque_subject(receipt.delivery_id, record.salt),
@@ -63,6 +64,7 @@ def receive_line(
         delivery_id=str(receipt.delivery_id),
         letter_number=letter.number,
         letter_date=letter.dated,
+        classification=letter.classification,
     )
 
 

@@ -18,10 +18,12 @@ from chalicelib.domain.receive_register import remark_on_number
 from chalicelib.domain.registers import (
     CIRCULAR,
     RECEIVE,
+    RECEIVING,
     SEND,
     Entry,
     EntryState,
     Register,
+    book_beside,
     print_number,
 )
 from chalicelib.domain.standing import Mark, RulingKind
@@ -40,6 +42,10 @@ HEADS = (
 """Titles of the columns, in order."""
 
 _BOOKS = {SEND: "ทะเบียนหนังสือส่ง", RECEIVE: "ทะเบียนหนังสือรับ", CIRCULAR: "ทะเบียนหนังสือเวียน"}
+
+SECRET_TITLE = "ลับ"  # noqa: S105 - a title
+"""What the title of a register of classified things ends with, and what stands in its lines in
+place of what only the cleared may read."""
 
 _ACTIONS = {
     EntryState.RESERVED: "จองเลข",
@@ -114,7 +120,7 @@ class Line:
 def columns_of(line: Line, agency: Agency) -> Columns:
     """The eight texts of a line of one of `agency`'s registers."""
     entry = line.entry
-    receives = entry.register.book == RECEIVE
+    receives = entry.register.book in RECEIVING
     return Columns(
         running_number=to_thai_digits(_running_number(entry)),
         letter_number=entry.letter_number or printed_number(entry, agency),
@@ -156,10 +162,13 @@ def printed_number(entry: Entry, agency: Agency) -> str:
 
 
 def title_of(register: Register, kinds: Iterable[DocumentType]) -> str:
-    """The book's name: `ทะเบียนหนังสือส่ง`, or of the types that are numbered in it."""
-    titles = [kind.title_th for kind in kinds if kind.book == register.book]
-    own = "ทะเบียน" + " ".join(titles) if titles else f"ทะเบียน {register.book}"
-    return _BOOKS.get(register.book, own)
+    """The book's name: `ทะเบียนหนังสือส่ง`, or of the types that are numbered in it; `ทะเบียน
+    หนังสือส่ง ลับ` of the register of secret ones."""
+    book = book_beside(register.book)
+    titles = [kind.title_th for kind in kinds if kind.book == book]
+    own = "ทะเบียน" + " ".join(titles) if titles else f"ทะเบียน {book}"
+    title = _BOOKS.get(book, own)
+    return f"{title} {SECRET_TITLE}" if register.is_secret else title
 
 
 def year_of(register: Register) -> str:

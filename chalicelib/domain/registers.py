@@ -9,7 +9,10 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.classification import Classification
+from chalicelib.domain.letter_numbers import SECRET as SECRET_MARK
 from chalicelib.domain.letter_numbers import LetterNumber, LetterPrefix
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import Mark
 from chalicelib.domain.thai import be_year, register_year, to_thai_digits
 from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind, commit
@@ -17,10 +20,15 @@ from chalicelib.domain.tlog import NumberLeaf, Outcome, OutcomeLeaf, SubjectKind
 
 @dataclass(frozen=True, slots=True, order=True)
 class Book:
-    """One agency's purpose for numbers: `send`, `receive`, or a document type's own."""
+    """One agency's purpose for numbers: `send`, `receive`, or a document type's own; each has a
+    book beside it for what is classified (`send-secret`; ทะเบียนข้อมูลข่าวสารลับ, A13)."""
 
     agency_id: str
     name: str
+
+    @property
+    def is_secret(self) -> bool:
+        return is_secret_book(self.name)
 
     @property
     def group(self) -> str:
@@ -42,6 +50,11 @@ class Register:
     agency_id: str
     book: str
     year: int
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is a register of classified things (ทะเบียนข้อมูลข่าวสารลับ)."""
+        return is_secret_book(self.book)
 
     @property
     def register_id(self) -> str:
@@ -107,8 +120,13 @@ class Entry:
     on; they never change after that (P2). `subject` and `counterpart` are for people
     and stay in the table. So do `letter_number`, `letter_date` (as the sender printed them) and
     `delivery_id` of a line of the receive register: the public logs must not tell who writes to
-    whom. `marks` are the rulings on an issued document, in the order they were decided; its
-    state stays `issued`.
+    whom. `classification` is that of the document or letter (none of a reservation). `marks` are
+    the rulings on an issued document, in the order they were decided; its state stays `issued`.
+
+    Of a classified document `subject` and `counterpart` lie encrypted. As read, an entry has them
+    in `sealed`, and the two are empty: whoever may see them has the store open it
+    (`RegisterStore.opened`). So nothing that only counts, prints numbers or makes logs ever
+    holds the clear text, and what is not known is never taken for what is not there.
     """
 
     register: Register
@@ -133,6 +151,23 @@ class Entry:
     letter_number: str = ""
     letter_date: date | None = None
     marks: tuple[Mark, ...] = ()
+    classification: Classification = Classification.NORMAL
+    sealed: bytes | None = None
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
+
+    @property
+    def secrecy(self) -> SecretContext:
+        """What its texts are encrypted for, if it is classified. Bound to the line, too: no
+        text can be moved to another one."""
+        return SecretContext(
+            document_id=self.document_id or self.subject_id,
+            agency_id=self.register.agency_id,
+            classification=self.classification,
+            purpose=f"entry {self.register.register_id}/{self.number}/{self.child}",
+        )
 
     @property
     def position(self) -> tuple[int, int]:
@@ -247,7 +282,8 @@ class Numbering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A document that wants a number, with the digest that number will bind (P2)."""
+    """A document that wants a number, with the digest that number will bind (P2).
+    `document_type` is what everybody may know of its type."""
 
     document_id: str
     document_type: str
@@ -255,6 +291,7 @@ class Claim:
     salt: str
     subject: str = ""
     counterpart: str = ""
+    classification: Classification = Classification.NORMAL
 
 
 class WishKind(StrEnum):
@@ -335,6 +372,7 @@ def lay_out_block(register: Register, head: Head, claims: Sequence[Claim], now: 
             content_digest=claim.content_digest,
             subject=claim.subject,
             counterpart=claim.counterpart,
+            classification=claim.classification,
         )
         for number, claim in enumerate(claims, start=head.last_number + 1)
     )
@@ -384,6 +422,7 @@ def insert_after(parent: Entry, child: int, claim: Claim, now: datetime) -> Entr
         content_digest=claim.content_digest,
         subject=claim.subject,
         counterpart=claim.counterpart,
+        classification=claim.classification,
     )
 
 
@@ -404,22 +443,48 @@ def statement_key(register: Register) -> str:
 SEND, RECEIVE, CIRCULAR = "send", "receive", "circular"
 """Books that every agency has; circulars (ว) have a sequence of their own."""
 
+_SECRET = "-secret"  # noqa: S105 - the end of a book's name
+
+
+def secret_book(book: str) -> str:
+    """The book beside `book` that classified things are numbered in (A13)."""
+    return book if is_secret_book(book) else book + _SECRET
+
+
+def is_secret_book(book: str) -> bool:
+    return book.endswith(_SECRET)
+
+
+def book_beside(book: str) -> str:
+    """The book of normal things that a secret one lies beside; any other is its own."""
+    return book.removesuffix(_SECRET)
+
+
+SEND_SECRET, RECEIVE_SECRET = secret_book(SEND), secret_book(RECEIVE)
+"""Secret letters are no circulars: each copy of one has a reader (A13)."""
+
+SENDING = frozenset({SEND, CIRCULAR, SEND_SECRET})
+RECEIVING = frozenset({RECEIVE, RECEIVE_SECRET})
+
 
 def print_number(register: Register, number: int, child: int, letter_prefix: str | None) -> str:
     """A number as printed: `นร ๐๕๐๕/๑๒` in the send register, `นร ๐๕๐๕/ว ๑๒` in the circular
-    one, `๑๒/๒๕๖๙` in any other; an inserted one as `…/๑๒/๑`, `๑๒/๑/๒๕๖๙`.
+    one, `นร ๐๕๐๕/ล ๑๒` in that of secret letters, `๑๒/๒๕๖๙` in any other, `ล ๑๒/๒๕๖๙` if it is
+    secret; an inserted one as `…/๑๒/๑`, `๑๒/๑/๒๕๖๙`.
 
     Raises ValueError if a letter is to be numbered for an agency without a prefix.
     """
-    if register.book not in {SEND, CIRCULAR}:
+    if register.book not in SENDING:
         own = f"{number}/{child}" if child else f"{number}"
-        return to_thai_digits(f"{own}/{be_year(register.year)}")
+        mark = f"{SECRET_MARK} " if register.is_secret else ""
+        return mark + to_thai_digits(f"{own}/{be_year(register.year)}")
     if letter_prefix is None:
         raise ValueError("an agency without letter prefix sends no letters")
     return LetterNumber(
         prefix=LetterPrefix.parse(letter_prefix),
         number=number,
         circular=register.book == CIRCULAR,
+        secret=register.is_secret,
         child=child or None,
     ).printed
 

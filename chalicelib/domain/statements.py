@@ -150,6 +150,12 @@ class Fields:
             raise self._wrong(name)
         return value
 
+    def truth(self, name: str) -> bool:
+        value = self._members.get(name)
+        if not isinstance(value, bool):
+            raise self._wrong(name)
+        return value
+
     def instant(self, name: str) -> datetime:
         """RFC 3339 with its offset, of this millennium; in UTC."""
         text = self.text(name, 40)

@@ -1,4 +1,4 @@
-"""Who asks: the token is verified here, what it allows is decided elsewhere.
+"""Who asks: the token is verified here; what that person may do is looked up for each request.
 
 The function does not refuse by policy, because the gateway would then answer for
 it, with one text for every cause. It hands on either verified claims or the fault
@@ -7,11 +7,13 @@ it found, and `operations.py` refuses every request without claims (ADR 0005).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chalice.app import AuthRequest, AuthResponse, Blueprint
 
 from chalicelib.bootstrap import house
-from chalicelib.domain.access import Actor, Role
 from chalicelib.domain.errors import UnauthenticatedError, UnavailableError
+from chalicelib.domain.identity import Identity
 from chalicelib.handlers.telemetry import LogEvent, logger
 
 blueprint = Blueprint(__name__)
@@ -20,7 +22,6 @@ blueprint = Blueprint(__name__)
 # `exp` on each request, so a token never outlives itself by this.
 _CACHE_SECONDS = 60
 _BEARER = "bearer "
-_MOST_NAME = 100
 
 
 @blueprint.authorizer(ttl_seconds=_CACHE_SECONDS)
@@ -38,53 +39,44 @@ def authorizer(request: AuthRequest) -> AuthResponse:
 
 
 def _identified(header: str) -> dict[str, str]:
-    """Claims as the gateway carries them: strings only."""
+    """Whom the token names, as the gateway carries it: strings only. Roles are not in it: what
+    a token says of them has no effect (docs/adr/0043)."""
     if not header.lower().startswith(_BEARER):
         raise UnauthenticatedError(
             "malformed",
             "Send the token as 'Authorization: Bearer <token>'.",
             "โปรดส่งโทเคนในรูป 'Authorization: Bearer <token>'",
         )
-    claims = house().token_verifier.verify(header[len(_BEARER) :].strip())
-    return {
-        "sub": str(claims["sub"]),
-        "agency": str(claims["agency"]),
-        "roles": _spaced(claims.get("roles")),
-        "scope": _spaced(claims.get("scope")),
-        "exp": str(int(claims["exp"])),
-        "name": _name(claims.get("name")),
+    identity = house().token_verifier.verify(header[len(_BEARER) :].strip())
+    told = {
+        "sub": identity.subject,
+        "agency": identity.agency_id,
+        "client_id": identity.client_id,
+        "scope": " ".join(sorted(identity.scopes)),
+        "exp": str(identity.until),
     }
+    return {name: value for name, value in told.items() if value is not None}
 
 
-def _name(claim: object) -> str:
-    """An officer's name as it may stand in a receipt: one line that can be printed."""
-    text = claim if isinstance(claim, str) else ""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MOST_NAME]
-
-
-def _spaced(claim: object) -> str:
-    """Issuers write several values as a list, or as one text with spaces (RFC 8693)."""
-    return " ".join(map(str, claim)) if isinstance(claim, list) else str(claim or "")
-
-
-def actor_of(context: dict[str, str], *, now: float) -> Actor:
-    """The actor of a request, from the authorizer's context. Raises UnauthenticatedError
-    unless there are verified claims that still hold at `now` (seconds since 1970)."""
+def identity_of(context: Mapping[str, str], *, now: float) -> Identity:
+    """Whom a request's token named, from the authorizer's context. Raises UnauthenticatedError
+    unless there is a verified identity that still holds at `now` (seconds since 1970)."""
     if context.get("fault") == UnavailableError.code:
         raise UnavailableError(context["detail"], context["detail_th"])
     if "fault" in context:
         raise UnauthenticatedError(context["fault"], context["detail"], context["detail_th"])
-    if not context.get("agency") or not context.get("sub"):
+    agency_id, client_id = context.get("agency") or None, context.get("client_id") or None
+    if not context.get("sub") or (agency_id is None and client_id is None):
         raise UnauthenticatedError("missing", "Send a token.", "โปรดส่งโทเคน")
-    if now >= int(context.get("exp", "0")):
+    until = int(context.get("exp", "0"))
+    if now >= until:
         raise UnauthenticatedError(
             "expired", "The token has expired; get a new one.", "โทเคนหมดอายุแล้ว โปรดขอใหม่"
         )
-    known = set(Role)
-    return Actor(
-        agency_id=context["agency"],
+    return Identity(
         subject=context["sub"],
-        roles=frozenset(Role(role) for role in context.get("roles", "").split() if role in known),
+        agency_id=agency_id,
+        client_id=client_id,
         scopes=frozenset(context.get("scope", "").split()),
-        name=context.get("name", ""),
+        until=until,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Verdict, decide
+from chalicelib.domain.access import Action
 from chalicelib.domain.batches import (
     Batch,
     BatchFile,
@@ -292,7 +292,7 @@ def _log(batch: Batch, what: str) -> None:
 
 def _view(call: Call, batch: Batch) -> BatchView:
     # Who may only look at a batch gets nothing to put a file there with.
-    may_upload = decide(call.caller, Action.SUBMIT_DOCUMENT).verdict is Verdict.ALLOW
+    may_upload = call.may(action=Action.SUBMIT_DOCUMENT)
     waits = batch.state is BatchState.AWAITING_UPLOAD and may_upload
     numbered = batch.numbered
     if batch.hold is not None and not numbered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -38,7 +39,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
-from chalicelib.domain.registers import CIRCULAR, SEND, Book, NumberWish, WishKind
+from chalicelib.domain.registers import SENDING, Book, NumberWish, WishKind
 from chalicelib.domain.thai import start_of_day
 from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
@@ -62,7 +63,13 @@ from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
 from chalicelib.services.bundle_deliveries import AskedFor
-from chalicelib.services.number import BYTES_PER_BLOCK, why_no_letter, why_not
+from chalicelib.services.number import (
+    BYTES_PER_BLOCK,
+    no_registrar,
+    why_no_letter,
+    why_not,
+    without_registrar,
+)
 from chalicelib.services.preview import preview
 from chalicelib.services.show_picture import demand_picture, show_picture
 from chalicelib.services.submit import Submission, repeat, submit, why_not_superseded
@@ -90,6 +97,7 @@ PNG = "image/png"
         UnknownDocumentTypeError,
         TopSecretRefusedError,
         IdempotencyKeyReusedError,
+        NotFoundError,
         RenderError,
         LintError,
         UnavailableError,
@@ -103,7 +111,7 @@ def submit_document(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     body = parse(SubmitDocument, raw, known_to(call))
-    submission = build_submission(call, body, claim)
+    submission = proposed(call, build_submission(call, body, claim))
     _demand_numberable(submission)
     if body.dry_run:
         return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
@@ -117,10 +125,45 @@ def submit_document(call: Call) -> Response:
 
 def made_before(call: Call, claim: IdempotencyClaim | None) -> Document | None:
     """The document that this request made before; None for a new one. Raises
-    IdempotencyKeyReusedError."""
+    IdempotencyKeyReusedError, NotFoundError for a classified one that the caller may not know of."""
     if claim is None:
         return None
-    return repeat(claim, documents=call.house.documents, number_queue=call.house.number_queue)
+    made = repeat(claim, documents=call.house.documents, number_queue=call.house.number_queue)
+    if made is not None:
+        call.authorise(Resource.of(made))
+    return made
+
+
+def proposed(
+    call: Call, submission: Submission, *, recipients_at: str = "/recipients"
+) -> Submission:
+    """The submission, if the caller may propose what is classified so: a cleared officer, never an
+    application (A13). Who proposes it reads it, and so does the registrar of secrets; others are
+    named later.
+
+    Raises ForbiddenError, and InvalidRequestError for a recipient where nobody may receive it;
+    `number` looks again.
+    """
+    call.authorise(Resource.proposed(submission.agency_id, submission.classification))
+    if not submission.is_classified:
+        return submission
+    without = without_registrar(
+        submission.recipients,
+        submission.classification,
+        officers=call.house.officers,
+        at=call.house.clock(),
+    )
+    if without:
+        raise InvalidRequestError(
+            [_no_registrar(recipient, submission, recipients_at) for recipient in without]
+        )
+    return replace(submission, named=frozenset({call.caller.officer}))
+
+
+def _no_registrar(recipient: str, submission: Submission, recipients_at: str) -> FieldFault:
+    reason = no_registrar([recipient])
+    place = f"{recipients_at}/{submission.recipients.index(recipient)}"
+    return FieldFault(place, reason.code, reason.detail, reason.detail_th)
 
 
 def accepted(call: Call, submission: Submission) -> Document:
@@ -358,8 +401,7 @@ def build_submission(
     if kind is None:
         raise NotFoundError
     demand_prefix(call, kind, type_at)
-    book = Book(call.caller.agency_id, CIRCULAR if circular else kind.book)
-    return Submission(
+    made = Submission(
         agency_id=call.caller.agency_id,
         submitted_by=call.caller.subject,
         document_type=kind,
@@ -370,13 +412,25 @@ def build_submission(
         classification=Classification(body.classification),
         urgency=Urgency(body.urgency),
         retention_years=body.retention_years or kind.retention_years,
-        wish=_wish(call, book, body),
+        wish=None,
         per_recipient=body.numbers == "per_recipient",
         claim=claim,
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
     )
+    if made.is_classified and circular:
+        raise InvalidRequestError([_SECRET_CIRCULAR])
+    return replace(made, wish=_wish(call, made.book, body))
+
+
+_SECRET_CIRCULAR = FieldFault(
+    "/circular",
+    "classified_circular",
+    "A classified letter is no circular: each copy has a number, and a registrar who answers for it. "
+    "Leave `circular` out.",
+    "หนังสือที่มีชั้นความลับเป็นหนังสือเวียนไม่ได้ เพราะแต่ละฉบับต้องมีนายทะเบียนข้อมูลข่าวสารลับรับผิดชอบ โปรดไม่ระบุ circular",
+)
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:
@@ -389,7 +443,7 @@ def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type
 
 def demand_sender(call: Submitter, book: str) -> None:
     """Who may issue documents may not therefore send letters (A7). Raises ForbiddenError."""
-    if book in {SEND, CIRCULAR}:
+    if book in SENDING:
         call.demand(Action.SEND_LETTER)
 
 

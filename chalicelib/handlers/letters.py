@@ -49,6 +49,7 @@ from chalicelib.handlers.documents import (
     build_submission,
     known_to,
     made_before,
+    proposed,
 )
 from chalicelib.handlers.letter_models import (
     AcceptedLetter,
@@ -91,6 +92,7 @@ _LOOKED_UP_SINGLY = 20
         ConfirmationRequiredError,
         ConfirmationStaleError,
         IdempotencyKeyReusedError,
+        NotFoundError,
         RenderError,
         LintError,
         UnavailableError,
@@ -104,8 +106,10 @@ def send_letter(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     letter = read_letter(raw, _sender(call), _known_to(call, raw))
-    submission = build_submission(
-        call, letter.document, claim, circular=letter.asked.circular, type_at=""
+    submission = proposed(
+        call,
+        build_submission(call, letter.document, claim, circular=letter.asked.circular, type_at=""),
+        recipients_at="/to",
     )
     seen = confirmation(submission.content_digest, letter.to)
     if letter.asked.dry_run:

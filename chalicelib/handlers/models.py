@@ -40,7 +40,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.evidence import verify_url
 from chalicelib.domain.office_settings import office_hours_data
-from chalicelib.domain.registers import CIRCULAR, SEND, Numbering
+from chalicelib.domain.registers import SENDING, Numbering
 from chalicelib.domain.reminders import within_faults
 from chalicelib.domain.retention import MAX_RETENTION_YEARS
 from chalicelib.domain.seals import SealLevel
@@ -107,8 +107,8 @@ class SubmitDocument(_Strict):
     )
     classification: Literal["normal", "confidential", "secret", "top_secret"] = Field(
         default="normal",
-        description="`top_secret` is always refused; `confidential` and `secret` until this "
-        "deployment handles classified documents.",
+        description="`confidential` (ลับ) and `secret` (ลับมาก) only from cleared officers and to "
+        "agencies with a registrar of secrets cleared so far; `top_secret` is always refused.",
     )
     urgency: Literal["routine", "express", "very_express", "most_express"] = "routine"
     dated: IsoDate | None = Field(
@@ -306,12 +306,6 @@ class SubmitDocument(_Strict):
                 "secret information.",
                 "ระเบียบงานสารบรรณ (ภาคผนวก 6) ห้ามรับส่งเอกสารชั้นลับที่สุดด้วยระบบอิเล็กทรอนิกส์ "
                 "โปรดดำเนินการด้วยเอกสารโดยนายทะเบียนข้อมูลข่าวสารลับ",
-            )
-        if classification != Classification.NORMAL:
-            raise _custom(
-                "classification_unavailable",
-                "This deployment does not handle classified documents yet.",
-                "ระบบนี้ยังไม่รองรับเอกสารที่มีชั้นความลับ",
             )
         return classification
 
@@ -682,9 +676,11 @@ class DocumentPicture(_Answer):
 
 
 class PublicVerification(_Answer):
-    """What anyone who holds the QR code may know."""
+    """What anyone who holds the QR code may know: of a classified document its number, its date
+    and its classification."""
 
     document_id: str
+    classification: Classification
     status: Standing
     since: datetime | None = Field(description="From when `status` holds; null if not yet.")
     replaced_by: str | None = Field(description="Printed number of the document in its place.")
@@ -857,7 +853,7 @@ def _known(info: ValidationInfo) -> Known:
 def _is_letter(info: ValidationInfo) -> bool:
     """Whether the document's type is numbered as letters are: its recipients get deliveries."""
     kind = _known(info).document_type(info.data.get("document_type", ""))
-    return kind is not None and kind.book in {SEND, CIRCULAR}
+    return kind is not None and kind.book in SENDING
 
 
 def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:

@@ -25,31 +25,38 @@ from chalicelib.domain.errors import (
     TraError,
 )
 from chalicelib.domain.strict_json import json_object
-from chalicelib.handlers.authorizer import actor_of, authorizer
+from chalicelib.handlers.authorizer import authorizer, identity_of
 from chalicelib.handlers.problems import problem, unexpected
 from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
+from chalicelib.services.identify import identify
 
 # A document's content lies twice, as it is and for searching, in one DynamoDB item (400 kB).
 MAX_BODY_BYTES = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
-    """One request, as a view sees it."""
+    """One request, as a view sees it.
+
+    `actors` is who asks, once for each appointment that allows the route's action: role and
+    clearance must come from one and the same. A public route has none.
+    """
 
     house: House
     request: Request
     path: Mapping[str, str]
-    actor: Actor | None
+    actors: tuple[Actor, ...]
     action: Action | None
     thai: bool
+    _caller: Actor | None = field(default=None, init=False)
 
     @property
     def caller(self) -> Actor:
-        """Who asks; only routes that name an action have one."""
-        if self.actor is None:
+        """Who asks, as the appointment that allowed what was asked last; only routes that name
+        an action have one."""
+        if not self.actors:
             raise ValueError("a public route has no caller")
-        return self.actor
+        return self._caller or self.actors[0]
 
     @property
     def query(self) -> dict[str, str]:
@@ -89,14 +96,24 @@ class Call:
 
     def demand(self, action: Action) -> None:
         """What this request wants besides its route's action. Raises ForbiddenError."""
-        _enforce(self.caller, action, None)
+        self.actors = _permitted(self.actors, action, None)
+        if self._caller not in self.actors:
+            self._caller = None
 
     def authorise(self, resource: Resource) -> None:
         """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
         it may know of but not do (P6)."""
         if self.action is None:
             raise ValueError("a public route authorises nothing")
-        _enforce(self.caller, self.action, resource)
+        self._caller = _permitted(self.actors, self.action, resource)[0]
+
+    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
+        """Whether this is open to who asks (the route's action, unless another one is named):
+        what a list leaves out, and what an answer offers. Nothing is refused by it."""
+        asked = action or self.action
+        return asked is not None and any(
+            decide(one, asked, resource).verdict is Verdict.ALLOW for one in self.actors
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +209,7 @@ def _answer(
             house=the_house,
             request=request,
             path=path,
-            actor=_identify(request, action, the_house),
+            actors=_identify(request, action, the_house),
             action=action,
             thai=thai,
         )
@@ -226,28 +243,34 @@ def _log_refusal(error: TraError, status: int, view: View) -> None:
         logger.info(LogEvent.REQUEST_REFUSED, extra=extra)
 
 
-def _identify(request: Request, action: Action | None, the_house: House) -> Actor | None:
+def _identify(request: Request, action: Action | None, the_house: House) -> tuple[Actor, ...]:
+    """Whom the token names, as each of the appointments that allow the action now."""
     if action is None:
-        return None
+        return ()
+    now = the_house.clock()
     context = request.context.get("authorizer") or {}
-    actor = actor_of(context, now=the_house.clock().timestamp())
-    logger.append_keys(agency_id=actor.agency_id)
-    _enforce(actor, action, None)
-    return actor
+    identity = identity_of(context, now=now.timestamp())
+    if identity.agency_id:
+        logger.append_keys(agency_id=identity.agency_id)
+    actors = identify(identity, officers=the_house.officers, at=now)
+    logger.append_keys(agency_id=actors[0].agency_id)
+    return _permitted(actors, action, None)
 
 
-def _enforce(actor: Actor, action: Action, resource: Resource | None) -> None:
-    decision = decide(actor, action, resource)
-    match decision.verdict:
-        case Verdict.HIDE:
-            raise NotFoundError
-        case Verdict.FORBID:
-            detail, detail_th = _FORBIDDEN[decision.reason]
-            raise ForbiddenError(
-                decision.reason, detail.format(action.value), detail_th.format(action.value)
-            )
-        case Verdict.ALLOW:
-            return
+def _permitted(
+    actors: tuple[Actor, ...], action: Action, resource: Resource | None
+) -> tuple[Actor, ...]:
+    """Those who may; never none. Raises what the first of them is told, and NotFoundError if any
+    of them must not know of the thing."""
+    decisions = [(actor, decide(actor, action, resource)) for actor in actors]
+    allowed = tuple(actor for actor, found in decisions if found.verdict is Verdict.ALLOW)
+    if allowed:
+        return allowed
+    if any(found.verdict is Verdict.HIDE for _, found in decisions):
+        raise NotFoundError
+    reason = decisions[0][1].reason
+    detail, detail_th = _FORBIDDEN[reason]
+    raise ForbiddenError(reason, detail.format(action.value), detail_th.format(action.value))
 
 
 _FORBIDDEN = {
@@ -256,8 +279,8 @@ _FORBIDDEN = {
         "โทเคนไม่มีสิทธิ (scope) {0} โปรดขอโทเคนที่มีสิทธินี้",
     ),
     "role_missing": (
-        "None of your roles may do {0}.",
-        "บทบาทของท่านไม่มีสิทธิ {0}",
+        "None of the roles to which you are appointed may do {0}.",
+        "บทบาทที่ท่านได้รับแต่งตั้งไม่มีสิทธิ {0}",
     ),
     "clearance_missing": (
         "Your clearance does not reach this classification, so you may not do {0}.",

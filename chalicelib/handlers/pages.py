@@ -10,6 +10,7 @@ from string import Template
 
 from chalice.app import Response
 
+from chalicelib.domain.documents import Classification
 from chalicelib.domain.standing import Standing
 from chalicelib.domain.thai import long_date, long_instant
 from chalicelib.handlers.models import PublicVerification
@@ -76,14 +77,25 @@ def verification_page(view: PublicVerification) -> Response:
         "printed_number": view.printed_number,
         "issued_th": long_date(view.issued_on),
         "issued_en": view.issued_on.isoformat(),
-        "valid_until_th": long_date(view.valid_until) if view.valid_until else "ไม่กำหนด",
-        "valid_until_en": view.valid_until.isoformat() if view.valid_until else "no end",
+        **_end(view),
         "file_sha256": view.file_sha256,
         "document_id": view.document_id,
         "checked_th": long_instant(view.checked_at),
         "checked_en": view.checked_at.strftime("%Y-%m-%d %H:%M UTC"),
     }
     return _page("verification.html", texts, status=200, cache_seconds=_CACHE_SECONDS)
+
+
+def _end(view: PublicVerification) -> dict[str, str]:
+    """Until when it holds; of a classified document that is not told (A13)."""
+    if view.classification is not Classification.NORMAL:
+        return {"valid_until_th": "ไม่เปิดเผย", "valid_until_en": "not told"}
+    if view.valid_until is None:
+        return {"valid_until_th": "ไม่กำหนด", "valid_until_en": "no end"}
+    return {
+        "valid_until_th": long_date(view.valid_until),
+        "valid_until_en": view.valid_until.isoformat(),
+    }
 
 
 def _note(view: PublicVerification) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.content_rules import LATEST
-from chalicelib.domain.documents import Decision, Document, DocumentState
+from chalicelib.domain.documents import Classification, Decision, Document, DocumentState
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.standing import ReasonCode, Ruling, RulingKind, Standing
 
@@ -202,6 +202,7 @@ class PublicStatus(_Answer):
 
     document_id: str
     printed_number: str
+    classification: Classification
     standing: Standing
     since: datetime | None
     replaced_by: str | None = Field(description="Printed number of the document in its place.")

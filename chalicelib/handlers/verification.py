@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from hashlib import sha256
 from typing import Any
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import house
-from chalicelib.domain.documents import Document, DocumentState
+from chalicelib.domain.documents import Classification, Document, DocumentState
 from chalicelib.domain.errors import NotFoundError, UnavailableError
 from chalicelib.domain.status_list import MEDIA_TYPE, Page, Purpose, status_entries
 from chalicelib.domain.thai import in_bangkok
@@ -135,6 +136,7 @@ def _status_of(document: Document, call: Call) -> PublicStatus:
     numbering = document.numbering
     if numbering is None:
         raise UnavailableError("The document cannot be shown just now.")
+    secret = document.is_classified
     now = document.standing_at(call.house.clock())
     by = now.ruling.replaced_by if now.ruling else None
     return PublicStatus(
@@ -143,8 +145,9 @@ def _status_of(document: Document, call: Call) -> PublicStatus:
         standing=now.standing,
         since=now.since,
         replaced_by=by.printed_number if by else None,
-        valid_from=document.valid_from.isoformat() if document.valid_from else None,
-        valid_until=document.valid_until.isoformat() if document.valid_until else None,
+        classification=document.classification,
+        valid_from=None if secret else _iso(document.valid_from),
+        valid_until=None if secret else _iso(document.valid_until),
         credential_status=status_entries(
             document.register,
             numbering.number,
@@ -154,13 +157,29 @@ def _status_of(document: Document, call: Call) -> PublicStatus:
     )
 
 
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+_CLASSIFIED_TH = {
+    Classification.CONFIDENTIAL: "เอกสารชั้นลับ",
+    Classification.SECRET: "เอกสารชั้นลับมาก",
+}
+_CLASSIFIED_EN = {
+    Classification.CONFIDENTIAL: "Confidential document",
+    Classification.SECRET: "Secret document",
+}
+
+
 def _public_view(call: Call, document: Document) -> PublicVerification:
-    """Numbers, dates and digest; no name of a person or holder (PDPA)."""
+    """Numbers, dates and digest; no name of a person or holder (PDPA), and of a classified
+    document neither what it is nor how long it holds (A13)."""
     kind = call.house.types.get(document.document_type, document.type_version)
     agency = call.house.directory.agency(document.agency_id)
     numbering, file = document.numbering, document.file
     if kind is None or agency is None or numbering is None or file is None:
         raise UnavailableError("The document cannot be shown just now.")
+    secret = document.is_classified
     now = call.house.clock()
     worth = document.standing_at(now)
     by = worth.ruling.replaced_by if worth.ruling else None
@@ -169,8 +188,9 @@ def _public_view(call: Call, document: Document) -> PublicVerification:
         status=worth.standing,
         since=worth.since,
         replaced_by=by.printed_number if by else None,
-        title_th=kind.title_th,
-        title_en=kind.title_en,
+        classification=document.classification,
+        title_th=_CLASSIFIED_TH[document.classification] if secret else kind.title_th,
+        title_en=_CLASSIFIED_EN[document.classification] if secret else kind.title_en,
         agency_id=agency.agency_id,
         agency_th=agency.name_th,
         agency_en=agency.name_en,
@@ -179,8 +199,8 @@ def _public_view(call: Call, document: Document) -> PublicVerification:
         child=numbering.child,
         dated=in_bangkok(numbering.dated or numbering.numbered_at).date(),
         issued_on=in_bangkok(numbering.numbered_at).date(),
-        valid_from=document.valid_from,
-        valid_until=document.valid_until,
+        valid_from=None if secret else document.valid_from,
+        valid_until=None if secret else document.valid_until,
         file_sha256=file.sha256,
         checked_at=now,
     )

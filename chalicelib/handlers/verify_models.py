@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.domain.bundle_verdict import BundleVerdict
 from chalicelib.domain.delivery_verdict import DeliveryVerdict, SignedBy
-from chalicelib.domain.documents import Document, StandingNow
+from chalicelib.domain.documents import Classification, Document, StandingNow
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import Standing
@@ -91,7 +91,8 @@ class VerifiedDocument(_Answer):
 
     document_id: str
     agency_id: str
-    document_type: str
+    document_type: str = Field(description="`classified` of what is (A13).")
+    classification: Classification
     register_id: str
     number: int
     child: int
@@ -109,7 +110,8 @@ class VerifiedDocument(_Answer):
         return cls(
             document_id=document.document_id,
             agency_id=document.agency_id,
-            document_type=document.document_type,
+            document_type=document.public_type,
+            classification=document.classification,
             register_id=document.register.register_id,
             number=numbering.number,
             child=numbering.child,

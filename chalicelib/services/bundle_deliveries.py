@@ -184,8 +184,9 @@ class _Bundled:
 
     def _receive_entries(self, delivery: Delivery) -> Iterator[dict[str, Any]]:
         """Its lines in the receive register, if that is kept here."""
+        book = receive_book(delivery.recipient, secret=delivery.letter.is_classified)
         for receipt in delivery.receipts:
-            register = receive_book(delivery.recipient).in_year(receipt.year)
+            register = book.in_year(receipt.year)
             entry = self._room.registers.entry(register, receipt.number)
             if entry is not None and entry.delivery_id == delivery.delivery_id:
                 yield self._receive_entry(register, receipt, entry)

@@ -24,7 +24,7 @@ from chalicelib.domain.batches import (
 )
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.directory import DocumentType
-from chalicelib.domain.documents import Document, Reason
+from chalicelib.domain.documents import Classification, Document, Reason
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.pointers import value_at
 from chalicelib.ports import BatchFiles, BatchReader, BatchStore, Clock, ReadLine
@@ -168,6 +168,8 @@ def _document(line: ReadLine, batch: Batch, room: CheckRoom) -> Document:
     faults = [*line.faults, *_envelope_faults(line.body, batch)]
     body = body_of(line.body, batch.defaults)
     body["document_type"] = batch.document_type
+    if body.get("classification") in _CLASSIFIED:
+        faults.append(_CLASSIFIED_LINE)
     for name in NOT_IN_BATCH:
         body.pop(name, None)
     try:
@@ -180,6 +182,16 @@ def _document(line: ReadLine, batch: Batch, room: CheckRoom) -> Document:
     if faults:
         raise InvalidRequestError(faults)
     return document
+
+
+_CLASSIFIED = frozenset({Classification.CONFIDENTIAL, Classification.SECRET})
+_CLASSIFIED_LINE = FieldFault(
+    "/classification",
+    "classified_in_batch",
+    "A batch holds no classified documents: who may read each is named one by one. Submit such a "
+    "document by itself.",
+    "ชุดเอกสารมีเอกสารที่มีชั้นความลับไม่ได้ เพราะต้องกำหนดผู้เข้าถึงเป็นรายฉบับ โปรดส่งเป็นเอกสารเดี่ยว",
+)
 
 
 def _envelope_faults(body: Mapping[str, Any], batch: Batch) -> Iterator[FieldFault]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from chalicelib.domain.directory import DocumentType
-from chalicelib.domain.documents import Document, DocumentState, Reason
+from chalicelib.domain.documents import Classification, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
     EntryMovedError,
@@ -16,9 +17,8 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.registers import (
-    CIRCULAR,
     MOST_CHILDREN,
-    SEND,
+    SENDING,
     Book,
     Claim,
     Entry,
@@ -35,6 +35,7 @@ from chalicelib.ports import (
     Directory,
     DocumentStore,
     DocumentTypes,
+    OfficerStore,
     RegisterStore,
     WorkQueue,
 )
@@ -60,6 +61,7 @@ class Numberer:
     documents: DocumentStore
     registers: RegisterStore
     directory: Directory
+    officers: OfficerStore
     types: DocumentTypes
     seal_queue: WorkQueue
     clock: Clock
@@ -163,6 +165,11 @@ def _impossible(document: Document, to: Numberer) -> Reason | None:
         return _TYPE_WITHDRAWN
     if reason := why_no_letter(document.book, to.directory):
         return reason
+    without = without_registrar(
+        document.recipients, document.classification, officers=to.officers, at=to.clock()
+    )
+    if without:
+        return no_registrar(without)
     if document.wish is not None:
         return why_not(document.wish, document.book, to=to.registers, clock=to.clock)
     return None
@@ -170,10 +177,36 @@ def _impossible(document: Document, to: Numberer) -> Reason | None:
 
 def why_no_letter(book: Book, directory: Directory) -> Reason | None:
     """Why an agency's letters cannot be numbered, or None if they can, or are none."""
-    if book.name not in {SEND, CIRCULAR}:
+    if book.name not in SENDING:
         return None
     agency = directory.agency(book.agency_id)
     return None if agency and agency.letter_prefix else _NO_LETTER_PREFIX
+
+
+def without_registrar(
+    recipients: Sequence[str],
+    classification: Classification,
+    *,
+    officers: OfficerStore,
+    at: datetime,
+) -> tuple[str, ...]:
+    """Recipients where nobody may receive what is classified so: no registrar of secrets is
+    cleared so far (A13). Of a normal document none."""
+    if classification is Classification.NORMAL:
+        return ()
+    return tuple(r for r in recipients if not officers.has_registrar(r, classification, at))
+
+
+def no_registrar(recipients: Sequence[str]) -> Reason:
+    """Why a classified document goes to none of its recipients."""
+    named = ", ".join(recipients)
+    return Reason(
+        "no_registrar",
+        f"No registrar of secrets cleared for this classification is appointed at: {named}. The "
+        "agency appoints one (`tra officers appoint`), or the document goes on paper.",
+        f"หน่วยงาน {named} ยังไม่มีนายทะเบียนข้อมูลข่าวสารลับที่เข้าถึงชั้นความลับนี้ได้ "
+        "ต้องให้หน่วยงานนั้นแต่งตั้งก่อน หรือส่งเป็นเอกสารกระดาษ",
+    )
 
 
 def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) -> Reason | None:
@@ -262,11 +295,12 @@ def _claim(document: Document, to: Numberer) -> Claim:
     kind = _type_of(document, to)
     return Claim(
         document_id=document.document_id,
-        document_type=document.document_type,
+        document_type=document.public_type,
         content_digest=document.content_digest,
         salt=document.salt,
         subject=kind.subject_of(document.content),
         counterpart=kind.counterpart_of(document.content),
+        classification=document.classification,
     )
 
 

@@ -163,7 +163,8 @@ def _give_number(
     # 2. The next number, by the calendar of Asia/Bangkok at this instant (A18).
     #    No clock that is a little behind makes a receipt older than the arrival it tells of.
     now = max(to_the_millisecond(delivering.clock()), record.delivery.changed_at)
-    register = receive_book(record.delivery.recipient).at(now)
+    secret = record.delivery.letter.is_classified
+    register = receive_book(record.delivery.recipient, secret=secret).at(now)
     head = room.registers.head(register)
     if head.closing:
         raise RegisterClosedError("This clock still shows a year whose register is closed.")
@@ -179,7 +180,7 @@ def _give_number(
         received=corrects.received if corrects else _received(record.delivery),
         year=register.year,
         number=number,
-        printed=print_receive_number(register.year, number, agency.letter_prefix),
+        printed=print_receive_number(register.year, number, agency.letter_prefix, secret=secret),
         registered_at=at,
         receiver=receiver.name,
         agency_name=agency.name_th,

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.register_lines import Line
-from chalicelib.domain.registers import CIRCULAR, RECEIVE, SEND, EntryState
+from chalicelib.domain.registers import RECEIVING, SENDING, EntryState
 from chalicelib.ports import DeliveryStore
 
-LETTER_BOOKS = frozenset({SEND, CIRCULAR, RECEIVE})
+LETTER_BOOKS = SENDING | RECEIVING
 
 
 def with_deliveries(lines: Sequence[Line], *, deliveries: DeliveryStore) -> tuple[Line, ...]:
@@ -23,7 +23,7 @@ def _with_delivery(line: Line, deliveries: DeliveryStore) -> Line:
     entry = line.entry
     if entry.delivery_id is not None:
         return replace(line, arrival=deliveries.get(DeliveryId.parse(entry.delivery_id)))
-    if entry.register.book not in {SEND, CIRCULAR} or entry.state is not EntryState.ISSUED:
+    if entry.register.book not in SENDING or entry.state is not EntryState.ISSUED:
         return line
     if entry.document_id is None:
         return line

@@ -17,14 +17,16 @@ from chalicelib.domain.documents import (
     Urgency,
     content_digest,
 )
-from chalicelib.domain.registers import CIRCULAR, Book, NumberWish
+from chalicelib.domain.persons import Officer
+from chalicelib.domain.registers import CIRCULAR, Book, NumberWish, secret_book
 from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A request as validated at the edge: type known, content valid, recipients exist.
-    `circular`: a letter that is numbered in the circular register (หนังสือเวียน)."""
+    `circular`: a letter that is numbered in the circular register (หนังสือเวียน). `named`: who
+    may read it from the beginning, if it is classified."""
 
     agency_id: str
     submitted_by: str
@@ -42,11 +44,18 @@ class Submission:
     supersedes: str | None = None
     circular: bool = False
     act_within: datetime | None = None
+    named: frozenset[Officer] = frozenset()
 
     @property
     def book(self) -> Book:
-        """The book that it is numbered in: its type's, or the circular one."""
-        return Book(self.agency_id, CIRCULAR if self.circular else self.document_type.book)
+        """The book that it is numbered in: its type's, or the circular one; what is classified in
+        a book of its own (A13)."""
+        name = CIRCULAR if self.circular else self.document_type.book
+        return Book(self.agency_id, secret_book(name) if self.is_classified else name)
+
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
 
     @property
     def content_digest(self) -> str:
@@ -142,6 +151,7 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         submitted_by=submission.submitted_by,
         supersedes=submission.supersedes,
         act_within=submission.act_within,
+        named=submission.named,
         state=DocumentState.ACCEPTED,
         history=(Change(DocumentState.ACCEPTED, now),),
     )

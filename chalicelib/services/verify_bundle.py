@@ -23,6 +23,7 @@ from chalicelib.domain.bundle_verdict import (
     problem_of,
 )
 from chalicelib.domain.errors import EvidenceSignatureError
+from chalicelib.domain.evidence import content_claim
 from chalicelib.domain.merkle import ProofError
 from chalicelib.domain.notes import NoteError, NoteSignatureError
 from chalicelib.domain.registers import LogName, Register
@@ -298,7 +299,11 @@ def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]
         "number": facts.number,
         "child": facts.child,
         "printed_number": facts.printed_number,
-        "content_digest": _HASH_PREFIX + facts.content_digest,
+        **content_claim(
+            secret=Register.parse(facts.register_id).is_secret,
+            content_digest=facts.content_digest,
+            commitment=as_text(bundle["commitment"]),
+        ),
         "file_digest": _HASH_PREFIX + (facts.file_sha256 or ""),
         "numbered_at": _whole_seconds(bundle["numbered_at"]),
         "dated": None if dated is None else _whole_seconds(dated),

@@ -37,7 +37,7 @@ from chalicelib.domain.errors import EvidenceSignatureError
 from chalicelib.domain.merkle import ProofError
 from chalicelib.domain.notes import NoteError, NoteSignatureError
 from chalicelib.domain.receive_register import RECEIVED_LETTER, opaque_subject, receive_book
-from chalicelib.domain.registers import CIRCULAR, SEND, LogName, Register
+from chalicelib.domain.registers import SENDING, LogName, Register
 from chalicelib.domain.statements import jws_digest, jws_kid
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.tlog import (
@@ -104,7 +104,7 @@ def verify_deliveries(
 
 
 def _is_letter(facts: DocumentFacts) -> bool:
-    return Register.parse(facts.register_id).book in {SEND, CIRCULAR}
+    return Register.parse(facts.register_id).book in SENDING
 
 
 # -- a delivery as the bundle has it ---------------------------------------------------
@@ -112,10 +112,12 @@ def _is_letter(facts: DocumentFacts) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Delivery:
-    """What a bundle says of a delivery of `letter`, of which its document part told."""
+    """What a bundle says of a delivery of `letter`, of which its document part told. `secret`:
+    it was numbered in the register of secret letters, so its recipient registers it in one too."""
 
     id: DeliveryId
     letter: SentLetter
+    secret: bool
     recipient: str
     state: str
     events: list[str]
@@ -130,6 +132,7 @@ def _read(said: Any, bundle: Mapping[str, Any], facts: DocumentFacts) -> _Delive
     return _Delivery(
         id=DeliveryId.parse(as_text(said["delivery_id"])),
         letter=_letter(bundle, facts),
+        secret=Register.parse(facts.register_id).is_secret,
         recipient=as_text(said["recipient"]),
         state=as_text(said["state"]),
         events=_texts(said["events"]),
@@ -312,7 +315,8 @@ def _check_entries(receipts: Sequence[ProvenReceipt], look: _Look, trust: Bundle
     with keys of its own keeps its own register."""
     entries = list(look.delivery.entries)
     for proven in receipts:
-        entry = next((one for one in entries if _names(one, proven)), None)
+        register = _register_of(proven, look.delivery)
+        entry = next((one for one in entries if _names(one, register, proven)), None)
         if entry is not None:
             entries.remove(entry)
             _check_entry(entry, proven, look, trust)
@@ -322,15 +326,16 @@ def _check_entries(receipts: Sequence[ProvenReceipt], look: _Look, trust: Bundle
         look.wrong(HASH, told.RECEIVE_ENTRY_DIFFERS)
 
 
-def _register_of(proven: ProvenReceipt) -> Register:
-    return receive_book(proven.receipt.agency).in_year(proven.receipt.year)
+def _register_of(proven: ProvenReceipt, delivery: _Delivery) -> Register:
+    receipt = proven.receipt
+    return receive_book(receipt.agency, secret=delivery.secret).in_year(receipt.year)
 
 
-def _names(entry: Any, proven: ProvenReceipt) -> bool:
+def _names(entry: Any, register: Register, proven: ProvenReceipt) -> bool:
     if not isinstance(entry, dict):
         return False
     place = (entry.get("register_id"), entry.get("number"))
-    return place == (_register_of(proven).register_id, proven.receipt.number)
+    return place == (register.register_id, proven.receipt.number)
 
 
 def _check_entry(
@@ -373,7 +378,7 @@ class _Expected:
 def _expected(salt: str, delivery: _Delivery, proven: ProvenReceipt) -> _Expected:
     """Raises ValueError for a salt or digest that is none."""
     return _Expected(
-        register=_register_of(proven),
+        register=_register_of(proven, delivery),
         number=proven.receipt.number,
         subject=opaque_subject(delivery.id, salt),
         commitment=commit(bytes.fromhex(salt), delivery.letter.file_digest),

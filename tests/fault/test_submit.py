@@ -11,6 +11,7 @@ import app
 from chalicelib.domain.registers import Register
 from chalicelib.ports import Search
 from tests.fault.harness import Danger, Killed, World, audit
+from tests.support.appointed import arranged
 from tests.support.rooms import CONTEXT, furnished, sample_event
 
 REGISTER = Register("diw", "licence", 2026)
@@ -19,6 +20,10 @@ REGISTER = Register("diw", "licence", 2026)
 def _submit(world: World, danger: Danger | None = None) -> dict[str, Any]:
     event = sample_event("api")
     event["body"] = json.dumps({**json.loads(event["body"]), "recipients": ["dbd"]})
+    caller = event["requestContext"]["authorizer"]
+    event["requestContext"]["authorizer"] = arranged(
+        caller, world.fakes.officers, world.fakes.clock()
+    )
     with furnished(world.fakes.house((danger or Danger()).wrap)):
         answer: dict[str, Any] = app.app(event, CONTEXT)
     return answer

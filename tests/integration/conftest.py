@@ -14,6 +14,7 @@ import pytest
 
 import app
 from chalicelib.handlers.telemetry import logger
+from tests.support.appointed import arranged
 from tests.support.rooms import CONTEXT, Fakes, furnished, sample_event
 from tests.support.stations import TrustSite, trust_site
 
@@ -47,9 +48,11 @@ class Api:
         body: object = None,
         headers: dict[str, str] | None = None,
         authorizer: dict[str, Any] | None = None,
+        arrange: bool = True,
     ) -> Answer:
         """One request. `body`: text as it is, anything else as JSON. `authorizer` replaces
-        what the sample's authorizer said."""
+        what the sample's authorizer said; whom it names is appointed (tests/support/appointed.py)
+        unless `arrange` is False."""
         event = sample_event("api")
         event["resource"] = event["path"] = resource
         event["httpMethod"] = event["requestContext"]["httpMethod"] = method
@@ -62,6 +65,11 @@ class Api:
         event["multiValueHeaders"] = {name: [value] for name, value in lowered.items()}
         if authorizer is not None:
             event["requestContext"]["authorizer"] = authorizer
+        if arrange:
+            told = event["requestContext"]["authorizer"]
+            event["requestContext"]["authorizer"] = arranged(
+                told, self.fakes.officers, self.fakes.clock()
+            )
         answer = app.app(event, CONTEXT)
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 

@@ -105,7 +105,6 @@ def _set(body: dict[str, Any], pointer: str, value: object) -> dict[str, Any]:
         ("/recipients", ["dbd", "dbd"], "repeated"),
         ("/recipients", ["../x"], "wrong_pattern"),
         ("/recipients", "dbd", "wrong_type"),
-        ("/classification", "secret", "classification_unavailable"),
         ("/classification", "public", "not_allowed"),
         ("/urgency", "now", "not_allowed"),
         ("/retention_years", 9, "retention_shortened"),

@@ -28,6 +28,7 @@ READS = {
     "documents": {"made_by"},
     "registers": {"entry", "head", "children"},
     "directory": {"agency"},
+    "officers": {"client"},
     "previewer": {"render"},
 }
 """All that a dry run may ask of the world; whatever else it calls leaves a trace."""

@@ -36,6 +36,7 @@ from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStor
 from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
+from chalicelib.adapters.memory_officers import MemoryOfficers
 from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.status_function import StatusFunction
@@ -133,6 +134,7 @@ class Fakes:
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
     deliveries: MemoryDeliveryStore = field(init=False)
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
+    officers: MemoryOfficers = field(default_factory=MemoryOfficers)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
     log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
@@ -171,6 +173,7 @@ class Fakes:
             "log_files": self.log_files,
             "log_signer": self.log_signer,
             "directory": self.directory,
+            "officers": self.officers,
             "archive": self.archive,
             "archive_inventory": MemoryArchiveInventory(self.archive),
             "log_inventory": MemoryLogInventory(self.log_files),

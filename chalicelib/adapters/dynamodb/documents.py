@@ -12,6 +12,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.adapters.dynamodb.approval_items import case_to_json
 from chalicelib.adapters.dynamodb.connecting import QuickConnection
 from chalicelib.adapters.dynamodb.faults import (
     Cancellation,
@@ -42,6 +43,7 @@ from chalicelib.adapters.dynamodb.searching import (
     timed_between,
     timed_key_after,
 )
+from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.documents import (
     ISSUED,
     Change,
@@ -113,7 +115,9 @@ class DynamoDocumentStore:
 
     def _put(self, transaction: TransactWrite, document: Document) -> None:
         transaction.save(
-            self.items.of(document, due_at=document.submitted_at + self._sweep_after),
+            self.items.of(
+                document, due_at=document.decided_until or document.submitted_at + self._sweep_after
+            ),
             condition=self.items.pk.does_not_exist(),
         )
         transaction.save(
@@ -186,6 +190,67 @@ class DynamoDocumentStore:
             )
         return item.to_domain()
 
+    def decide(self, seen: Document, decided: Document) -> None:
+        """Idempotency key of this write: the number of decisions before it."""
+        demand_possible(decided)
+        if seen.approval is None:
+            raise ValueError("nobody decides on this document")
+        items = self.items
+        with _moved_if_condition_fails():
+            items(DocumentItem.key(seen.document_id)).update(
+                actions=self._deciding(decided),
+                condition=(items.state == DocumentState.AWAITING_APPROVAL.value)
+                & (items.decisions == len(seen.approval.decisions)),
+            )
+
+    def _deciding(self, decided: Document) -> list[Action]:
+        """Actions that bring the stored document to what the decision made of it."""
+        items, case = self.items, decided.approval
+        if case is None:
+            raise ValueError("nobody decides on this document")
+        actions: list[Action] = [
+            items.approval.set(case_to_json(case)),
+            items.decisions.set(len(case.decisions)),
+        ]
+        if decided.awaits_approval:
+            return actions
+        last = decided.history[-1]
+        actions += [
+            items.state.set(decided.state.value),
+            items.history.set(items.history.append([ChangeMap.of(last)])),
+            items.approving_agency.remove(),
+            items.awaiting_key.remove(),
+            *self._watching(decided, last.at),
+        ]
+        if decided.reason is not None:
+            actions.append(items.reason.set(ReasonMap.of(decided.reason)))
+        if decided.state is DocumentState.ACCEPTED:
+            actions.append(items.approved_digest.set(decided.content_digest))
+        return actions
+
+    def _watching(self, document: Document, since: datetime) -> list[Action]:
+        items = self.items
+        if document.settled:
+            return [items.unsettled_shard.remove(), items.due_at.remove()]
+        return [items.due_at.set(to_text(since + self._sweep_after)), items.sweeps.set(0)]
+
+    def awaiting(
+        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+    ) -> Page:
+        """Reads the approving agency's own index partition only (P6); what was found is then
+        read as it is now."""
+        items = self.items
+        with translated():
+            pages = items.awaiting.query(
+                agency_id,
+                filter_condition=items.document_type == document_type if document_type else None,
+                page_size=SEARCH_PAGE_SIZE,
+                last_evaluated_key=_awaiting_after(agency_id, cursor),
+            ).page_iter
+            found, following = found_keys(pages, "awaiting_key", limit)
+        documents = self._at(found)
+        return Page(tuple(d for d in documents if d.awaits_approval), following)
+
     def note_waiting(self, document_id: str, waiting: Waiting) -> None:
         item = self.items(DocumentItem.key(document_id))
         since = self.items.waiting_since
@@ -252,7 +317,9 @@ class DynamoDocumentStore:
         with _moved_if_condition_fails():
             item.update(
                 actions=[self.items.notified.add({mark})],
-                condition=self.items.state == DocumentState.ISSUED.value,
+                condition=self.items.state.is_in(
+                    DocumentState.ISSUED.value, DocumentState.REJECTED.value
+                ),
             )
         return item.to_domain()
 
@@ -372,6 +439,18 @@ def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
         items.document_type == search.document_type if search.document_type else None,
         items.search_text.contains(search.text.lower()) if search.text else None,
     )
+
+
+def _awaiting_after(agency_id: str, cursor: str | None) -> dict[str, dict[str, Any]] | None:
+    """As `_key_after`."""
+    if cursor is None:
+        return None
+    key, document_id = timed_key_after(cursor, None, None)
+    return {
+        "approving_agency": {"S": agency_id},
+        "awaiting_key": {"S": key},
+        "pk": {"S": DocumentItem.key(document_id)},
+    }
 
 
 def _key_after(search: Search) -> dict[str, dict[str, Any]] | None:

@@ -27,6 +27,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
+from chalicelib.adapters.dynamodb.approval_items import case_of_json, case_to_json
 from chalicelib.adapters.dynamodb.connecting import connect_quickly
 from chalicelib.domain.documents import (
     ArchivedFile,
@@ -304,10 +305,20 @@ class UnsettledIndex(GlobalSecondaryIndex["DocumentItem"]):
     due_at = UnicodeAttribute(range_key=True)
 
 
+class AwaitingIndex(GlobalSecondaryIndex["DocumentItem"]):
+    class Meta:
+        index_name = "awaiting"
+        projection = IncludeProjection(["document_type"])
+
+    approving_agency = UnicodeAttribute(hash_key=True)
+    awaiting_key = UnicodeAttribute(range_key=True)
+
+
 class DocumentItem(Model):
     """`pk` = `DOC#<document_id>`. In `unsettled` only while work is left, and, in shards of
     their own, documents whose recipients will have to be told that they expired. `ruled` is
-    the number of rulings."""
+    the number of rulings. In `awaiting` only while officers have to decide; `decisions` is how
+    many did, and `approved_digest` what enough of them approved."""
 
     class Meta:
         table_name = _UNBOUND
@@ -351,12 +362,18 @@ class DocumentItem(Model):
     rulings: ListAttribute[RulingMap] = ListAttribute(of=RulingMap, null=True)
     ruled = NumberAttribute(null=True)
     evidences: MapAttribute[str, str] = MapAttribute(default=dict)
+    approval = SmallJsonAttribute(null=True)
+    decisions = NumberAttribute(null=True)
+    approved_digest = UnicodeAttribute(null=True)
+    approving_agency = UnicodeAttribute(null=True)
+    awaiting_key = UnicodeAttribute(null=True)
     unsettled_shard = UnicodeAttribute(null=True)
     due_at = UnicodeAttribute(null=True)
     sweeps = NumberAttribute(default=0)
 
     by_agency = ByAgency()
     unsettled = UnsettledIndex()
+    awaiting = AwaitingIndex()
 
     @staticmethod
     def key(document_id: str) -> str:
@@ -364,7 +381,8 @@ class DocumentItem(Model):
 
     @classmethod
     def of(cls, document: Document, *, due_at: datetime) -> DocumentItem:
-        """A document as first stored (state accepted)."""
+        """A document as first stored (state accepted, or awaiting approval)."""
+        case = document.approval
         return cls(
             pk=cls.key(document.document_id),
             document_id=document.document_id,
@@ -395,6 +413,12 @@ class DocumentItem(Model):
             history=[ChangeMap.of(change) for change in document.history],
             supersedes=document.supersedes,
             act_within=to_text(document.act_within) if document.act_within else None,
+            approval=case_to_json(case) if case else None,
+            decisions=len(case.decisions) if case else None,
+            approving_agency=document.decided_by if document.awaits_approval else None,
+            awaiting_key=timed_key(case.opened_at, document.document_id)
+            if case and document.awaits_approval
+            else None,
             unsettled_shard=shard_of(document.document_id),
             due_at=to_text(due_at),
         )
@@ -444,6 +468,7 @@ class DocumentItem(Model):
             act_within=to_instant(self.act_within) if self.act_within else None,
             rulings=tuple(r.to_domain(n) for n, r in enumerate(self.rulings or (), 1)),
             evidences=dict(self.evidences.as_dict()) if self.evidences else {},
+            approval=case_of_json(self.approval) if self.approval else None,
         )
 
     def _waiting(self) -> Waiting | None:
@@ -848,6 +873,18 @@ def ruled_so_often(items: type[DocumentItem | EntryItem], times: int) -> Conditi
         return items.ruled.does_not_exist()
     counted: Condition = items.ruled == times
     return counted
+
+
+def may_be_numbered(items: type[DocumentItem], content_digest: str) -> Condition:
+    """Accepted with this content, and, where officers have to approve, approved by enough of them:
+    `approved_digest` is written together with the decision that completes a case."""
+    approved = items.approval.does_not_exist() | (items.approved_digest == content_digest)
+    may: Condition = (
+        (items.state == DocumentState.ACCEPTED.value)
+        & (items.content_digest == content_digest)
+        & approved
+    )
+    return may
 
 
 def sleepers_shards() -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 P1 and P2 rest on conditions, all in one TransactWriteItems: the head still holds the
 number the writer saw, no entry of these numbers exists, and each document is still
-accepted with the digest that its entry binds. Whatever ends an entry puts, in the same
+accepted, and approved where officers have to, with the digest that its entry binds. Whatever ends an entry puts, in the same
 transaction, what the outcome log will say of it.
 """
 
@@ -41,6 +41,7 @@ from chalicelib.adapters.dynamodb.items import (
     ReasonMap,
     RulingMap,
     bind,
+    may_be_numbered,
     ruled_so_often,
     shard_of,
     to_text,
@@ -407,8 +408,7 @@ class DynamoRegisterStore:
                 documents.numbering.set(NumberingMap.of(numbering)),
                 *self._entering(document),
             ],
-            condition=(documents.state == DocumentState.ACCEPTED.value)
-            & (documents.content_digest == document.content_digest),
+            condition=may_be_numbered(documents, document.content_digest),
         )
 
     def _explain_block(self, found: Found, size: int, error: TransactWriteError) -> None:

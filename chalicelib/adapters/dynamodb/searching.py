@@ -38,9 +38,9 @@ def found_items(pages: Any, key_name: str, limit: int) -> tuple[list[Any], str |
         for raw in page["Items"]:
             found.append(raw)
             if len(found) == limit:
-                return found, _encode(raw[key_name]["S"])
+                return found, cursor_at(raw[key_name]["S"])
     last = pages.last_evaluated_key
-    return found, _encode(last[key_name]["S"]) if last else None
+    return found, cursor_at(last[key_name]["S"]) if last else None
 
 
 def key_after(cursor: str) -> str:
@@ -107,5 +107,6 @@ def _at_most(pages: Iterator[Any], count: int) -> Iterator[Any]:
         yield page
 
 
-def _encode(key: str) -> str:
+def cursor_at(key: str) -> str:
+    """The cursor to go on with after this range key."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")

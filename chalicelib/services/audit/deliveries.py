@@ -31,7 +31,8 @@ from chalicelib.domain.delivery_records import (
 )
 from chalicelib.domain.documents import ArchivedFile, Document
 from chalicelib.domain.findings import Fault, Finding
-from chalicelib.domain.registers import RECEIVE, Entry, EntryState, Register
+from chalicelib.domain.receive_register import receive_book
+from chalicelib.domain.registers import Entry, EntryState
 from chalicelib.domain.statements import jws_digest
 from chalicelib.domain.tlog import SubjectKind
 from chalicelib.ports import Examined, FileVersion
@@ -178,8 +179,9 @@ class _Letter:
         delivery = record.delivery
         if delivery.channel is not ChannelKind.HOSTED:
             return
+        book = receive_book(delivery.recipient, secret=delivery.letter.is_classified)
         for note in delivery.receipts:
-            register = Register(delivery.recipient, RECEIVE, note.year)
+            register = book.in_year(note.year)
             entry = self.room.registers.entry(register, note.number)
             if entry is None or not is_its_entry(entry, record):
                 yield Fault.RECEIPT_WITHOUT_NUMBER, f"{register.register_id} {note.number}"
