@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         DocumentTypes,
         EvidenceRecords,
         EvidenceSigner,
+        FactorSecrets,
+        FactorStore,
         FileChecker,
         Ids,
         LogFiles,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         LogSigner,
         LogStore,
         OfficerStore,
+        OneTimeCodes,
         PagePainter,
         Previewer,
         RegisterPrinter,
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
         Renderer,
         RoundStore,
         Sealer,
+        SecurityKeys,
         StatusLists,
         TypeStore,
         Uploads,
@@ -115,6 +119,7 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
+    from chalicelib.services.use_factor import FactorRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
@@ -191,6 +196,30 @@ class House:
         from chalicelib.adapters.dynamodb.officers import DynamoOfficers
 
         return DynamoOfficers(self.settings.officers_table)
+
+    def factors(self) -> FactorStore:
+        from chalicelib.adapters.dynamodb.factors import DynamoFactors
+
+        return DynamoFactors(self.settings.factors_table)
+
+    @cached_property
+    def factor_secrets(self) -> FactorSecrets:
+        from chalicelib.adapters.factor_secrets import KmsFactorSecrets
+
+        return KmsFactorSecrets(_client("kms"), self.settings.factors_key_id)
+
+    @cached_property
+    def one_time_codes(self) -> OneTimeCodes:
+        from chalicelib.adapters.totp import PyotpCodes
+
+        return PyotpCodes()
+
+    @cached_property
+    def security_keys(self) -> SecurityKeys:
+        from chalicelib.adapters.security_keys import WebauthnKeys
+
+        settings = self.settings
+        return WebauthnKeys(settings.webauthn_rp_id, settings.webauthn_origins)
 
     @cached_property
     def holidays(self) -> Holidays:
@@ -914,6 +943,20 @@ class House:
 
         return CosigningRoom(
             logs=self.logs, directory=self.directory, verify=verify, clock=self.clock
+        )
+
+    @cached_property
+    def factor_room(self) -> FactorRoom:
+        from chalicelib.services.use_factor import FactorRoom
+
+        return FactorRoom(
+            factors=self.factors,
+            secrets=self.factor_secrets,
+            codes=self.one_time_codes,
+            keys=self.security_keys,
+            clock=self.clock,
+            ids=self.ids,
+            pause=_pause,
         )
 
     @cached_property

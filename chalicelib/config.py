@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.identity import USUAL_NAMES, ClaimNames
@@ -64,6 +65,8 @@ class Settings:
     oidc_audience: str
     oidc_claims: ClaimNames
     oidc_leeway_seconds: int
+    webauthn_rp_id: str
+    webauthn_origins: tuple[str, ...]
     timestamp_urls: tuple[str, ...]
     timestamp_policies: tuple[str, ...]
     timestamp_timeout_ms: int
@@ -87,6 +90,8 @@ class Settings:
         """Raises ConfigurationError naming every variable that is missing or unusable."""
         reader = _Reader(environment)
         stage = reader.one_of("TRA_STAGE", Stage)
+        # Keys are bound to a web address: the service's own, unless officers work at another one.
+        public = urlsplit(environment.get("TRA_PUBLIC_URL", "").strip())
         settings = cls(
             stage=stage,
             documents_table=reader.text("TRA_DOCUMENTS_TABLE"),
@@ -120,6 +125,10 @@ class Settings:
             oidc_leeway_seconds=reader.number_or(
                 "TRA_OIDC_LEEWAY_SECONDS", 5, at_most=_MOST_LEEWAY
             ),
+            webauthn_rp_id=reader.text_or("TRA_WEBAUTHN_RP_ID", public.hostname or ""),
+            webauthn_origins=tuple(
+                reader.text_or("TRA_WEBAUTHN_ORIGINS", f"{public.scheme}://{public.netloc}").split()
+            ),
             timestamp_urls=tuple(reader.text("TRA_TIMESTAMP_URLS").split()),
             timestamp_policies=tuple(environment.get("TRA_TIMESTAMP_POLICIES", "").split()),
             timestamp_timeout_ms=reader.number_or("TRA_TIMESTAMP_TIMEOUT_MS", 5_000),
@@ -147,6 +156,8 @@ def _refuse_in_production(settings: Settings) -> None:
         faults.append("TRA_LOCK_MODE must be COMPLIANCE")
     if not settings.public_url.startswith("https://"):
         faults.append("TRA_PUBLIC_URL must use https")
+    if not all(origin.startswith("https://") for origin in settings.webauthn_origins):
+        faults.append("TRA_WEBAUTHN_ORIGINS must use https")
     if not settings.oidc_issuer.startswith("https://"):
         faults.append("TRA_OIDC_ISSUER must use https")
     if faults:
@@ -165,6 +176,9 @@ class _Reader:
         if not value:
             self._faults.append(f"{name} is missing")
         return value
+
+    def text_or(self, name: str, usual: str) -> str:
+        return self._environment.get(name, "").strip() or usual
 
     def number(self, name: str) -> int:
         value = self.text(name)

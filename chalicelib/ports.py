@@ -40,6 +40,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
@@ -279,6 +280,108 @@ class OfficerStore(Protocol):
 
     def put_client(self, client: Client) -> None:
         """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFactor:
+    """That an officer's second factor is locked, as a supervisor may know it."""
+
+    officer: Officer
+    until: datetime
+
+
+class FactorStore(Protocol):
+    """Second factors, all of one officer at once. Strongly consistent."""
+
+    def keyring(self, officer: Officer) -> Keyring:
+        """What the officer has; an empty one if nothing was ever written."""
+
+    def save(self, keyring: Keyring) -> None:
+        """Write what was made of the keyring read at `keyring.revision`. Raises
+        FactorMovedError if somebody wrote since, UnavailableError. Dies half-way: nothing or
+        everything was written."""
+
+    def locked(self, agency_id: str, at: datetime) -> tuple[LockedFactor, ...]:
+        """Whose factors in an agency are locked then; the longest last."""
+
+
+class FactorSecrets(Protocol):
+    """Encrypts what is secret of a factor, each for its officer (issue 7, item 3)."""
+
+    def seal(self, clear: bytes, officer: Officer) -> bytes:
+        """Raises UnavailableError."""
+
+    def open(self, sealed: bytes, officer: Officer) -> bytes:
+        """Raises SecretUnreadableError if it was changed or is another officer's,
+        UnavailableError."""
+
+
+class OneTimeCodes(Protocol):
+    """TOTP (RFC 6238): six digits, SHA-1, steps of 30 seconds, as every app has them. Pure."""
+
+    def new_seed(self) -> bytes:
+        """160 random bits (RFC 4226, section 4)."""
+
+    def step_of(self, seed: bytes, code: str, steps: Sequence[int]) -> int | None:
+        """The first of these time steps whose code it is."""
+
+    def uri(self, seed: bytes, officer: Officer) -> str:
+        """`otpauth://` as apps scan it. Secret: shown once, never kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What an assertion says of itself, unchecked: which key, over which challenge."""
+
+    credential_id: str
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key as it was registered."""
+
+    credential_id: str
+    public_key: bytes
+    counter: int
+    transports: tuple[str, ...]
+
+
+class SecurityKeys(Protocol):
+    """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
+    credential ids are base64url without padding."""
+
+    def registration_options(
+        self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
+    ) -> Mapping[str, Any]:
+        """For `navigator.credentials.create`; not with a key that is `known`."""
+
+    def register(self, credential: Mapping[str, Any], challenge: str) -> NewKey | None:
+        """The key, if the browser's answer holds (section 7.1)."""
+
+    def assertion_options(self, challenge: str, known: Sequence[HeldFactor]) -> Mapping[str, Any]:
+        """For `navigator.credentials.get`, with one of the keys `known`."""
+
+    def asserted(self, assertion: Mapping[str, Any]) -> Asserted | None:
+        """None if it cannot be read."""
+
+    def counter_of(
+        self, assertion: Mapping[str, Any], challenge: str, officer: Officer, key: HeldFactor
+    ) -> int | None:
+        """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
+        for that the counter went on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretContext:
+    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
+    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
+    `file` …"""
+
+    document_id: str
+    agency_id: str
+    classification: Classification
+    purpose: str
 
 
 class Vault(Protocol):

@@ -498,6 +498,17 @@ class FactorRefusedError(TraError):
         self.reason = reason
 
 
+class FactorLockedError(FactorRefusedError):
+    """The try that locked the factor: supervisors hear of it (A28). Looks like any other refusal."""
+
+
+class FactorMovedError(TraError):
+    """Somebody else wrote an officer's second factors since they were read; read them again."""
+
+    code = "factor_moved"
+    retryable = True
+
+
 class ApprovalRefusedError(TraError):
     """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`)."""
 

@@ -9,11 +9,16 @@ that nobody wrote since, before anything that it allows is done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from chalicelib.domain.access import Action
 from chalicelib.domain.approvals import Method
+from chalicelib.domain.canonical import canonical_json
 
 STEP = timedelta(seconds=30)
 """Length of a time step (RFC 6238, 4.1)."""
@@ -28,6 +33,42 @@ a time, five guesses succeed once in some 67,000 locks."""
 _FIRST_LOCK = timedelta(minutes=15)
 _LONGEST_LOCK = timedelta(hours=24)
 _PENDING_FOR = timedelta(minutes=15)
+
+
+CONFIRMED_WITHIN = _PENDING_FOR
+"""How long a factor that was begun waits for its first use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFactor:
+    """What an officer shows beside the token: exactly one of both, never to be printed. `otp` is
+    six digits, or a recovery code; `assertion` a WebAuthn assertion as the browser gives it.
+
+    Raises ValueError for none or two."""
+
+    otp: str | None = field(default=None, repr=False)
+    assertion: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.otp is None) == (self.assertion is None):
+            raise ValueError("one second factor is shown: a code or an assertion")
+
+
+@dataclass(frozen=True, slots=True)
+class FactorUse:
+    """That a factor was good, once: `use` names which use of which factor it was, for the record
+    of what it allowed (`totp/59823312`)."""
+
+    method: Method
+    use: str
+
+
+def purpose_of(action: Action, what: object) -> str:
+    """What a use of a factor allows, as one digest (hex SHA-256): the action and everything that
+    is asked for, as JSON. A factor shown for one purpose does nothing for any other.
+
+    Raises ValueError for what has no canonical form (floats)."""
+    return hashlib.sha256(canonical_json({"action": action.value, "what": what})).hexdigest()
 
 
 class FactorState(StrEnum):
@@ -117,9 +158,13 @@ def use_recovery_code(factor: Factor, digest: str, at: datetime) -> Result:
         return refusal
     if digest not in factor.recovery:
         return _failed(factor, at)
-    return Used(
-        replace(_good(factor), recovery=factor.recovery - {digest}), f"recovery/{digest[:16]}"
-    )
+    left = factor.recovery - {digest}
+    return Used(replace(_good(factor), recovery=left), recovery_use(digest))
+
+
+def recovery_use(digest: str) -> str:
+    """What the use of a recovery code is called, by its SHA-256 (hex)."""
+    return f"recovery/{digest[:16]}"
 
 
 def use_assertion(factor: Factor, counter: int | None, challenge: str, at: datetime) -> Result:

@@ -34,6 +34,7 @@ from chalicelib.adapters.memory import (
 )
 from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStore
 from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
+from chalicelib.adapters.memory_factors import MemoryFactors, MemoryFactorSecrets
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.memory_officers import MemoryOfficers
@@ -136,6 +137,8 @@ class Fakes:
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
     officers: MemoryOfficers = field(default_factory=MemoryOfficers)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
+    factors: MemoryFactors = field(default_factory=MemoryFactors)
+    factor_secrets: MemoryFactorSecrets = field(default_factory=MemoryFactorSecrets)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
     log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
     rounds: MemoryRounds = field(default_factory=MemoryRounds)
@@ -170,6 +173,8 @@ class Fakes:
             "registers": self.ledger,
             "logs": self.ledger,
             "deliveries": self.deliveries,
+            "factors": self.factors,
+            "factor_secrets": self.factor_secrets,
             "log_files": self.log_files,
             "log_signer": self.log_signer,
             "directory": self.directory,
