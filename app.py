@@ -3,6 +3,7 @@
 from chalice.app import Chalice
 
 from chalicelib.handlers import (
+    access_log,
     audits,
     authorizer,
     batches,
@@ -49,5 +50,6 @@ for room in (
     schedules,
     renewals,
     audits,
+    access_log,
 ):
     app.register_blueprint(room.blueprint)

@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.report_access import ReportRoom
     from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
@@ -993,6 +994,14 @@ class House:
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def report_room(self) -> ReportRoom:
+        from chalicelib.services.report_access import ReportRoom
+
+        return ReportRoom(
+            access_log=self.access_log, documents=self.documents, officers=self.officers
         )
 
     @cached_property

@@ -236,6 +236,13 @@ _WORDS: dict[str, type[StrEnum]] = {
 }
 
 
+def is_named_to(agency_id: str, record: AccessRecord) -> bool:
+    """Whether an agency's auditors are told who it was. The own officers always are. Of another
+    agency's they are named to the owner of a classified document, who must know who read it (C5);
+    of a normal one that agency knows, and it is enough that it was that agency (PDPA)."""
+    return record.agency_id == agency_id or record.classification is not Classification.NORMAL
+
+
 MOST_PLACED = 49
 """As many records get their places in one transaction: two writes for each, and two more."""
 
