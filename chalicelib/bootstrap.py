@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
+    from chalicelib.services.checkpoint_accesses import AccessCheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.deliver import Courier
@@ -812,6 +813,30 @@ class House:
             verify=verify,
             public_url=self.settings.public_url,
         )
+
+    @cached_property
+    def access_checkpoint_room(self) -> AccessCheckpointRoom:
+        from chalicelib.services.checkpoint_accesses import (
+            PAGE,
+            AccessCheckpointRoom,
+            AccessLogFiles,
+            AccessLogs,
+            LeafKeeper,
+        )
+
+        keeper = LeafKeeper(
+            archive=self.archive,
+            lock_mode=self.settings.lock_mode,
+            years=self.settings.access_retention_years,
+        )
+        checkpoints = replace(
+            self.checkpoint_room,
+            logs=AccessLogs(access_log=self.access_log, states=self.logs),
+            files=AccessLogFiles(access_log=self.access_log, public=self.log_files),
+            keep=keeper.keep,
+            page=PAGE,
+        )
+        return AccessCheckpointRoom(access_log=self.access_log, checkpoints=checkpoints)
 
     @cached_property
     def audit_room(self) -> AuditRoom:

@@ -274,6 +274,44 @@ def verify_access(
     return leaf
 
 
+# -- what is archived ---------------------------------------------------------------
+
+_SLICE = re.compile(r"access/(?P<log>[a-z0-9-]+/[0-9]{4})/(?P<start>[0-9]{12})-(?P<end>[0-9]{12})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogSlice:
+    """Leaves `start` to before `end` of a log, as they are archived: one a line."""
+
+    start: int
+    end: int
+
+    def key(self, log: Register) -> str:
+        """Where it lies in the archive."""
+        return f"{archive_prefix(log)}{self.start:012d}-{self.end:012d}"
+
+    @classmethod
+    def of_key(cls, key: str) -> LogSlice | None:
+        """What lies at a key; None if it is none of ours."""
+        match = _SLICE.fullmatch(key)
+        found = cls(int(match["start"]), int(match["end"])) if match else None
+        return found if found and found.start < found.end else None
+
+
+def archive_prefix(log: Register) -> str:
+    """Below it lie the archived leaves of a log, and nothing else."""
+    return f"access/{log.agency_id}/{log.year}/"
+
+
+def slice_bytes(leaves: Sequence[bytes]) -> bytes:
+    """Canonical JSON has no line breaks."""
+    return b"".join(leaf + b"\n" for leaf in leaves)
+
+
+def slice_leaves(content: bytes) -> tuple[bytes, ...]:
+    return tuple(content.split(b"\n")[:-1])
+
+
 def read_leaf(entry: bytes, index: int, log_id: str) -> AccessLeaf:
     """The access that stands at `index` of a log. Raises LeafError if it is none, of another log,
     or of another place."""
