@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from chalicelib.handlers import (
     approvals,
+    access_log,
     audits,
     authorizer,
     batches,
@@ -58,5 +59,6 @@ for room in (
     schedules,
     renewals,
     audits,
+    access_log,
 ):
     app.register_blueprint(room.blueprint)

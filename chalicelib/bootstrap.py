@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
+        AccessStore,
         Archive,
         ArchiveInventory,
         ArchiveStamper,
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
+    from chalicelib.services.checkpoint_accesses import AccessCheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.decide_case import CaseRoom
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.report_access import ReportRoom
     from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
@@ -185,6 +188,12 @@ class House:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
         return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+
+    @cached_property
+    def access_log(self) -> AccessStore:
+        from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore
+
+        return DynamoAccessStore(self.settings.access_table)
 
     @cached_property
     def directory(self) -> Directory:
@@ -861,6 +870,30 @@ class House:
         )
 
     @cached_property
+    def access_checkpoint_room(self) -> AccessCheckpointRoom:
+        from chalicelib.services.checkpoint_accesses import (
+            PAGE,
+            AccessCheckpointRoom,
+            AccessLogFiles,
+            AccessLogs,
+            LeafKeeper,
+        )
+
+        keeper = LeafKeeper(
+            archive=self.archive,
+            lock_mode=self.settings.lock_mode,
+            years=self.settings.access_retention_years,
+        )
+        checkpoints = replace(
+            self.checkpoint_room,
+            logs=AccessLogs(access_log=self.access_log, states=self.logs),
+            files=AccessLogFiles(access_log=self.access_log, public=self.log_files),
+            keep=keeper.keep,
+            page=PAGE,
+        )
+        return AccessCheckpointRoom(access_log=self.access_log, checkpoints=checkpoints)
+
+    @cached_property
     def audit_room(self) -> AuditRoom:
         from chalicelib.adapters.ed25519 import verify
         from chalicelib.services.audit import AuditRoom
@@ -1048,6 +1081,14 @@ class House:
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def report_room(self) -> ReportRoom:
+        from chalicelib.services.report_access import ReportRoom
+
+        return ReportRoom(
+            access_log=self.access_log, documents=self.documents, officers=self.officers
         )
 
     @cached_property

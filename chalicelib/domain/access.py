@@ -18,6 +18,7 @@ from chalicelib.domain.deliveries import Delivery
 from chalicelib.domain.documents import Classification, Document, DocumentState
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import ThingKind
 
 
 class Action(StrEnum):
@@ -171,7 +172,8 @@ class Resource:
     `central`, whose approvers decide on it, as long as they have to.
 
     `named` are the officers to whom the registrar of secrets opened a classified thing (A13).
-    `thing_id` is what it is called in the access log: a document's id, for most.
+    `thing_id` is what it is called in the access log: a document's id, for most; `kind` what it
+    is, where the action alone does not say it (`access_log.thing_of`).
     `exists` is False for what is only asked to be made: of that a refusal may be told."""
 
     agency_id: str
@@ -182,6 +184,7 @@ class Resource:
     named: frozenset[Officer] = frozenset()
     exists: bool = True
     thing_id: str | None = None
+    kind: ThingKind | None = None
 
     @classmethod
     def of(cls, document: Document) -> Resource:
