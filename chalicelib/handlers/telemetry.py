@@ -37,6 +37,7 @@ class LogEvent(StrEnum):
     LETTER_ACCEPTED = "TRA-API-005 letter accepted"
     LETTER_RECALLED = "TRA-API-006 delivery recalled"
     LETTER_REGISTERED = "TRA-API-007 letter registered"
+    READERS_NAMED = "TRA-API-020 readers of a classified document named"
     LETTER_REJECTED = "TRA-API-008 letter rejected"
     APPOINTED = "TRA-OFF-001 officer appointed"
     APPOINTMENT_ENDED = "TRA-OFF-002 appointment ended"
@@ -44,6 +45,8 @@ class LogEvent(StrEnum):
     AUTHORITY_ENDED = "TRA-OFF-004 authority revoked"
     CLIENT_REGISTERED = "TRA-OFF-005 application registered"
     CLIENT_ENDED = "TRA-OFF-006 application ended"
+    APPROVED = "TRA-APP-001 officer decided on documents"
+    WITHDRAWN = "TRA-APP-002 document withdrawn before it was approved"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"
@@ -76,6 +79,9 @@ class LogEvent(StrEnum):
     VERIFIED = "TRA-VER-001 file or bundle verified"
     RENEWED = "TRA-EVR-001 evidence records made or renewed"
     ROUND_MADE = "TRA-EVR-002 round of evidence time-stamped"
+    FACTOR_ENROLLED = "TRA-FAC-001 second factor confirmed"
+    FACTOR_GIVEN_UP = "TRA-FAC-002 second factor given up by its owner"
+    FACTOR_RESET = "TRA-FAC-003 word given for the reset of an officer's second factors"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 
 
