@@ -28,6 +28,7 @@ from chalicelib import (
     cli_audit,
     cli_batch,
     cli_letters,
+    cli_officers,
     cli_redrive,
     cli_renewals,
     cli_rulings,
@@ -227,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
     cli_letters.add_to(commands, _identity("clerk"))
+    cli_officers.add_to(commands, _identity("administrator"))
     cli_audit.add_to(commands)
     cli_renewals.add_to(commands)
     cli_redrive.add_to(commands)
