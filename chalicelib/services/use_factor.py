@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -203,7 +203,8 @@ class _Try:
                 return grant.use
         if not self.keyring.has_challenge(challenge, self.purpose, self.at):
             counter = None
-        return self._charge(held, use_assertion(held.factor, counter, challenge, self.at))
+        charged = self._charge(held, use_assertion(held.factor, counter, challenge, self.at))
+        return replace(charged, keyring=charged.keyring.without_challenge(challenge))
 
     def _charge(self, held: HeldFactor, result: Result, method: Method | None = None) -> _Charged:
         used_as = method or held.method
