@@ -3,8 +3,8 @@
 from chalice.app import Chalice
 
 from chalicelib.handlers import (
-    approvals,
     access_log,
+    approvals,
     audits,
     authorizer,
     batches,
