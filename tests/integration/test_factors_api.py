@@ -17,8 +17,7 @@ from chalicelib.domain.persons import Officer
 from chalicelib.domain.second_factor import MOST_FAILURES, STEP, purpose_of
 from chalicelib.handlers.factor_models import purpose_of_request
 from tests.integration.conftest import Answer, Api
-from tests.support.factors import Authenticator, enrolled
-from tests.support.rooms import sample_event
+from tests.support.factors import BOSS, HEAD, SOMSRI, Authenticator, enrolled
 from tests.support.software_key import SoftwareKey
 
 FACTORS = "/v1/me/factors"
@@ -29,17 +28,9 @@ CHALLENGES = "/v1/me/factors/challenges"
 RESET = "/v1/officers/{subject}/factor-reset"
 LOCKED = "/v1/factors/locked"
 
-_BASE = {
-    name: value
-    for name, value in sample_event("api")["requestContext"]["authorizer"].items()
-    if name != "client_id"
-}
-_ALL = " ".join(Action)
-SOMSRI = {**_BASE, "sub": "somsri", "roles": "approver", "scope": _ALL}
-BOSS = {**SOMSRI, "sub": "boss", "roles": "supervisor"}
-HEAD = {**SOMSRI, "sub": "head", "roles": "administrator"}
 THEIRS = {**BOSS, "agency": "dbd"}
-APPLICATION = {**_BASE, "sub": "diw-app", "client_id": "diw-app", "scope": _ALL}
+APPLICATION = {**SOMSRI, "sub": "diw-app", "client_id": "diw-app"}
+APPLICATION.pop("roles")
 
 
 def _begin(api: Api, method: str = "totp", **more: Any) -> Answer:
