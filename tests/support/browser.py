@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,15 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 _PATIENCE_SECONDS = 60
+
+# The protocol wants its commands from 3, and gives its answers to 4.
+_PIPED = """
+import os, sys
+commands, answers = (os.dup(int(number)) for number in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(answers, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass
@@ -86,10 +96,9 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
     in_read, in_write = os.pipe()
     out_read, out_write = os.pipe()
 
-    # The protocol wants its commands from 3, and gives its answers to 4.
-    piped = f'exec "$0" "$@" 3<&{in_read} 4>&{out_write}'
     process = subprocess.Popen(
-        ["/bin/sh", "-c", piped, program, *_FLAGS, f"--user-data-dir={profile}"],
+        [sys.executable, "-c", _PIPED, str(in_read), str(out_write), program, *_FLAGS]
+        + [f"--user-data-dir={profile}"],
         pass_fds=(in_read, out_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
