@@ -32,6 +32,8 @@ import os, sys
 commands, answers = (os.dup(int(number)) for number in sys.argv[1:3])
 os.dup2(commands, 3)
 os.dup2(answers, 4)
+os.set_inheritable(3, True)
+os.set_inheritable(4, True)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
@@ -96,9 +98,9 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
     in_read, in_write = os.pipe()
     out_read, out_write = os.pipe()
 
+    command = [program, *_FLAGS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        [sys.executable, "-c", _PIPED, str(in_read), str(out_write), program, *_FLAGS]
-        + [f"--user-data-dir={profile}"],
+        [sys.executable, "-c", _PIPED, str(in_read), str(out_write), *command],
         pass_fds=(in_read, out_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
