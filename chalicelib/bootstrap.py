@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
+    from chalicelib.services.tell_lock import LockRoom
     from chalicelib.services.use_factor import FactorRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
@@ -1045,6 +1046,17 @@ class House:
             clock=self.clock,
             ids=self.ids,
             pause=_pause,
+            dispatch_queue=self.dispatch_queue,
+        )
+
+    @cached_property
+    def lock_room(self) -> LockRoom:
+        from chalicelib.services.tell_lock import LockRoom
+
+        return LockRoom(
+            directory=self.directory,
+            channels=self.channels,
+            public_url=self.settings.public_url,
         )
 
     @cached_property

@@ -27,6 +27,7 @@ import urllib3
 from chalicelib import (
     cli_audit,
     cli_batch,
+    cli_factors,
     cli_letters,
     cli_officers,
     cli_redrive,
@@ -227,6 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
+    cli_factors.add_to(commands, _identity("approver"))
     cli_letters.add_to(commands, _identity("clerk"))
     cli_officers.add_to(commands, _identity("administrator"))
     cli_audit.add_to(commands)
