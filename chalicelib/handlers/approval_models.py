@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
 
 from chalicelib.domain.approval_records import MOST_REASON, UsedAuthority, authority_used
 from chalicelib.domain.approvals import (
@@ -20,11 +19,11 @@ from chalicelib.domain.approvals import (
 )
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import Classification, Document, DocumentState
-from chalicelib.domain.errors import ApprovalRefusedError, ForbiddenError, TraError
+from chalicelib.domain.errors import ApprovalRefusedError, FieldFault, ForbiddenError, TraError
 from chalicelib.domain.officers import AuthorityKind
 from chalicelib.domain.persons import Officer
 from chalicelib.handlers.factor_models import FactorShown
-from chalicelib.handlers.models import TypeName
+from chalicelib.handlers.models import TypeName, several
 from chalicelib.services.approve import MOST_DECISIONS, Answer, Asked, Outcome
 
 _Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]
@@ -77,7 +76,7 @@ class _Decision(_Strict):
     @model_validator(mode="after")
     def _says_why(self) -> Self:
         if self.decision != "approve" and self.reason is None:
-            raise PydanticCustomError("reason_missing", "Say why it is not approved, in `reason`.")
+            raise several([_REASON_MISSING])
         return self
 
     def asked_for(self, document_id: str) -> Asked:
@@ -112,9 +111,7 @@ class DecideMany(FactorShown):
     @model_validator(mode="after")
     def _once_each(self) -> Self:
         if len({one.document_id for one in self.decisions}) != len(self.decisions):
-            raise PydanticCustomError(
-                "document_twice", "Name each document once: one officer decides once."
-            )
+            raise several([_TWICE])
         return self
 
     @property
@@ -124,6 +121,20 @@ class DecideMany(FactorShown):
 
 class WithdrawDocument(_Strict):
     """Take a document back before it is approved. Says nothing else."""
+
+
+_REASON_MISSING = FieldFault(
+    "/reason",
+    "missing",
+    "Say why it is not approved.",
+    "โปรดระบุเหตุผลที่ไม่อนุมัติ",
+)
+_TWICE = FieldFault(
+    "/decisions",
+    "document_twice",
+    "Name each document once: an officer decides once on it.",
+    "โปรดระบุเอกสารแต่ละฉบับเพียงครั้งเดียว",
+)
 
 
 # -- answers -------------------------------------------------------------------
