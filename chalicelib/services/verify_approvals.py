@@ -14,8 +14,8 @@ from typing import Any
 
 from chalicelib.domain import approval_verdict as told
 from chalicelib.domain.approval_records import (
-    Approved,
     ApprovalStatement,
+    Approved,
     faults_of,
     read_policy,
     written_policy,
@@ -67,6 +67,7 @@ def verify_approvals(
             document_type=facts.document_type,
             agency_id=facts.agency_id,
             content_digest=facts.content_digest,
+            commitment=as_text(bundle["commitment"]),
             numbered_at=at,
         )
         statements = _statements(records, trust, found)
