@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
+        AccessStore,
         Archive,
         ArchiveInventory,
         ArchiveStamper,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         XmlSealer,
     )
     from chalicelib.services.advance_batch import BatchRoom
+    from chalicelib.services.appoint import PersonnelOffice
     from chalicelib.services.approve import ApprovalRoom
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
@@ -93,12 +95,14 @@ if TYPE_CHECKING:
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
+    from chalicelib.services.checkpoint_accesses import AccessCheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
     from chalicelib.services.decide_case import CaseRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -106,10 +110,12 @@ if TYPE_CHECKING:
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
+    from chalicelib.services.reading_copy import ReadingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.report_access import ReportRoom
     from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
@@ -154,7 +160,9 @@ class House:
     def documents(self) -> DocumentStore:
         from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 
-        return DynamoDocumentStore(self.settings.documents_table, sweep_after=self._sweep_after)
+        return DynamoDocumentStore(
+            self.settings.documents_table, sweep_after=self._sweep_after, vault=self.vault
+        )
 
     @cached_property
     def registers(self) -> RegisterStore:
@@ -172,6 +180,7 @@ class House:
             self.settings.registers_table,
             self.settings.documents_table,
             sweep_after=self._sweep_after,
+            vault=self.vault,
         )
 
     @cached_property
@@ -179,6 +188,12 @@ class House:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
         return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+
+    @cached_property
+    def access_log(self) -> AccessStore:
+        from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore
+
+        return DynamoAccessStore(self.settings.access_table)
 
     @cached_property
     def directory(self) -> Directory:
@@ -195,6 +210,7 @@ class House:
 
         return DynamoOfficers(self.settings.officers_table)
 
+    @cached_property
     def factors(self) -> FactorStore:
         from chalicelib.adapters.dynamodb.factors import DynamoFactors
 
@@ -736,10 +752,28 @@ class House:
         return CopyRoom(
             deliveries=self.deliveries,
             documents=self.documents,
-            inventory=self.archive_inventory,
+            archive=self.archive,
             printer=self.copy_printer,
             clock=self.clock,
         )
+
+    @cached_property
+    def reader_room(self) -> ReaderRoom:
+        from chalicelib.services.name_readers import ReaderRoom
+
+        return ReaderRoom(
+            documents=self.documents,
+            deliveries=self.deliveries,
+            officers=self.officers,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def reading_room(self) -> ReadingRoom:
+        from chalicelib.services.reading_copy import ReadingRoom
+
+        return ReadingRoom(archive=self.archive, printer=self.copy_printer, clock=self.clock)
 
     @cached_property
     def resend_room(self) -> ResendRoom:
@@ -834,6 +868,30 @@ class House:
             verify=verify,
             public_url=self.settings.public_url,
         )
+
+    @cached_property
+    def access_checkpoint_room(self) -> AccessCheckpointRoom:
+        from chalicelib.services.checkpoint_accesses import (
+            PAGE,
+            AccessCheckpointRoom,
+            AccessLogFiles,
+            AccessLogs,
+            LeafKeeper,
+        )
+
+        keeper = LeafKeeper(
+            archive=self.archive,
+            lock_mode=self.settings.lock_mode,
+            years=self.settings.access_retention_years,
+        )
+        checkpoints = replace(
+            self.checkpoint_room,
+            logs=AccessLogs(access_log=self.access_log, states=self.logs),
+            files=AccessLogFiles(access_log=self.access_log, public=self.log_files),
+            keep=keeper.keep,
+            page=PAGE,
+        )
+        return AccessCheckpointRoom(access_log=self.access_log, checkpoints=checkpoints)
 
     @cached_property
     def audit_room(self) -> AuditRoom:
@@ -969,6 +1027,12 @@ class House:
         )
 
     @cached_property
+    def personnel_office(self) -> PersonnelOffice:
+        from chalicelib.services.appoint import PersonnelOffice
+
+        return PersonnelOffice(officers=self.officers, directory=self.directory, clock=self.clock)
+
+    @cached_property
     def factor_room(self) -> FactorRoom:
         from chalicelib.services.use_factor import FactorRoom
 
@@ -1017,6 +1081,14 @@ class House:
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def report_room(self) -> ReportRoom:
+        from chalicelib.services.report_access import ReportRoom
+
+        return ReportRoom(
+            access_log=self.access_log, documents=self.documents, officers=self.officers
         )
 
     @cached_property

@@ -158,7 +158,7 @@ def present(
         "verify_url": verify_url,
         "verify_url_display": _breakable(verify_url.removeprefix("https://")),
         "watermark": watermark,
-        "content": document.content,
+        "content": dict(document.content),
         "display": display,
         "pictures": pictures,
     }

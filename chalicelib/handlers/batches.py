@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action
+from chalicelib.domain.access import Action, Resource
 from chalicelib.domain.batches import (
     Batch,
     BatchFile,
@@ -278,11 +278,14 @@ def _ref(call: Call) -> BatchRef:
 
 
 def _found(call: Call) -> Batch:
-    return desk_of.find(_ref(call), desk=call.house.batch_desk)
+    """Raises NotFoundError, ForbiddenError."""
+    batch = desk_of.find(_ref(call), desk=call.house.batch_desk)
+    call.authorise(Resource(agency_id=batch.agency_id, thing_id=batch.batch_id))
+    return batch
 
 
 def _changed(call: Call, what: str, change: Callable[..., Batch]) -> Response:
-    batch = change(_ref(call), desk=call.house.batch_desk)
+    batch = change(_found(call).ref, desk=call.house.batch_desk)
     _log(batch, what)
     return as_json(_view(call, batch), status=202)
 

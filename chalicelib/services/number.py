@@ -357,7 +357,13 @@ def _grant_one(document: Document, wish: NumberWish, to: Numberer) -> Document:
 def _use_reserved(document: Document, entry: Entry, to: Numberer) -> Document:
     """The letter date is the day the number was taken; the day of use stands beside it."""
     claim = _claim(document, to)
-    described = replace(entry, subject=claim.subject, counterpart=claim.counterpart)
+    (opened,) = to.registers.opened((entry,))  # of a secret book: why it was reserved
+    described = replace(
+        opened,
+        subject=claim.subject,
+        counterpart=claim.counterpart,
+        classification=claim.classification,
+    )
     numbering = replace(
         numbering_of(entry, _letter_prefix(document, to)),
         numbered_at=to.clock(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.adapters.dynamodb.items import to_instant, to_text
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 
 # A search reads at most this much before it answers with a cursor, however little
@@ -27,12 +28,18 @@ SEARCH_PAGE_SIZE = 100
 def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | None]:
     """The range keys that matched, `limit` at most, and the cursor to go on with (None: nothing
     follows). `pages` is what a query's `page_iter` gives."""
-    found: list[str] = []
+    found, cursor = found_items(pages, key_name, limit)
+    return [raw[key_name]["S"] for raw in found], cursor
+
+
+def found_items(pages: Any, key_name: str, limit: int) -> tuple[list[Any], str | None]:
+    """As `found_keys`: all that the index holds of each."""
+    found: list[Any] = []
     for page in _at_most(pages, SEARCH_PAGES):
         for raw in page["Items"]:
-            found.append(raw[key_name]["S"])
+            found.append(raw)
             if len(found) == limit:
-                return found, cursor_at(found[-1])
+                return found, cursor_at(raw[key_name]["S"])
     last = pages.last_evaluated_key
     return found, cursor_at(last[key_name]["S"]) if last else None
 
@@ -85,6 +92,13 @@ def timed_between(
     if last:
         return key <= last
     return None
+
+
+def one_of(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
+    """The attribute has one of these values; with none, no value will do."""
+    values = sorted(one.value for one in allowed)
+    found: Condition = attribute.is_in(*values) if values else attribute.does_not_exist()
+    return found
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:
