@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib import (
+    cli_approvals,
     cli_audit,
     cli_batch,
     cli_factors,
@@ -217,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     file.set_defaults(run=_file)
 
     cli_rulings.add_to(commands, _identity("approver"))
+    cli_approvals.add_to(commands, _identity("approver"), _identity("clerk"))
     image = commands.add_parser(
         "image", parents=[identity], help="fetch a picture of a document, for a phone"
     )
