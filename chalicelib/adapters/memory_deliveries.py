@@ -229,7 +229,8 @@ def _mark_keys(agency_id: str, marks: LetterMarks) -> tuple[tuple[str, str], ...
 def _matches(record: DeliveryRecord, search: LetterSearch, at: datetime, other_agency: str) -> bool:
     text = as_searched(search.text or "")
     return (
-        (search.state is None or record.delivery.state is search.state)
+        record.delivery.letter.classification in search.visible
+        and (search.state is None or record.delivery.state is search.state)
         and (search.since is None or at >= search.since)
         and (search.until is None or at <= search.until)
         and (text in searched_in(record.delivery.letter) or text in other_agency.lower())
