@@ -50,6 +50,7 @@ from chalicelib.domain.errors import (
     XmlRefusedError,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import (
     Block,
@@ -164,7 +165,7 @@ class MemoryLedger(BatchRegisters):
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         with self._lock:
             kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
-            return self._end(kept.rejected(reason, at))
+            return self._end(kept.rejected(reason, at), at)
 
     def decide(self, seen: Document, decided: Document) -> None:
         demand_possible(decided)
@@ -193,6 +194,14 @@ class MemoryLedger(BatchRegisters):
             waiting = [document for document in waiting if _age(document) > after]
         found = tuple(waiting[:limit])
         return Page(found, _cursor(found[-1]) if len(waiting) > limit else None)
+
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        with self._lock:
+            kept = self._documents[seen.document_id]
+            if kept.named != seen.named:
+                raise DocumentMovedError("Somebody else named readers; read it again.")
+            self._documents[seen.document_id] = replace(kept, named=named)
+            return self._documents[seen.document_id]
 
     def note_waiting(self, document: Document, waiting: Waiting) -> None:
         with self._lock:

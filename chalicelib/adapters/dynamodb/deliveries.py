@@ -42,7 +42,7 @@ from chalicelib.adapters.dynamodb.faults import (
     is_condition_failure,
     translated,
 )
-from chalicelib.adapters.dynamodb.items import bind, timed_key, to_instant, to_text
+from chalicelib.adapters.dynamodb.items import bind, named_text, timed_key, to_instant, to_text
 from chalicelib.adapters.dynamodb.register_lines import Found, RegisterLines
 from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
@@ -75,6 +75,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.letter_marks import LetterMarks
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Block, Entry, Head
 from chalicelib.ports import LetterPage, LetterSearch, Vault
 
@@ -390,6 +391,28 @@ class DynamoDeliveryStore:
                     raise NotFoundError from error
                 raise
 
+    def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
+        items = self.items
+        item = items(partition(seen.delivery.id), StateItem.SK)
+        before = {named_text(officer) for officer in seen.named}
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        items.named.set({named_text(officer) for officer in named})
+                        if named
+                        else items.named.remove()
+                    ],
+                    condition=items.state.exists()
+                    & (items.named == before if before else items.named.does_not_exist()),
+                )
+            except UpdateError as error:
+                if is_condition_failure(error):
+                    message = "Somebody else named readers; read it again."
+                    raise DeliveryMovedError(message) from error
+                raise
+            return item.to_domain(self._vault)
+
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         """Idempotency key of this write: how often it was passed on before."""
         items, item = self.items, self._there(delivery_id)
@@ -468,12 +491,16 @@ class DynamoDeliveryStore:
 
     def outbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
-        named = _naming(items, search, items.recipient)
-        return self._search(search, items.outbox, ("sender", "planned_key"), named)
+        matching = every_one(
+            one_of_or_none(items.classification, search.visible),
+            _naming(items, search, items.recipient),
+        )
+        return self._search(search, items.outbox, ("sender", "planned_key"), matching)
 
     def inbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
         matching = every_one(
+            _visible(items, search),
             _naming(items, search, items.sender),
             items.unit == search.unit if search.unit else None,
         )
@@ -491,9 +518,7 @@ class DynamoDeliveryStore:
                 range_key_condition=timed_between(
                     getattr(items, time_key), search.since, search.until
                 ),
-                filter_condition=every_one(
-                    in_state, matching, one_of_or_none(items.classification, search.visible)
-                ),
+                filter_condition=every_one(in_state, matching),
                 scan_index_forward=False,
                 page_size=SEARCH_PAGE_SIZE,
                 last_evaluated_key=_key_after(search, agency_key, time_key),
@@ -521,7 +546,7 @@ class DynamoDeliveryStore:
         with translated():
             found = self.items.batch_get(keys, consistent_read=True)
             items = list(found)
-        every_at_once = any(item.classification for item in items)
+        every_at_once = any(item.parts(self._vault).are_secret for item in items)
         read = side_by_side(self._opened, items) if every_at_once else map(self._opened, items)
         known = dict(zip((item.pk for item in items), read, strict=True))
         return LetterPage(tuple(known[pk] for pk, _ in keys), cursor)
@@ -553,6 +578,15 @@ def _naming(
         return None
     text = as_searched(search.text)
     named: Condition = items.search_text.contains(text) | other_agency.contains(text)
+    return named
+
+
+def _visible(items: type[StateItem], search: LetterSearch) -> Condition:
+    """Of these classifications, or opened to this officer by name."""
+    allowed = one_of_or_none(items.classification, search.visible)
+    if search.named_for is None:
+        return allowed
+    named: Condition = allowed | items.named.contains(named_text(search.named_for))
     return named
 
 

@@ -28,6 +28,7 @@ from pynamodb.models import Model
 from chalicelib.adapters.dynamodb.items import (
     SealableJsonAttribute,
     SmallJsonAttribute,
+    officer_of,
     shards,
     timed_key,
     to_instant,
@@ -118,7 +119,9 @@ class OutboxIndex(GlobalSecondaryIndex["StateItem"]):
 class InboxIndex(GlobalSecondaryIndex["StateItem"]):
     class Meta:
         index_name = "inbox"
-        projection = IncludeProjection(["state", "search_text", "sender", "unit", "classification"])
+        projection = IncludeProjection(
+            ["state", "search_text", "sender", "unit", "classification", "named"]
+        )
 
     recipient = UnicodeAttribute(hash_key=True)
     entered_key = UnicodeAttribute(range_key=True)
@@ -145,7 +148,7 @@ class OpenIndex(GlobalSecondaryIndex["StateItem"]):
 class StateItem(Model):
     """A delivery as it is now: `sk` = `#STATE`. `steps` is how long its history is: whoever
     writes has seen the last one. In `inbox` once it arrived; in `open` while it has no outcome,
-    or something is left to do. Of a classified letter (only that has `classification`) `body` and
+    or something is left to do. Of a classified letter `body` and
     `passings` lie encrypted, and `search_text` holds its number."""
 
     class Meta:
@@ -169,7 +172,8 @@ class StateItem(Model):
     waits_since = UnicodeAttribute()
     steps = NumberAttribute()
     search_text = UnicodeAttribute()
-    classification = UnicodeAttribute(null=True)
+    classification = UnicodeAttribute(default=Classification.NORMAL.value)
+    named = UnicodeSetAttribute(null=True)
     body = SealableJsonAttribute()
     salt = BinaryAttribute(legacy_encoding=False)
     told = UnicodeSetAttribute(null=True)
@@ -202,7 +206,7 @@ class StateItem(Model):
             waits_since=to_text(delivery.waits_since),
             steps=len(delivery.history),
             search_text=searched_in(letter),
-            classification=letter.classification.value if letter.is_classified else None,
+            classification=letter.classification.value,
             body=kept_body(delivery, vault),
             salt=bytes.fromhex(salt),
         )
@@ -222,6 +226,7 @@ class StateItem(Model):
             duplicate_of=self.duplicate_of,
             check=_check(self.check) if self.check else None,
             passed_on=passings_of(self.read_passings(parts)),
+            named=frozenset(officer_of(text) for text in self.named or ()),
             salt=bytes(self.salt).hex(),
             due_at=to_instant(due) if due else None,
         )
@@ -450,6 +455,7 @@ def delivery_body(delivery: Delivery) -> dict[str, Any]:
             "circular": letter.circular,
             "subject": letter.subject,
             "urgency": letter.urgency.value,
+            "classification": letter.classification.value,
             "act_within": _text(letter.act_within),
             "retain_until": _text(letter.retain_until),
         },

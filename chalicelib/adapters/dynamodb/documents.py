@@ -62,6 +62,7 @@ from chalicelib.domain.errors import (
     IdempotencyKeyReusedError,
     UnavailableError,
 )
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.standing import Ruling
 from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled, Vault
 
@@ -182,6 +183,7 @@ class DynamoDocumentStore:
         return tuple(known[document_id] for document_id in ids)
 
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
+        rejected = document.rejected(reason, at)
         item = self.items(DocumentItem.key(document.document_id))
         with _moved_if_condition_fails():
             item.update(
@@ -193,8 +195,7 @@ class DynamoDocumentStore:
                             [ChangeMap.of(Change(DocumentState.REJECTED, at))]
                         )
                     ),
-                    self.items.unsettled_shard.remove(),
-                    self.items.due_at.remove(),
+                    *self._watching(rejected, at),
                 ],
                 condition=self.items.state == DocumentState.ACCEPTED.value,
             )
@@ -261,6 +262,22 @@ class DynamoDocumentStore:
             found, following = found_keys(pages, "awaiting_key", limit)
         documents = self._at(found)
         return Page(tuple(d for d in documents if d.awaits_approval), following)
+
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        items = self.items
+        item = items(DocumentItem.key(seen.document_id))
+        before = {named_text(officer) for officer in seen.named}
+        with _moved_if_condition_fails():
+            item.update(
+                actions=[
+                    items.named.set({named_text(officer) for officer in named})
+                    if named
+                    else items.named.remove()
+                ],
+                condition=items.state.exists()
+                & (items.named == before if before else items.named.does_not_exist()),
+            )
+        return item.to_domain(self._vault)
 
     def note_waiting(self, document: Document, waiting: Waiting) -> None:
         item = self.items(DocumentItem.key(document.document_id))

@@ -476,8 +476,8 @@ class DocumentItem(Model):
         """A document of a batch as first stored (state numbered). Not in `unsettled`: until it
         ends its batch is watched."""
         item = cls.of(document, due_at=document.submitted_at, vault=NoVault())
-        if document.numbering is None:
-            raise ValueError("the document has no number")
+        if document.numbering is None or not document.is_approved:
+            raise ValueError("the document has no number, or must not have one")
         item.numbering = NumberingMap.of(document.numbering)
         item.unsettled_shard = item.due_at = None
         return item
@@ -498,7 +498,7 @@ class DocumentItem(Model):
             salt=self.salt,
             recipients=tuple(self.recipients),
             classification=classification,
-            named=frozenset(_officer(text) for text in self.named or ()),
+            named=frozenset(officer_of(text) for text in self.named or ()),
             urgency=Urgency(self.urgency),
             valid_from=_day(self.valid_from),
             valid_until=_day(self.valid_until),
@@ -972,7 +972,7 @@ def named_text(officer: Officer) -> str:
     return f"{officer.agency_id}/{officer.subject}"
 
 
-def _officer(text: str) -> Officer:
+def officer_of(text: str) -> Officer:
     agency_id, _, subject = text.partition("/")
     return Officer(agency_id, subject)
 

@@ -31,12 +31,18 @@ _NO_CLASSIFICATION = "none"
 def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | None]:
     """The range keys that matched, `limit` at most, and the cursor to go on with (None: nothing
     follows). `pages` is what a query's `page_iter` gives."""
-    found: list[str] = []
+    found, cursor = found_items(pages, key_name, limit)
+    return [raw[key_name]["S"] for raw in found], cursor
+
+
+def found_items(pages: Any, key_name: str, limit: int) -> tuple[list[Any], str | None]:
+    """As `found_keys`: all that the index holds of each."""
+    found: list[Any] = []
     for page in _at_most(pages, SEARCH_PAGES):
         for raw in page["Items"]:
-            found.append(raw[key_name]["S"])
+            found.append(raw)
             if len(found) == limit:
-                return found, cursor_at(found[-1])
+                return found, cursor_at(raw[key_name]["S"])
     last = pages.last_evaluated_key
     return found, cursor_at(last[key_name]["S"]) if last else None
 
