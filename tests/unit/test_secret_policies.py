@@ -90,8 +90,11 @@ def test_only_with_the_context_that_the_vault_gives(action: str) -> None:
     ],
 )
 def test_each_function_for_its_own_parts(
-    function: str, action: str, purpose: str, may: bool
-) -> None:  # noqa: FBT001 - a table
+    function: str,
+    action: str,
+    purpose: str,
+    may: bool,  # noqa: FBT001 - a table
+) -> None:
     """C5: a function that was taken over opens no more than its work shows it."""
     patterns = (
         _statements(action)[function]
