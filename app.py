@@ -3,6 +3,8 @@
 from chalice.app import Chalice
 
 from chalicelib.handlers import (
+    access_log,
+    approvals,
     audits,
     authorizer,
     batches,
@@ -10,9 +12,11 @@ from chalicelib.handlers import (
     closing,
     documents,
     exchange,
+    factors,
     inbox,
     letters,
     logs,
+    officers,
     previews,
     queues,
     readers,
@@ -33,11 +37,14 @@ app.api.binary_types.extend((secret_files.PDF, documents.PNG))  # the gateway ha
 for room in (
     authorizer,
     documents,
+    approvals,
     letters,
     inbox,
     readers,
     batches,
     rulings,
+    officers,
+    factors,
     catalogue,
     verification,
     registers,
@@ -52,5 +59,6 @@ for room in (
     schedules,
     renewals,
     audits,
+    access_log,
 ):
     app.register_blueprint(room.blueprint)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.notes import VerifierKey
     from chalicelib.domain.published_types import TypeBundle
     from chalicelib.ports import (
+        AccessStore,
         Archive,
         ArchiveInventory,
         ArchiveStamper,
@@ -83,6 +84,8 @@ if TYPE_CHECKING:
         XmlSealer,
     )
     from chalicelib.services.advance_batch import BatchRoom
+    from chalicelib.services.appoint import PersonnelOffice
+    from chalicelib.services.approve import ApprovalRoom
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
@@ -92,8 +95,10 @@ if TYPE_CHECKING:
     from chalicelib.services.check_batch import CheckLine
     from chalicelib.services.check_type import ProofRoom
     from chalicelib.services.checkpoint import CheckpointRoom
+    from chalicelib.services.checkpoint_accesses import AccessCheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
+    from chalicelib.services.decide_case import CaseRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
@@ -110,6 +115,7 @@ if TYPE_CHECKING:
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
     from chalicelib.services.renewals import PlanRoom
+    from chalicelib.services.report_access import ReportRoom
     from chalicelib.services.resend_letter import ResendRoom
     from chalicelib.services.reserve import ReservationDesk
     from chalicelib.services.revoke import Bench
@@ -124,6 +130,9 @@ if TYPE_CHECKING:
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
+
+# As many as the connections that a client keeps.
+_APPROVED_AT_ONCE = 8
 
 
 def utc_now() -> datetime:
@@ -178,7 +187,15 @@ class House:
     def deliveries(self) -> DeliveryStore:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
-        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+        return DynamoDeliveryStore(
+            self.settings.deliveries_table, self.settings.registers_table, self.vault
+        )
+
+    @cached_property
+    def access_log(self) -> AccessStore:
+        from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore
+
+        return DynamoAccessStore(self.settings.access_table)
 
     @cached_property
     def directory(self) -> Directory:
@@ -195,6 +212,7 @@ class House:
 
         return DynamoOfficers(self.settings.officers_table)
 
+    @cached_property
     def factors(self) -> FactorStore:
         from chalicelib.adapters.dynamodb.factors import DynamoFactors
 
@@ -256,7 +274,7 @@ class House:
     def archive(self) -> Archive:
         from chalicelib.adapters.s3 import S3Archive
 
-        return S3Archive(_client("s3"), self.settings.archive_bucket)
+        return S3Archive(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
@@ -280,7 +298,7 @@ class House:
     def archive_inventory(self) -> ArchiveInventory:
         from chalicelib.adapters.archive_inventory import S3ArchiveInventory
 
-        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket)
+        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def log_inventory(self) -> LogInventory:
@@ -778,6 +796,30 @@ class House:
         )
 
     @cached_property
+    def case_room(self) -> CaseRoom:
+        from chalicelib.services.decide_case import CaseRoom
+
+        return CaseRoom(
+            documents=self.documents,
+            number_queue=self.number_queue,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def approval_room(self) -> ApprovalRoom:
+        from chalicelib.services.approve import ApprovalRoom
+
+        return ApprovalRoom(
+            cases=self.case_room,
+            officers=self.officers,
+            signer=self.evidence_signer,
+            public_url=self.settings.public_url,
+            at_once=_APPROVED_AT_ONCE,
+        )
+
+    @cached_property
     def status_room(self) -> StatusRoom:
         from chalicelib.services.status_list import StatusRoom
 
@@ -810,6 +852,7 @@ class House:
             batch_queue=self.batch_queue,
             deliveries=self.deliveries,
             dispatch_queue=self.dispatch_queue,
+            cases=self.case_room,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )
@@ -827,6 +870,30 @@ class House:
             verify=verify,
             public_url=self.settings.public_url,
         )
+
+    @cached_property
+    def access_checkpoint_room(self) -> AccessCheckpointRoom:
+        from chalicelib.services.checkpoint_accesses import (
+            PAGE,
+            AccessCheckpointRoom,
+            AccessLogFiles,
+            AccessLogs,
+            LeafKeeper,
+        )
+
+        keeper = LeafKeeper(
+            archive=self.archive,
+            lock_mode=self.settings.lock_mode,
+            years=self.settings.access_retention_years,
+        )
+        checkpoints = replace(
+            self.checkpoint_room,
+            logs=AccessLogs(access_log=self.access_log, states=self.logs),
+            files=AccessLogFiles(access_log=self.access_log, public=self.log_files),
+            keep=keeper.keep,
+            page=PAGE,
+        )
+        return AccessCheckpointRoom(access_log=self.access_log, checkpoints=checkpoints)
 
     @cached_property
     def audit_room(self) -> AuditRoom:
@@ -962,6 +1029,12 @@ class House:
         )
 
     @cached_property
+    def personnel_office(self) -> PersonnelOffice:
+        from chalicelib.services.appoint import PersonnelOffice
+
+        return PersonnelOffice(officers=self.officers, directory=self.directory, clock=self.clock)
+
+    @cached_property
     def factor_room(self) -> FactorRoom:
         from chalicelib.services.use_factor import FactorRoom
 
@@ -981,6 +1054,7 @@ class House:
 
         return PreviewRoom(
             directory=self.directory,
+            types=self.types,
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,
@@ -1009,6 +1083,14 @@ class House:
             types=self.types,
             printer=self.register_printer,
             clock=self.clock,
+        )
+
+    @cached_property
+    def report_room(self) -> ReportRoom:
+        from chalicelib.services.report_access import ReportRoom
+
+        return ReportRoom(
+            access_log=self.access_log, documents=self.documents, officers=self.officers
         )
 
     @cached_property
@@ -1091,7 +1173,16 @@ def bundle_trust(
         reply_keys=reply_keys or no_reply_keys,
         anchors=anchors,
         check_record=_check_record,
+        attached=_attached,
     )
+
+
+def _attached(pdf: bytes, name: str) -> bytes | None:
+    """A file within a PDF; None if there is none, or the PDF cannot be read: then its own verdict
+    says so."""
+    from chalicelib.adapters.pades_validation import PadesValidator
+
+    return PadesValidator().attached(pdf, name)
 
 
 def _check_record(record: bytes, data: bytes, anchors: Sequence[str]) -> RecordVerdict:

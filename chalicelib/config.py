@@ -80,6 +80,7 @@ class Settings:
     slice_days: int
     renewal_lead_days: int
     timestamp_price_satang: int
+    access_retention_years: int
 
     @property
     def is_production(self) -> bool:
@@ -142,6 +143,7 @@ class Settings:
             slice_days=reader.number("TRA_SLICE_DAYS"),
             renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),
             timestamp_price_satang=reader.number("TRA_TIMESTAMP_PRICE_SATANG"),
+            access_retention_years=max(reader.number_or("TRA_ACCESS_RETENTION_YEARS", 10), 1),
         )
         reader.raise_faults()
         if settings.is_production:

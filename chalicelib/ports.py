@@ -54,6 +54,7 @@ from chalicelib.domain.secrecy import SecretContext as SecretContext  # noqa: PL
 from chalicelib.domain.standing import Ruling
 from chalicelib.domain.status_list import Marked, Purpose
 from chalicelib.domain.status_list import Page as StatusPage
+from chalicelib.domain.things import Thing
 from chalicelib.domain.type_findings import Faint, TemplateNote
 from chalicelib.domain.verdict import CheckedFile
 
@@ -331,6 +332,9 @@ class OneTimeCodes(Protocol):
     def uri(self, seed: bytes, officer: Officer) -> str:
         """`otpauth://` as apps scan it. Secret: shown once, never kept."""
 
+    def picture(self, uri: str) -> str:
+        """The URI as QR code: SVG in a data URI (RFC 2397). As secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
@@ -353,6 +357,9 @@ class NewKey:
 class SecurityKeys(Protocol):
     """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
     credential ids are base64url without padding."""
+
+    def challenge_of(self, random: bytes) -> str:
+        """Random bytes as a challenge."""
 
     def registration_options(
         self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
@@ -388,31 +395,79 @@ class Vault(Protocol):
         UnavailableError."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSearch:
+    """Which accesses a report is to tell. Times are inclusive; `agency_id` leaves only those of
+    one agency's officers."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    agency_id: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPage:
+    """Some accesses, oldest first, and where to go on (None: nothing follows). It may hold fewer
+    than were asked for, and something follow."""
+
+    accesses: tuple[AccessRecord, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAccess:
+    """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
+    whoever gives places will find it."""
+
+    access_id: str
+    body: bytes
+    seq: int | None
+    waits: bool
+
+
 class AccessStore(Protocol):
     """The access log: records that wait for their place, and the logs of those that have one."""
 
-    def add(self, record: AccessRecord) -> None:
-        """Keep a record; once it returns, the access is in the log for ever. The same
-        `access_id` again is the same access. Raises UnavailableError."""
+    def add(self, *records: AccessRecord) -> None:
+        """Keep records; once it returns, these accesses are in the log for ever. The same
+        `access_id` again is the same access, as first kept. Raises UnavailableError. Dies
+        half-way: some are kept; accesses whose answer never left."""
 
-    def waiting(self, log_id: str, limit: int) -> tuple[AccessRecord, ...]:
-        """Records without a place, oldest first. Strongly consistent."""
+    def waiting(self, limit: int) -> tuple[AccessRecord, ...]:
+        """Records without a place, of all logs, about oldest first. What is found has none;
+        what was kept a moment ago may not be found yet."""
+
+    def length(self, log_id: str) -> int:
+        """How many places of a log are given. Strongly consistent."""
 
     def place(self, leaves: Sequence[AccessLeaf]) -> None:
-        """Give the records their places, all or none. Raises RegisterConflictError if somebody
-        else gave one of these places meanwhile."""
+        """Give records of one log the next places, all or none; `MOST_PLACED` at most. Raises
+        RegisterConflictError if somebody else gave one of these places, or one of these records
+        a place, meanwhile."""
 
     def leaves(self, log_id: str, *, start: int, limit: int) -> tuple[bytes, ...]:
-        """Leaves `start`, `start + 1` … in their fixed order."""
+        """Leaves `start`, `start + 1` … in their fixed order. Strongly consistent."""
 
-    def logs(self) -> tuple[str, ...]:
-        """Every log that was ever begun."""
+    def logs(self) -> tuple[Register, ...]:
+        """Every log in which ever a place was given."""
 
-    def of_thing(self, thing_id: str) -> Iterator[AccessRecord]:
-        """Every access to a thing, placed or waiting, in all logs; a page at a time."""
+    def of_thing(self, thing: Thing, search: AccessSearch) -> AccessPage:
+        """Accesses to a thing in all logs, placed or waiting. Eventually consistent; never a
+        table scan."""
 
-    def of_officer(self, officer: Officer) -> Iterator[AccessRecord]:
-        """Every access of one officer, placed or waiting; a page at a time."""
+    def of_officer(self, officer: Officer, search: AccessSearch) -> AccessPage:
+        """Accesses of one officer, placed or waiting. Eventually consistent."""
+
+    def kept(self, log_id: str, access_ids: Sequence[str]) -> dict[str, KeptAccess]:
+        """Records of a log by their ids. Strongly consistent."""
+
+    def all_kept(self, log_id: str) -> Iterator[KeptAccess]:
+        """Every record of a log; a page at a time. Strongly consistent."""
+
+    def waiting_logs(self) -> tuple[Register, ...]:
+        """Logs of which a record waits."""
 
 
 class RegisterStore(Protocol):
@@ -1233,12 +1288,15 @@ class FileVersion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What lies in the archive, whatever was written down of it: `lock_mode` and
-    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it."""
+    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it. `clear_sha256` is
+    that of the clear bytes if what lies there is encrypted and was read; empty if it does not
+    open."""
 
     size: int
     sha256: str | None
     lock_mode: LockMode | None
     retain_until: datetime | None
+    clear_sha256: str | None = None
 
 
 class ArchiveInventory(Protocol):
@@ -1257,11 +1315,13 @@ class ArchiveInventory(Protocol):
     def digests(
         self, files: Sequence[ArchivedFile], algorithm: str
     ) -> tuple[tuple[str, bytes] | None, ...]:
-        """Of the bytes at each file's key and version: SHA-256 (hex), and the digest made with
-        `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError."""
+        """Of the clear bytes at each file's key and version: SHA-256 (hex), and the digest made
+        with `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError,
+        SecretUnreadableError."""
 
     def read(self, key: str) -> bytes | None:
-        """The newest version's bytes, for small files. Raises UnavailableError."""
+        """The newest version's clear bytes, for small files. Raises UnavailableError,
+        SecretUnreadableError."""
 
 
 class LogInventory(Protocol):

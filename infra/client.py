@@ -14,7 +14,7 @@ SCOPES = (
     "documents:submit documents:supersede documents:revoke documents:read documents:search "
     "files:read registers:read registers:reserve logs:cosign letters:send letters:read "
     "letters:recall inbox:read inbox:register inbox:reject inbox:forward documents:approve "
-    "documents:withdraw officers:read officers:appoint factors:enrol factors:reset secrets:open "
+    "documents:withdraw me:read officers:read officers:appoint factors:enrol factors:reset secrets:open "
     "access:read proxies:use"
 )
 ENDED = frozenset({"issued", "rejected", "void"})

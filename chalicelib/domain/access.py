@@ -18,6 +18,7 @@ from chalicelib.domain.deliveries import Delivery
 from chalicelib.domain.documents import Classification, Document, DocumentState
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import ThingKind
 
 
 class Action(StrEnum):
@@ -41,6 +42,7 @@ class Action(StrEnum):
     FORWARD_LETTER = "inbox:forward"
     APPROVE_DOCUMENT = "documents:approve"
     WITHDRAW_DOCUMENT = "documents:withdraw"
+    READ_SELF = "me:read"
     READ_OFFICERS = "officers:read"
     APPOINT_OFFICER = "officers:appoint"
     ENROL_FACTOR = "factors:enrol"
@@ -91,6 +93,8 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     # Nobody but an officer decides (B7).
     Action.APPROVE_DOCUMENT: frozenset({Role.APPROVER}),
     Action.WITHDRAW_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    # Everybody may know what oneself may do.
+    Action.READ_SELF: frozenset(Role),
     Action.READ_OFFICERS: frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR}),
     Action.APPOINT_OFFICER: frozenset({Role.ADMINISTRATOR}),
     Action.ENROL_FACTOR: _OFFICERS,
@@ -168,7 +172,8 @@ class Resource:
     `central`, whose approvers decide on it, as long as they have to.
 
     `named` are the officers to whom the registrar of secrets opened a classified thing (A13).
-    `thing_id` is what it is called in the access log: a document's id, for most.
+    `thing_id` is what it is called in the access log: a document's id, for most; `kind` what it
+    is, where the action alone does not say it (`access_log.thing_of`).
     `exists` is False for what is only asked to be made: of that a refusal may be told."""
 
     agency_id: str
@@ -179,6 +184,7 @@ class Resource:
     named: frozenset[Officer] = frozenset()
     exists: bool = True
     thing_id: str | None = None
+    kind: ThingKind | None = None
 
     @classmethod
     def of(cls, document: Document) -> Resource:

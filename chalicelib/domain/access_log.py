@@ -1,36 +1,37 @@
-"""The access log: who saw or did what with a classified document (C5, P6).
+"""The access log: who saw or did what, when, from where and why it was allowed (C5, P6).
 
 An access is first a *record* by itself; later it gets its place in the log of its agency and year,
-and is then a *leaf* (docs/adr/0042). Leaves are private, the checkpoints over them public: nobody
+and is then a *leaf* (docs/adr/0049). Leaves are private, the checkpoints over them public: nobody
 can take an access out of the log or change it, and one access can be shown without the others.
 
-Records hold ids and stable words only: no name, no subject, nothing of a document's content.
+Records hold ids and stable words only: no name, no subject of a letter, nothing of a content.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import MAXYEAR, datetime
+from datetime import MAXYEAR, UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 
-from chalicelib.domain.access import Action, Actor, Decision, Relation, Verdict
+from chalicelib.domain.access import Action, Actor, Decision, Relation, Resource, Verdict
+from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
-from chalicelib.domain.merkle import Frontier, TreeHead, leaf_hash, verify_inclusion
-from chalicelib.domain.officers import Period
+from chalicelib.domain.merkle import TreeHead, leaf_hash, verify_inclusion
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.registers import Register
 from chalicelib.domain.thai import in_bangkok
+from chalicelib.domain.things import Thing, ThingKind
 from chalicelib.domain.tlog import (
     DIGEST,
     IDENTIFIER,
     WORD,
     Leaf,
-    LeafError,
     bad_leaf,
     demand_count,
     demand_instant,
@@ -40,12 +41,45 @@ from chalicelib.domain.tlog import (
 )
 
 BOOK = "access"
-"""What stands in a log's name in the place of a book: `<agency>/access/<year>`."""
+"""What stands in a log's name in the place of a book: `<agency>/access/<year>`. No register may
+be called so (`registers.RESERVED_BOOKS`)."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 """What an issuer may call somebody (OpenID Connect Core 1.0, section 2)."""
 
-_CLASSIFIED = frozenset(RANK[1:])
+_KIND_OF: dict[Action, ThingKind] = {
+    Action.READ_FILE: ThingKind.DOCUMENT,
+    Action.REVOKE_DOCUMENT: ThingKind.DOCUMENT,
+    Action.APPROVE_DOCUMENT: ThingKind.DOCUMENT,
+    Action.WITHDRAW_DOCUMENT: ThingKind.DOCUMENT,
+    Action.OPEN_SECRET: ThingKind.DOCUMENT,
+    Action.APPOINT_OFFICER: ThingKind.APPOINTMENT,
+    Action.RESET_FACTOR: ThingKind.FACTOR,
+    Action.READ_ACCESS_LOG: ThingKind.DOCUMENT_ACCESSES,
+    Action.USE_PROXY: ThingKind.PROXY,
+}
+"""The actions that are recorded whatever the thing's classification, and what they are about
+unless the resource says it. Any other action is recorded of classified things alone."""
+
+LOGGED = frozenset(_KIND_OF)
+
+
+def is_logged(action: Action, resource: Resource) -> bool:
+    """Whether an access to this thing has to be recorded before the answer leaves (C5, P6).
+
+    What is only asked to be made is no thing yet: it says itself who made it.
+    """
+    if not resource.exists:
+        return False
+    return action in LOGGED or resource.classification is not Classification.NORMAL
+
+
+def thing_of(action: Action, resource: Resource) -> Thing:
+    """What the record of an access names. Raises ValueError if the resource has no name."""
+    if resource.thing_id is None:
+        raise ValueError(f"{action} is recorded, so its resource needs a thing_id")
+    kind = resource.kind or _KIND_OF.get(action, ThingKind.DOCUMENT)
+    return Thing(kind, resource.thing_id, resource.agency_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +91,14 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessRecord:
+class AccessRecord(Leaf):
     """One access that was allowed.
 
-    `access_id` is given by whoever asks for the record; the same one again is the same access.
+    `access_id` is made of the request (`access_id_of`); the same one again is the same access.
     `salt` (32 random bytes, hex) keeps the hash of a leaf from being guessed. `agency_id` and
-    `subject` are who: the log is that agency's. `owner` is whose document it is. `reason` and
-    `relation` are why, as `access.decide` said; `appointment_id` by which appointment, None if
-    the token alone said it.
+    `subject` are who: the log is that agency's. `kind` and `thing_id` are what, `owner` whose it
+    is. `reason` and `relation` are why, as `access.decide` said; `appointment_id` by which
+    appointment, None of an application.
 
     Raises LeafError for what does not belong into a log.
     """
@@ -76,7 +110,8 @@ class AccessRecord:
     appointment_id: str | None
     clearance: Classification
     action: Action
-    document_id: str
+    kind: ThingKind
+    thing_id: str
     owner: str
     classification: Classification
     at: datetime
@@ -86,18 +121,13 @@ class AccessRecord:
     reason: str
 
     def __post_init__(self) -> None:
-        demand_match(
-            IDENTIFIER,
-            access_id=self.access_id,
-            document_id=self.document_id,
-            request_id=self.request_id,
-        )
+        demand_match(IDENTIFIER, access_id=self.access_id, request_id=self.request_id)
         demand_match(WORD, agency_id=self.agency_id, owner=self.owner, reason=self.reason)
         demand_match(DIGEST, salt=self.salt)
-        demand_match(_SUBJECT, subject=self.subject)
+        demand_match(_SUBJECT, subject=self.subject, thing_id=self.thing_id)
         if self.appointment_id is not None:
             demand_match(IDENTIFIER, appointment_id=self.appointment_id)
-        if self.classification not in _CLASSIFIED:
+        if self.classification not in RANK:
             raise bad_leaf("classification")
         demand_instant(at=self.at)
         if self.at.year >= MAXYEAR:  # it would have no year in Bangkok
@@ -109,43 +139,66 @@ class AccessRecord:
         return Officer(self.agency_id, self.subject)
 
     @property
-    def log_id(self) -> str:
+    def thing(self) -> Thing:
+        return Thing(self.kind, self.thing_id, self.owner)
+
+    @property
+    def log(self) -> Register:
         """The log this belongs to: of the officer's agency, by the calendar of Bangkok."""
-        return f"{self.agency_id}/{BOOK}/{in_bangkok(self.at).year}"
+        return Register(self.agency_id, BOOK, in_bangkok(self.at).year)
+
+    @property
+    def log_id(self) -> str:
+        return self.log.register_id
+
+    @property
+    def moment(self) -> str:
+        """Sorts by time, and is no other record's."""
+        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}#{self.access_id}"
+
+    @classmethod
+    def _typed(cls, name: str, value: Any) -> Any:
+        if name in _WORDS:
+            return member_of(_WORDS[name], name, value)
+        return read_instant(name, value) if name == "at" else value
+
+
+def access_id_of(origin: Origin, officer: Officer, action: Action, thing: Thing) -> str:
+    """The same for the same request, so that whoever asks twice for its record gets one."""
+    parts = (origin.request_id, officer.agency_id, officer.subject, action.value, thing.key)
+    return sha256(canonical_json(list(parts))).hexdigest()[:40]
 
 
 def record_access(
     *,
-    access_id: str,
-    salt: bytes,
+    salt: str,
     actor: Actor,
     action: Action,
     decision: Decision,
-    document_id: str,
-    owner: str,
-    classification: Classification,
+    resource: Resource,
     origin: Origin,
     at: datetime,
-    appointment_id: str | None = None,
 ) -> AccessRecord:
     """The record of an access, to be written before the answer leaves.
 
-    Raises ValueError unless the decision allowed it and was about a thing: what was refused is no
-    access. Raises LeafError as AccessRecord does, for one of a document that is not classified too.
+    Raises ValueError unless the decision allowed it and was about a thing that has a name: what
+    was refused is no access. Raises LeafError as AccessRecord does.
     """
     if decision.verdict is not Verdict.ALLOW or decision.relation is None:
         raise ValueError("only what was allowed is an access")
+    thing = thing_of(action, resource)
     return AccessRecord(
-        access_id=access_id,
-        salt=salt.hex(),
+        access_id=access_id_of(origin, actor.officer, action, thing),
+        salt=salt,
         agency_id=actor.agency_id,
         subject=actor.subject,
-        appointment_id=appointment_id,
+        appointment_id=actor.appointment_id,
         clearance=actor.clearance,
         action=action,
-        document_id=document_id,
-        owner=owner,
-        classification=classification,
+        kind=thing.kind,
+        thing_id=thing.thing_id,
+        owner=thing.owner,
+        classification=resource.classification,
         at=at,
         address=origin.address,
         request_id=origin.request_id,
@@ -158,7 +211,7 @@ def record_access(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessLeaf(Leaf, AccessRecord):
+class AccessLeaf(AccessRecord):
     """A record in its place: `seq` is the leaf's own index in its log."""
 
     seq: int
@@ -167,19 +220,31 @@ class AccessLeaf(Leaf, AccessRecord):
         AccessRecord.__post_init__(self)
         demand_count(0, seq=self.seq)
 
-    @classmethod
-    def _typed(cls, name: str, value: Any) -> Any:
-        if name in _WORDS:
-            return member_of(_WORDS[name], name, value)
-        return read_instant(name, value) if name == "at" else value
+    @property
+    def record(self) -> AccessRecord:
+        """What it was before it had a place."""
+        members = {field.name: getattr(self, field.name) for field in fields(AccessRecord)}
+        return AccessRecord(**members)
 
 
 _WORDS: dict[str, type[StrEnum]] = {
     "clearance": Classification,
     "action": Action,
+    "kind": ThingKind,
     "classification": Classification,
     "relation": Relation,
 }
+
+
+def is_named_to(agency_id: str, record: AccessRecord) -> bool:
+    """Whether an agency's auditors are told who it was. The own officers always are. Of another
+    agency's they are named to the owner of a classified document, who must know who read it (C5);
+    of a normal one that agency knows, and it is enough that it was that agency (PDPA)."""
+    return record.agency_id == agency_id or record.classification is not Classification.NORMAL
+
+
+MOST_PLACED = 49
+"""As many records get their places in one transaction: two writes for each, and two more."""
 
 
 def place(records: Iterable[AccessRecord], log_id: str, start: int) -> tuple[AccessLeaf, ...]:
@@ -209,107 +274,58 @@ def verify_access(
     return leaf
 
 
-class AccessLogFault(StrEnum):
-    """What can be wrong with a whole log; the values are stable."""
+# -- what is archived ---------------------------------------------------------------
 
-    MALFORMED = "access_malformed"
-    OTHER_LOG = "access_of_other_log"
-    OUT_OF_PLACE = "access_out_of_place"
-    DOUBLED = "access_doubled"
-    MISSING = "access_missing"
-    OTHER_HISTORY = "access_history_differs"
+_SLICE = re.compile(r"access/(?P<log>[a-z0-9-]+/[0-9]{4})/(?P<start>[0-9]{12})-(?P<end>[0-9]{12})")
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLogFinding:
-    """One thing that is wrong, and at which index; None: with the log as a whole."""
+@dataclass(frozen=True, slots=True, order=True)
+class LogSlice:
+    """Leaves `start` to before `end` of a log, as they are archived: one a line."""
 
-    fault: AccessLogFault
-    index: int | None = None
+    start: int
+    end: int
 
+    def key(self, log: Register) -> str:
+        """Where it lies in the archive."""
+        return f"{archive_prefix(log)}{self.start:012d}-{self.end:012d}"
 
-def check_access_log(
-    entries: Iterable[bytes], head: TreeHead, *, log_id: str
-) -> Iterator[AccessLogFinding]:
-    """Derive a log anew from its entries and hold it against the head of its checkpoint.
-
-    Streams; remembers the ids of accesses only. Raises nothing: what is wrong is named. Entries
-    beyond the head are read, and checked for all but being in the tree.
-    """
-    tree, seen, size = Frontier(), set[str](), 0
-    for index, entry in enumerate(entries):
-        size = index + 1
-        if index < head.size:
-            tree = tree.extended([leaf_hash(entry)])
-        fault = _fault_of(entry, index, log_id, seen)
-        if fault is not None:
-            yield AccessLogFinding(fault, index)
-    if size < head.size:
-        yield AccessLogFinding(AccessLogFault.MISSING, size)
-    elif tree.head != head:
-        yield AccessLogFinding(AccessLogFault.OTHER_HISTORY)
+    @classmethod
+    def of_key(cls, key: str) -> LogSlice | None:
+        """What lies at a key; None if it is none of ours."""
+        match = _SLICE.fullmatch(key)
+        found = cls(int(match["start"]), int(match["end"])) if match else None
+        return found if found and found.start < found.end else None
 
 
-def _fault_of(entry: bytes, index: int, log_id: str, seen: set[str]) -> AccessLogFault | None:
-    try:
-        leaf = AccessLeaf.from_bytes(entry)
-    except LeafError:
-        return AccessLogFault.MALFORMED
-    doubled = leaf.access_id in seen
-    seen.add(leaf.access_id)
-    faults = (
-        (leaf.log_id != log_id, AccessLogFault.OTHER_LOG),
-        (leaf.seq != index, AccessLogFault.OUT_OF_PLACE),
-        (doubled, AccessLogFault.DOUBLED),
-    )
-    return next((fault for wrong, fault in faults if wrong), None)
+def archive_prefix(log: Register) -> str:
+    """Below it lie the archived leaves of a log, and nothing else."""
+    return f"access/{log.agency_id}/{log.year}/"
+
+
+def slice_bytes(leaves: Sequence[bytes]) -> bytes:
+    """Canonical JSON has no line breaks."""
+    return b"".join(leaf + b"\n" for leaf in leaves)
+
+
+def slice_leaves(content: bytes) -> tuple[bytes, ...]:
+    return tuple(content.split(b"\n")[:-1])
+
+
+def read_leaf(entry: bytes, index: int, log_id: str) -> AccessLeaf:
+    """The access that stands at `index` of a log. Raises LeafError if it is none, of another log,
+    or of another place."""
+    leaf = AccessLeaf.from_bytes(entry)
+    if leaf.log_id != log_id:
+        raise bad_leaf("log_id")
+    if leaf.seq != index:
+        raise bad_leaf("seq")
+    return leaf
 
 
 def _placed(record: AccessRecord, seq: int) -> AccessLeaf:
     members = {field.name: getattr(record, field.name) for field in fields(AccessRecord)}
     return AccessLeaf(**members, seq=seq)
-
-
-# -- reports -------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AccessReport:
-    """Accesses in order of time, each once: who, day, month, year, time (C5)."""
-
-    accesses: tuple[AccessRecord, ...]
-
-    @property
-    def times_by_officer(self) -> Counter[Officer]:
-        """How often each came, in order of who came first."""
-        return Counter(one.officer for one in self.accesses)
-
-    @property
-    def times_by_document(self) -> Counter[str]:
-        """How often each document was seen, in order of which was first."""
-        return Counter(one.document_id for one in self.accesses)
-
-
-def accesses_to(
-    records: Iterable[AccessRecord], document_id: str, within: Period | None = None
-) -> AccessReport:
-    """Who had to do with a document, in any log: of its own agency and of those who got it.
-
-    Records that have no place yet count as well: an access is one from its record on.
-    """
-    return _report((one for one in records if one.document_id == document_id), within)
-
-
-def accesses_by(
-    records: Iterable[AccessRecord], officer: Officer, within: Period | None = None
-) -> AccessReport:
-    """What one officer had to do with, in one agency."""
-    return _report((one for one in records if one.officer == officer), within)
-
-
-def _report(records: Iterable[AccessRecord], within: Period | None) -> AccessReport:
-    once = {one.access_id: one for one in records if within is None or within.holds(one.at)}
-    return AccessReport(tuple(sorted(once.values(), key=_by_time)))
 
 
 def _by_time(record: AccessRecord) -> tuple[datetime, str]:

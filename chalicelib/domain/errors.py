@@ -513,7 +513,9 @@ class FactorRefusedError(TraError):
 
 
 class FactorLockedError(FactorRefusedError):
-    """The try that locked the factor: supervisors hear of it (A28). Looks like any other refusal."""
+    """The try that locked the factor: supervisors hear of it (A28)."""
+
+    code = "factor_locked_now"
 
 
 class FactorMovedError(TraError):
@@ -524,13 +526,15 @@ class FactorMovedError(TraError):
 
 
 class ApprovalRefusedError(TraError):
-    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`)."""
+    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`), and
+    `field` the member of what was asked that is in the way, if one is."""
 
     code = "approval_refused"
 
-    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
         super().__init__(detail, detail_th)
         self.reason = reason
+        self.field = field
 
 
 class AppointmentRefusedError(TraError):

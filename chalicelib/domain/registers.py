@@ -72,10 +72,15 @@ class Register:
 
 
 class LogName(StrEnum):
-    """The two Merkle logs of a register year (P7)."""
+    """The Merkle logs: two of a register year (P7), and one of what an agency's officers had to
+    do with in a year (C5)."""
 
     NUMBERS = "numbers"
     OUTCOMES = "outcomes"
+    ACCESSES = "accesses"
+
+
+REGISTER_LOGS = (LogName.NUMBERS, LogName.OUTCOMES)
 
 
 class EntryState(StrEnum):

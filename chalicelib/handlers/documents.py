@@ -12,6 +12,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import House
 from chalicelib.domain.access import Action, Actor, Resource, only_recipient, seen_wholly
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_records import DeliveryRecord
@@ -447,6 +448,7 @@ def build_submission(
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
+        approval=approval_of(call, kind),
     )
     if made.is_classified and circular:
         raise InvalidRequestError([_SECRET_CIRCULAR])
@@ -460,6 +462,12 @@ _SECRET_CIRCULAR = FieldFault(
     "Leave `circular` out.",
     "หนังสือที่มีชั้นความลับเป็นหนังสือเวียนไม่ได้ เพราะแต่ละฉบับต้องมีนายทะเบียนข้อมูลข่าวสารลับรับผิดชอบ โปรดไม่ระบุ circular",
 )
+
+
+def approval_of(call: Submitter, kind: DocumentType) -> ApprovalPolicy:
+    """How the caller's agency approves documents of this type."""
+    agency = call.house.directory.agency(call.caller.agency_id)
+    return kind.approved_by(agency) if agency else kind.approval
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:

@@ -180,7 +180,7 @@ class SubmitDocument(_Strict):
         known = _known(info)
         kind = known.document_type(info.data.get("document_type", ""))
         if kind is not None and (faults := known.content_faults(kind, content)):
-            raise _several(faults)
+            raise several(faults)
         return content
 
     @field_validator("recipients")
@@ -202,7 +202,7 @@ class SubmitDocument(_Strict):
                 faults.append(_repeated_recipient(position))
             seen.add(agency_id)
         if faults:
-            raise _several(faults)
+            raise several(faults)
         return recipients
 
     @field_validator("valid_from", "valid_until", "dated")
@@ -293,7 +293,7 @@ class SubmitDocument(_Strict):
                     "กำหนดด่วนภายในได้เฉพาะหนังสือ",
                 )
             if faults := within_faults(instant_of(text), _known(info).now, ""):
-                raise _several(faults)
+                raise several(faults)
         return text
 
     @field_validator("classification")
@@ -912,7 +912,12 @@ def _is_letter(info: ValidationInfo) -> bool:
 
 
 def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
-    return _several((FieldFault("", code, detail, detail_th),))
+    return several((FieldFault("", code, detail, detail_th),))
+
+
+def custom_fault(code: str, detail: str, detail_th: str) -> PydanticCustomError:
+    """A fault of the field that a validator looks at, for models of other modules."""
+    return _custom(code, detail, detail_th)
 
 
 def demand_ascending(first: str | None, last: str | None) -> None:
@@ -944,7 +949,7 @@ def _no_instant() -> PydanticCustomError:
     )
 
 
-def _several(faults: object) -> PydanticCustomError:
+def several(faults: object) -> PydanticCustomError:
     """Carry our own faults through pydantic, which then gathers them with its own."""
     return PydanticCustomError(_SEVERAL, "see faults", {"faults": faults})
 

@@ -7,7 +7,7 @@ is documented, and what the tests about the whole look at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -19,12 +19,14 @@ from chalicelib.bootstrap import House, house
 from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
 from chalicelib.domain.errors import (
     AnswerRefusedError,
+    FactorLockedError,
     ForbiddenError,
     NotFoundError,
     RequestTooLargeError,
     TraError,
 )
 from chalicelib.domain.strict_json import json_object
+from chalicelib.handlers import access_hook
 from chalicelib.handlers.authorizer import authorizer, identity_of
 from chalicelib.handlers.problems import problem, unexpected
 from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
@@ -101,11 +103,26 @@ class Call:
             self._caller = None
 
     def authorise(self, resource: Resource) -> None:
-        """Raises NotFoundError for what the caller may not know of, ForbiddenError for what
-        it may know of but not do (P6)."""
+        """Records the access where that is due (`access_log.is_logged`). Raises NotFoundError for
+        what the caller may not know of, ForbiddenError for what it may know of but not do (P6),
+        UnavailableError if an access cannot be recorded."""
         if self.action is None:
             raise ValueError("a public route authorises nothing")
         self._caller = _permitted(self.actors, self.action, resource)[0]
+        access_hook.record(
+            [(self._caller, resource)], self.action, self.request.context, house=self.house
+        )
+
+    def show(self, resources: Iterable[Resource]) -> None:
+        """Record what a list is about to tell of classified things, each by itself: who asks for
+        the accesses to one of them hears of the list, too (C5). Call it with what the list tells
+        more of than that there is something. Raises as `authorise`."""
+        if self.action is None:
+            raise ValueError("a public route shows nothing classified")
+        shown = [
+            (_permitted(self.actors, self.action, resource)[0], resource) for resource in resources
+        ]
+        access_hook.record(shown, self.action, self.request.context, house=self.house)
 
     def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
         """Whether this is open to who asks (the route's action, unless another one is named):
@@ -239,6 +256,8 @@ def _log_refusal(error: TraError, status: int, view: View) -> None:
             # As from the reply queue: the supervisor hears of it (A28).
             count("AnswerRefused")
             extra |= {"reason": error.reason, "delivery_id": error.delivery_id}
+        if isinstance(error, FactorLockedError):
+            count("FactorLocked")
         count("RequestRefused")
         logger.info(LogEvent.REQUEST_REFUSED, extra=extra)
 

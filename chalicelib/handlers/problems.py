@@ -138,6 +138,9 @@ def problem(error: TraError, *, instance: str, thai: bool) -> Response:
         body["confirmation"] = {"recipients": list(error.lines), "digest": error.digest}
     if isinstance(error, _WITH_REASON):
         body["reason"] = error.reason
+    if isinstance(error, errors.ApprovalRefusedError) and error.field:
+        fault = FieldFault(f"/{error.field}", error.reason, error.detail, error.detail_th)
+        body["errors"] = [_fault(fault, thai=thai)]
     if isinstance(error, errors.AnswerRefusedError) and error.field:
         body["field"] = error.field
     if isinstance(error, errors.UntrustedFileError):

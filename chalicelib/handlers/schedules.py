@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -21,12 +21,15 @@ from chalicelib.handlers.telemetry import (
     measure_of,
 )
 from chalicelib.services.checkpoint import FailedLog, checkpoint_all
+from chalicelib.services.checkpoint_accesses import CheckpointedAccesses, checkpoint_accesses
 from chalicelib.services.sweep import sweep as sweep_documents
 
 blueprint = Blueprint(__name__)
 
 # Some hundred deliveries take ten seconds, and then the open ones are counted.
 _SWEEPING_STOPS_MILLIS = 30_000
+# The access logs are still to be extended.
+_PLACING_STOPS_MILLIS = 30_000
 
 _OPEN_STATES = tuple(state for state in DeliveryState if not state.ended)
 
@@ -55,16 +58,30 @@ def sweep(event: CloudWatchEvent) -> dict[str, Any]:
 
 @blueprint.schedule(Rate(5, unit=Rate.MINUTES), name="checkpoint")
 @instrumented
-def checkpoint(_event: CloudWatchEvent) -> dict[str, int]:
-    """Extend and sign the public logs of every register (P7)."""
+def checkpoint(event: CloudWatchEvent) -> dict[str, int]:
+    """Extend and sign the public logs of every register (P7), and the access logs (C5)."""
     done = checkpoint_all(room=house().checkpoint_room)
-    for failed in done.failed:
-        _log_failed(failed)
-    counts = {"logs": done.logs, "extended": done.extended, "failed": len(done.failed)}
-    count("CheckpointPublished", done.extended)
-    count("CheckpointFailed", len(done.failed))
-    logger.info(LogEvent.CHECKPOINTED, extra={**counts, "entries": done.entries})
-    return {**counts, "entries": done.entries}
+    accesses = _checkpoint_accesses(event)
+    failed = (*done.failed, *accesses.failed)
+    for one in failed:
+        _log_failed(one)
+    counts = {
+        "logs": done.logs,
+        "extended": done.extended + accesses.extended,
+        "failed": len(failed),
+        "entries": done.entries,
+        "accesses": accesses.placed,
+    }
+    count("CheckpointPublished", counts["extended"])
+    count("CheckpointFailed", len(failed))
+    count("AccessPlaced", accesses.placed)
+    logger.info(LogEvent.CHECKPOINTED, extra=counts)
+    return counts
+
+
+def _checkpoint_accesses(event: CloudWatchEvent) -> CheckpointedAccesses:
+    in_time = partial(time_left, event, _PLACING_STOPS_MILLIS)
+    return checkpoint_accesses(room=replace(house().access_checkpoint_room, in_time=in_time))
 
 
 def _log_failed(failed: FailedLog) -> None:

@@ -1,4 +1,5 @@
-"""Checkpoint: extend the two public logs of every register and sign how far they are (P7).
+"""Checkpoint: extend the logs of every register and sign how far they are (P7). The access logs are
+extended in the same way (services/checkpoint_accesses.py).
 
 Whatever was signed once holds for ever, so everything is looked at before it is
 signed: each leaf is in its own place, the files lie there, the log is what was
@@ -7,9 +8,10 @@ published before with more behind it, and the signature verifies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from chalicelib.domain.access_log import AccessLeaf
 from chalicelib.domain.errors import LogForkError, RegisterConflictError, TraError
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.notes import (
@@ -20,7 +22,7 @@ from chalicelib.domain.notes import (
     open_checkpoint,
     sign_checkpoint,
 )
-from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, LogName, Register
 from chalicelib.domain.tlog import FileName, Growth, LogFile, NumberLeaf, OutcomeLeaf
 from chalicelib.ports import LogFiles, LogSigner, LogState, LogStore, RegisterStore
 
@@ -32,9 +34,18 @@ _STRIDE = 65_536
 _MAX_CONFLICTS = 8
 
 
+Keep = Callable[[Register, int, Sequence[bytes]], None]
+"""Takes leaves of a log, from this place on, before they are signed for."""
+
+
+def _keep_nothing(_register: Register, _start: int, _leaves: Sequence[bytes]) -> None:
+    """What is in the tables and in the public files is kept well enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointRoom:
-    """Collaborators of `extend`. `verify` checks an Ed25519 signature."""
+    """Collaborators of `extend`. `verify` checks an Ed25519 signature; `keep` keeps leaves
+    elsewhere as well."""
 
     registers: RegisterStore
     logs: LogStore
@@ -42,6 +53,7 @@ class CheckpointRoom:
     signer: LogSigner
     verify: Verify
     public_url: str
+    keep: Keep = _keep_nothing
     page: int = _PAGE
     stride: int = _STRIDE
 
@@ -73,7 +85,7 @@ def checkpoint_all(*, room: CheckpointRoom) -> Checkpointed:
     """
     looked_at, added, failed = 0, [], []
     for register in room.registers.registers():
-        for log in LogName:
+        for log in REGISTER_LOGS:
             looked_at += 1
             try:
                 added.append(_extend(register, log, room)[1])
@@ -161,8 +173,11 @@ def _stride(
     growth = Growth(state.head, lambda name: _read(register, log, name, room))
     # 2. Files first: whoever reads a checkpoint finds all that it needs.
     end = min(length, state.head.size // room.stride * room.stride + room.stride)
-    for page in _pages(register, log, state.head.size, end, room):
+    start = state.head.size
+    for page in _pages(register, log, start, end, room):
+        room.keep(register, start, page)
         _store(register, log, growth.add(page), room)
+        start += len(page)
     _store(register, log, growth.finish(), room)
     # 3. Sign, or find what a run that died had signed.
     head = growth.head
@@ -203,12 +218,16 @@ def _pages(
 def _demand_place(leaf: bytes, index: int, register: Register, log: LogName) -> None:
     """Raises LeafError, or LogForkError if it is the leaf of another place."""
     stated: tuple[str, int]
-    if log is LogName.NUMBERS:
-        number = NumberLeaf.from_bytes(leaf)
-        stated = number.register_id, number.number - 1
-    else:
-        outcome = OutcomeLeaf.from_bytes(leaf)
-        stated = outcome.register_id, outcome.seq
+    match log:
+        case LogName.NUMBERS:
+            number = NumberLeaf.from_bytes(leaf)
+            stated = number.register_id, number.number - 1
+        case LogName.OUTCOMES:
+            outcome = OutcomeLeaf.from_bytes(leaf)
+            stated = outcome.register_id, outcome.seq
+        case LogName.ACCESSES:
+            access = AccessLeaf.from_bytes(leaf)
+            stated = access.log_id, access.seq
     if stated != (register.register_id, index):
         raise _contradiction(register, log, f"leaf {index} says that it is another")
 

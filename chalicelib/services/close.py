@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import RegisterHeldError, RegisterNotOverError, TraError
 from chalicelib.domain.registers import (
+    REGISTER_LOGS,
     Entry,
     EntryState,
     Head,
@@ -110,7 +111,7 @@ def close_year(register: Register, *, room: ClosingRoom) -> Closing:
         return Closing(register, None, open_entries)
 
     # 3. Both logs say everything.
-    logs = {log: extend(register, log, room=room.checkpoints) for log in LogName}
+    logs = {log: extend(register, log, room=room.checkpoints) for log in REGISTER_LOGS}
 
     # 4. State it, sign it, archive it: write-once and locked.
     signed = room.signer.sign(canonical_json(_statement(register, head, logs, room)))

@@ -100,13 +100,15 @@ def file_link(
 ) -> str:
     """A short-lived link to a tile or entry bundle (C2SP tlog-tiles) of the published log.
 
-    Raises NotFoundError for a path that is none, and for a file beyond the checkpoint
-    or of a width that no checkpoint needed.
+    Raises NotFoundError for a path that is none, for a file beyond the checkpoint or of a width
+    that no checkpoint needed, and for the entries of an access log, which are private.
     """
     try:
         name = parse_path(path)
     except PathError as error:
         raise NotFoundError from error
+    if log is LogName.ACCESSES and isinstance(name, EntryBundle):
+        raise NotFoundError
     log_of = published(register, log, room=room)
     if not _is_within(name, log_of.head.size):
         raise NotFoundError

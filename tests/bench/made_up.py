@@ -28,7 +28,15 @@ from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.domain.documents import ArchivedFile, Change, Document, DocumentState, archive_key
 from chalicelib.domain.merkle import EMPTY_HEAD
 from chalicelib.domain.notes import Checkpoint, Note
-from chalicelib.domain.registers import Entry, EntryState, Head, LogName, Numbering, Register
+from chalicelib.domain.registers import (
+    REGISTER_LOGS,
+    Entry,
+    EntryState,
+    Head,
+    LogName,
+    Numbering,
+    Register,
+)
 from chalicelib.domain.retention import LockMode, retain_until
 from chalicelib.domain.tlog import Outcome, commit
 from chalicelib.ports import Examined, FileVersion, LogState
@@ -225,7 +233,7 @@ def build(folder: Path, size: int) -> None:
         public_url="https://bench.test",
         stride=max(size // _CHECKPOINTS, 1),
     )
-    for log in LogName:
+    for log in REGISTER_LOGS:
         extend(REGISTER, log, room=room)
 
 

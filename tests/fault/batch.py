@@ -42,7 +42,7 @@ from chalicelib.domain.batches import (
     Start,
     numbers_given,
 )
-from chalicelib.domain.registers import LogName
+from chalicelib.domain.registers import REGISTER_LOGS
 from chalicelib.services import batches as desk_of
 from chalicelib.services.audit import audit
 from chalicelib.services.batches import BatchRequest
@@ -318,7 +318,7 @@ def judge(run: Run, batch: Batch, lines: int) -> Iterator[str]:
     if batch.state is not BatchState.DONE or batch.numbered != lines or batch.hold is None:
         yield f"the batch is {batch.stands} with {batch.numbered} numbers ({batch.reason})"
         return
-    for log in LogName:
+    for log in REGISTER_LOGS:
         extend(batch.register, log, room=run.house.checkpoint_room)
     report = audit(batch.register, room=run.house.audit_room)
     yield from (f"{f.fault} at {f.number} {f.place}" for f in report.findings)

@@ -13,7 +13,7 @@ from chalicelib.adapters.ed25519 import verify
 from chalicelib.domain.errors import RegisterConflictError
 from chalicelib.domain.merkle import TiledTree, TreeHead, leaf_hash, verify_consistency
 from chalicelib.domain.notes import open_checkpoint
-from chalicelib.domain.registers import LogName
+from chalicelib.domain.registers import REGISTER_LOGS, LogName
 from chalicelib.domain.tlog import files_of, tile_reader
 from chalicelib.ports import LogState
 from chalicelib.services.checkpoint import checkpoint_all, extend, log_key
@@ -31,7 +31,7 @@ class Watched:
 
     fakes: Fakes = field(default_factory=Fakes)
     published: dict[LogName, list[LogState]] = field(
-        default_factory=lambda: {log: [] for log in LogName}
+        default_factory=lambda: {log: [] for log in REGISTER_LOGS}
     )
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class Watched:
 
     def findings(self) -> list[str]:
         """What is wrong with the logs; an empty list if nothing is."""
-        return [finding for log in LogName for finding in self._findings(log)]
+        return [finding for log in REGISTER_LOGS for finding in self._findings(log)]
 
     def _findings(self, log: LogName) -> list[str]:
         leaves = self.fakes.ledger.leaves(REGISTER, log, start=0, limit=10_000)
@@ -182,7 +182,7 @@ def test_many_at_once() -> None:
     def checkpointer() -> None:
         try:
             for _ in range(10):
-                for log in LogName:
+                for log in REGISTER_LOGS:
                     _extend_patiently(world, log)
         except BaseException as error:  # noqa: BLE001 - a thread's failure must reach the test
             failures.append(error)

@@ -23,7 +23,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.bootstrap import House
 from chalicelib.domain.documents import Document, DocumentState, archive_key
-from chalicelib.domain.registers import Book, EntryState, LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, Book, EntryState, Register
 from chalicelib.handlers import queues
 from chalicelib.services.audit import audit
 from chalicelib.services.checkpoint import extend
@@ -174,7 +174,7 @@ def test_killed_before_and_after_every_call_to_aws(function: str, site: Site, gu
 
 
 def _checkpoint(site: Site, register: Register) -> None:
-    for log in LogName:
+    for log in REGISTER_LOGS:
         extend(register, log, room=site.house.checkpoint_room)
 
 

@@ -49,10 +49,11 @@ class Api:
         headers: dict[str, str] | None = None,
         authorizer: dict[str, Any] | None = None,
         arrange: bool = True,
+        context: dict[str, Any] | None = None,
     ) -> Answer:
         """One request. `body`: text as it is, anything else as JSON. `authorizer` replaces
         what the sample's authorizer said; whom it names is appointed (tests/support/appointed.py)
-        unless `arrange` is False."""
+        unless `arrange` is False. `context` is what else the gateway says of the request."""
         event = sample_event("api")
         event["resource"] = event["path"] = resource
         event["httpMethod"] = event["requestContext"]["httpMethod"] = method
@@ -63,6 +64,7 @@ class Api:
         lowered = {"accept": "application/json", **(headers or {})}
         event["headers"] = lowered
         event["multiValueHeaders"] = {name: [value] for name, value in lowered.items()}
+        event["requestContext"].update(context or {})
         if authorizer is not None:
             event["requestContext"]["authorizer"] = authorizer
         if arrange:

@@ -28,7 +28,7 @@ from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_records import archive_prefix
 from chalicelib.domain.findings import Fault
-from chalicelib.domain.registers import Book, LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, Book, Register
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.statements import jws_digest
 from chalicelib.services.audit import audit
@@ -90,7 +90,7 @@ class Site:
             Book(f"here-{run}", "receive").at(now),
         )
         for register in (sent.outgoing, sent.incoming):
-            for log in LogName:
+            for log in REGISTER_LOGS:
                 extend(register, log, room=self.house.checkpoint_room)
         return sent
 

@@ -30,7 +30,7 @@ from chalicelib.domain.documents import Decision, Document, archive_key
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.notes import Checkpoint, sign_checkpoint
-from chalicelib.domain.registers import Book, LogName, NumberWish, Register, WishKind
+from chalicelib.domain.registers import REGISTER_LOGS, Book, LogName, NumberWish, Register, WishKind
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.ports import LogState
@@ -115,7 +115,7 @@ class Shelf:
         give_back(self.register, 5, by="clerk-1", desk=desk)
 
     def checkpoint(self) -> None:
-        for log in LogName:
+        for log in REGISTER_LOGS:
             extend(self.register, log, room=self.site.house.checkpoint_room)
 
     def rule(self, number: int, kind: RulingKind) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, LogName, Register
 from chalicelib.handlers.operations import OPERATIONS
 from infra.log_check import check_register
 from tests.integration.conftest import Api
@@ -101,7 +101,7 @@ def _told(desk: Desk, register: Register) -> set[str]:
     """Every value in the leaves of both logs of a register."""
     leaves = [
         leaf
-        for log in LogName
+        for log in REGISTER_LOGS
         for leaf in desk.world.fakes.ledger.leaves(register, log, start=0, limit=100)
     ]
     assert len(leaves) == 6

@@ -32,6 +32,7 @@ from chalicelib.adapters.memory import (
     MemoryUploads,
     PlainRenderer,
 )
+from chalicelib.adapters.memory_access import MemoryAccessStore
 from chalicelib.adapters.memory_batches import MemoryBatchFiles, MemoryBatchStore
 from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
 from chalicelib.adapters.memory_factors import MemoryFactors, MemoryFactorSecrets
@@ -139,6 +140,7 @@ class Fakes:
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     factors: MemoryFactors = field(default_factory=MemoryFactors)
     factor_secrets: MemoryFactorSecrets = field(default_factory=MemoryFactorSecrets)
+    access_log: MemoryAccessStore = field(default_factory=MemoryAccessStore)
     log_files: MemoryLogFiles = field(default_factory=MemoryLogFiles)
     log_signer: MemoryLogSigner = field(default_factory=MemoryLogSigner)
     rounds: MemoryRounds = field(default_factory=MemoryRounds)
@@ -175,6 +177,7 @@ class Fakes:
             "deliveries": self.deliveries,
             "factors": self.factors,
             "factor_secrets": self.factor_secrets,
+            "access_log": self.access_log,
             "log_files": self.log_files,
             "log_signer": self.log_signer,
             "directory": self.directory,

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.access import Action, Actor, Resource, Role, Verdict, decide
 from chalicelib.domain.access_log import (
+    LOGGED,
     AccessLeaf,
-    AccessLogFault,
-    AccessLogFinding,
     AccessRecord,
     Origin,
-    accesses_by,
-    accesses_to,
-    check_access_log,
+    access_id_of,
+    is_logged,
     place,
+    read_leaf,
     record_access,
+    thing_of,
     verify_access,
 )
 from chalicelib.domain.canonical import canonical_json
@@ -35,8 +35,8 @@ from chalicelib.domain.merkle import (
     layers_over,
     leaf_hash,
 )
-from chalicelib.domain.officers import Period
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import Thing, ThingKind
 from chalicelib.domain.tlog import LeafError
 
 NOON = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
@@ -48,28 +48,29 @@ REGISTRAR = Actor(
     scopes=frozenset({Action.READ_FILE.value}),
     name="นางสมศรี ตัวอย่าง",
     clearance=Classification.SECRET,
+    appointment_id="AP1",
 )
 SECRET = Resource(
-    agency_id="dbd", delivered_to=frozenset({"diw"}), classification=Classification.SECRET
+    agency_id="dbd",
+    delivered_to=frozenset({"diw"}),
+    classification=Classification.SECRET,
+    thing_id="D1",
 )
+ORIGIN = Origin(address="203.0.113.7", request_id="R1")
 ALLOWED = decide(REGISTRAR, Action.READ_FILE, SECRET)
 
 
 def _record(access_id: str = "A1", **changes: Any) -> AccessRecord:
     record = record_access(
-        access_id=access_id,
-        salt=bytes(32),
+        salt="00" * 32,
         actor=REGISTRAR,
         action=Action.READ_FILE,
         decision=ALLOWED,
-        document_id="D1",
-        owner="dbd",
-        classification=Classification.SECRET,
-        origin=Origin(address="203.0.113.7", request_id="R1"),
+        resource=SECRET,
+        origin=ORIGIN,
         at=NOON,
-        appointment_id="AP1",
     )
-    return replace(record, **changes)
+    return replace(record, access_id=access_id, **changes)
 
 
 def _records(count: int) -> list[AccessRecord]:
@@ -107,7 +108,8 @@ def test_a_record_says_who_what_when_from_where_and_why() -> None:
         "appointment_id": "AP1",
         "clearance": "secret",
         "action": "files:read",
-        "document_id": "D1",
+        "kind": "document",
+        "thing_id": "D1",
         "owner": "dbd",
         "classification": "secret",
         "at": "2026-11-22T05:00:00.000000Z",
@@ -125,7 +127,7 @@ def test_a_record_says_who_what_when_from_where_and_why() -> None:
     [
         ("subject", "นางสมศรี ตัวอย่าง"),
         ("subject", ""),
-        ("document_id", "ขอความอนุเคราะห์"),
+        ("thing_id", "ขอความอนุเคราะห์"),
         ("access_id", "a b"),
         ("request_id", ""),
         ("appointment_id", "คำสั่งที่ ๑"),
@@ -136,14 +138,13 @@ def test_a_record_says_who_what_when_from_where_and_why() -> None:
         ("address", "somewhere"),
         ("address", "2001:DB8::1"),
         ("address", "fe80::1%somsri"),
-        ("classification", Classification.NORMAL),
         ("classification", Classification.TOP_SECRET),
         ("at", NOON.replace(tzinfo=None)),
         ("at", NOON.replace(year=9999)),
     ],
 )
 def test_what_does_not_belong_into_a_record(member: str, value: Any) -> None:
-    """P6, PDPA: ids, stable words and one spelling of each; only classified documents."""
+    """P6, PDPA: ids, stable words and one spelling of each; what is ลับที่สุด never comes here."""
     with pytest.raises(LeafError, match=member):
         _record(**{member: value})
 
@@ -156,17 +157,69 @@ def test_what_was_refused_is_no_access() -> None:
     for decision in (hidden, decide(REGISTRAR, Action.READ_FILE)):
         with pytest.raises(ValueError, match="allowed"):
             record_access(
-                access_id="A1",
-                salt=bytes(32),
+                salt="00" * 32,
                 actor=uncleared,
                 action=Action.READ_FILE,
                 decision=decision,
-                document_id="D1",
-                owner="dbd",
-                classification=Classification.SECRET,
-                origin=Origin(address="::1", request_id="R1"),
+                resource=SECRET,
+                origin=ORIGIN,
                 at=NOON,
             )
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("classification", [Classification.NORMAL, Classification.CONFIDENTIAL])
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_is_recorded(action: Action, classification: Classification, exists: bool) -> None:  # noqa: FBT001
+    """C5: everything that is done with a classified thing; of normal ones what opens a file, decides,
+    appoints, resets, or reads this log. What is only proposed is no thing yet."""
+    resource = Resource(agency_id="diw", classification=classification, exists=exists)
+    secret = classification is not Classification.NORMAL
+    assert is_logged(action, resource) is (exists and (secret or action in LOGGED))
+
+
+def test_the_actions_recorded_of_normal_things() -> None:
+    """C5: a list that nobody shortens by chance."""
+    assert {
+        Action.READ_FILE,
+        Action.REVOKE_DOCUMENT,
+        Action.APPROVE_DOCUMENT,
+        Action.WITHDRAW_DOCUMENT,
+        Action.APPOINT_OFFICER,
+        Action.RESET_FACTOR,
+        Action.OPEN_SECRET,
+        Action.READ_ACCESS_LOG,
+        Action.USE_PROXY,
+    } == LOGGED
+
+
+def test_what_an_access_is_about() -> None:
+    """C5: the action says it, unless the resource does; a thing without name is a mistake."""
+    mine = Resource(agency_id="diw", thing_id="X1")
+    assert thing_of(Action.READ_FILE, mine) == Thing(ThingKind.DOCUMENT, "X1", "diw")
+    assert thing_of(Action.APPOINT_OFFICER, mine).kind is ThingKind.APPOINTMENT
+    client = replace(mine, kind=ThingKind.CLIENT)
+    assert thing_of(Action.APPOINT_OFFICER, client) == Thing(ThingKind.CLIENT, "X1", "diw")
+    assert thing_of(Action.READ_INBOX, mine).kind is ThingKind.DOCUMENT
+    with pytest.raises(ValueError, match="thing_id"):
+        thing_of(Action.READ_FILE, Resource(agency_id="diw"))
+
+
+def test_the_same_request_is_the_same_access() -> None:
+    """P8: its id is made of the request, who, what and how, and of nothing else."""
+    thing = Thing(ThingKind.DOCUMENT, "D1", "dbd")
+    ids = {
+        access_id_of(ORIGIN, REGISTRAR.officer, Action.READ_FILE, thing),
+        access_id_of(replace(ORIGIN, request_id="R2"), REGISTRAR.officer, Action.READ_FILE, thing),
+        access_id_of(ORIGIN, Officer("rd", REGISTRAR.subject), Action.READ_FILE, thing),
+        access_id_of(ORIGIN, REGISTRAR.officer, Action.READ_DOCUMENT, thing),
+        access_id_of(ORIGIN, REGISTRAR.officer, Action.READ_FILE, replace(thing, thing_id="D2")),
+    }
+    assert len(ids) == 5
+    other_salt = replace(_record(), salt="ff" * 32)
+    assert _record().access_id == other_salt.access_id
+    moved = replace(ORIGIN, address="::1")
+    assert access_id_of(moved, REGISTRAR.officer, Action.READ_FILE, thing) in ids
 
 
 def test_the_year_is_the_one_in_bangkok() -> None:
@@ -211,64 +264,23 @@ def test_one_access_is_shown_without_the_others(count: int) -> None:
         verify_access(entries[0], tree.inclusion_proof(0), head, log_id="diw/access/2027")
 
 
-def test_a_whole_log_is_derived_anew() -> None:
-    """C5: what is in order has no finding, the empty log too, and entries after the head."""
-    entries = _entries(9)
-    assert list(check_access_log(entries, _head(entries), log_id=LOG)) == []
-    assert list(check_access_log([], _head([]), log_id=LOG)) == []
-    assert list(check_access_log(entries, _head(entries[:4]), log_id=LOG)) == []
-
-
-def _leaf(index: int, **changes: Any) -> bytes:
-    return replace(place(_records(5), LOG, 0)[index], **changes).to_bytes()
-
-
-HISTORY = AccessLogFinding(AccessLogFault.OTHER_HISTORY)
-
-
-@pytest.mark.parametrize(
-    ("tampered", "findings"),
-    [
-        (lambda e: e[:4], [AccessLogFinding(AccessLogFault.MISSING, 4)]),
-        (
-            lambda e: [*e[:3], e[4]],
-            [
-                AccessLogFinding(AccessLogFault.OUT_OF_PLACE, 3),
-                AccessLogFinding(AccessLogFault.MISSING, 4),
-            ],
-        ),
-        (lambda e: [*e[:2], _leaf(2, subject="somchai"), *e[3:]], [HISTORY]),
-        (
-            lambda e: [*e[:2], b"{}", *e[3:]],
-            [AccessLogFinding(AccessLogFault.MALFORMED, 2), HISTORY],
-        ),
-        (
-            lambda e: [*e[:2], e[2] + b" ", *e[3:]],
-            [AccessLogFinding(AccessLogFault.MALFORMED, 2), HISTORY],
-        ),
-        (
-            lambda e: [*e[:4], _leaf(4, access_id="A0")],
-            [AccessLogFinding(AccessLogFault.DOUBLED, 4), HISTORY],
-        ),
-        (
-            lambda e: [*e[:4], _leaf(4, agency_id="rd")],
-            [AccessLogFinding(AccessLogFault.OTHER_LOG, 4), HISTORY],
-        ),
-        (
-            lambda e: [e[1], e[0], *e[2:]],
-            [
-                AccessLogFinding(AccessLogFault.OUT_OF_PLACE, 0),
-                AccessLogFinding(AccessLogFault.OUT_OF_PLACE, 1),
-                HISTORY,
-            ],
-        ),
-    ],
-    ids=["cut", "left-out", "changed", "no-leaf", "spelled", "doubled", "foreign", "swapped"],
-)
-def test_whatever_is_done_to_a_log_is_found(tampered: Any, findings: list[Any]) -> None:
-    """C5: nobody takes an access out, or changes, doubles, moves or slips in another one."""
-    entries = _entries(5)
-    assert list(check_access_log(tampered(entries), _head(entries), log_id=LOG)) == findings
+def test_a_leaf_is_read_in_its_place() -> None:
+    """C5: one of another log, of another place, changed in its spelling, or none, is not taken."""
+    entries = _entries(3)
+    for index, entry in enumerate(entries):
+        assert read_leaf(entry, index, LOG).record == _records(3)[index]
+    strange = json.loads(entries[1])
+    for wrong in (
+        entries[0],
+        entries[1] + b" ",
+        b"{}",
+        b"",
+        canonical_json({**strange, "agency_id": "rd"}),
+        canonical_json({**strange, "v": 2}),
+        canonical_json({**strange, "name": "x"}),
+    ):
+        with pytest.raises(LeafError):
+            read_leaf(wrong, 1, LOG)
 
 
 @settings(max_examples=60)
@@ -281,42 +293,13 @@ def test_whatever_is_done_to_a_log_is_found(tampered: Any, findings: list[Any]) 
     | st.lists(st.integers(), max_size=2)
     | st.just("9999-12-31T23:59:59.999999Z"),
 )
-def test_no_entry_breaks_the_check(member: str, value: object) -> None:
-    """P8: whatever stands in a log, the check names it and goes on."""
-    entries = _entries(3)
-    strange = canonical_json({**json.loads(entries[1]), member: value})
-    found = list(check_access_log([entries[0], strange, entries[2]], _head(entries), log_id=LOG))
-    assert (found == []) is (strange == entries[1])
-
-
-# -- reports --------------------------------------------------------------------
-
-
-def test_who_had_to_do_with_a_document() -> None:
-    """C5: of all agencies, in order of time, each access once though it is read twice, with place
-    and without."""
-    mine = [_record("A2", at=NOON + timedelta(hours=2)), _record("A1")]
-    theirs = _record("B1", agency_id="rd", subject="somchai", at=NOON + timedelta(hours=1))
-    other = _record("A3", document_id="D2")
-    placed = place([mine[1]], LOG, 0)
-    report = accesses_to([*mine, theirs, other, *placed], "D1")
-    assert [one.access_id for one in report.accesses] == ["A1", "B1", "A2"]
-    assert list(report.times_by_officer.items()) == [
-        (Officer("diw", "somsri@diw.example"), 2),
-        (Officer("rd", "somchai"), 1),
-    ]
-
-
-def test_what_one_officer_had_to_do_with() -> None:
-    """C5, P6: in one agency and one time; who is called the same elsewhere is somebody else."""
-    records = [
-        _record("A1", document_id="D2"),
-        _record("A2", at=NOON + timedelta(hours=1)),
-        _record("A3", at=NOON + timedelta(days=1)),
-        _record("B1", agency_id="rd"),
-    ]
-    within = Period(NOON, NOON + timedelta(days=1))
-    officer = Officer("diw", "somsri@diw.example")
-    report = accesses_by(records, officer, within)
-    assert dict(report.times_by_document) == {"D2": 1, "D1": 1}
-    assert len(accesses_by(records, officer).accesses) == 3
+def test_whatever_stands_in_a_log_is_a_leaf_or_none(member: str, value: object) -> None:
+    """P8: no entry breaks who reads it."""
+    entry = _entries(2)[1]
+    strange = canonical_json({**json.loads(entry), member: value})
+    try:
+        leaf = read_leaf(strange, 1, LOG)
+    except LeafError:
+        assert strange != entry
+    else:
+        assert leaf.to_bytes() == strange

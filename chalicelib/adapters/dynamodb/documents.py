@@ -183,6 +183,7 @@ class DynamoDocumentStore:
         return tuple(known[document_id] for document_id in ids)
 
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
+        rejected = document.rejected(reason, at)
         item = self.items(DocumentItem.key(document.document_id))
         with _moved_if_condition_fails():
             item.update(
@@ -194,8 +195,7 @@ class DynamoDocumentStore:
                             [ChangeMap.of(Change(DocumentState.REJECTED, at))]
                         )
                     ),
-                    self.items.unsettled_shard.remove(),
-                    self.items.due_at.remove(),
+                    *self._watching(rejected, at),
                 ],
                 condition=self.items.state == DocumentState.ACCEPTED.value,
             )

@@ -476,8 +476,8 @@ class DocumentItem(Model):
         """A document of a batch as first stored (state numbered). Not in `unsettled`: until it
         ends its batch is watched."""
         item = cls.of(document, due_at=document.submitted_at, vault=NoVault())
-        if document.numbering is None:
-            raise ValueError("the document has no number")
+        if document.numbering is None or not document.is_approved:
+            raise ValueError("the document has no number, or must not have one")
         item.numbering = NumberingMap.of(document.numbering)
         item.unsettled_shard = item.due_at = None
         return item

@@ -24,16 +24,25 @@ from chalicelib.domain.errors import FieldFault, InvalidRequestError
 SEARCH_PAGES = 10
 SEARCH_PAGE_SIZE = 100
 
+_NO_CLASSIFICATION = "none"
+"""Nothing is classified so."""
+
 
 def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | None]:
     """The range keys that matched, `limit` at most, and the cursor to go on with (None: nothing
     follows). `pages` is what a query's `page_iter` gives."""
-    found: list[str] = []
+    found, cursor = found_items(pages, key_name, limit)
+    return [raw[key_name]["S"] for raw in found], cursor
+
+
+def found_items(pages: Any, key_name: str, limit: int) -> tuple[list[Any], str | None]:
+    """As `found_keys`: all that the index holds of each."""
+    found: list[Any] = []
     for page in _at_most(pages, SEARCH_PAGES):
         for raw in page["Items"]:
-            found.append(raw[key_name]["S"])
+            found.append(raw)
             if len(found) == limit:
-                return found, cursor_at(found[-1])
+                return found, cursor_at(raw[key_name]["S"])
     last = pages.last_evaluated_key
     return found, cursor_at(last[key_name]["S"]) if last else None
 
@@ -91,8 +100,18 @@ def timed_between(
 def one_of(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
     """The attribute has one of these values; with none, no value will do."""
     values = sorted(one.value for one in allowed)
-    found: Condition = attribute.is_in(*values) if values else attribute.does_not_exist()
+    found: Condition = attribute.is_in(*values or [_NO_CLASSIFICATION])
     return found
+
+
+def one_of_or_none(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
+    """The same where what is not classified has no such attribute."""
+    values = set(allowed)
+    unmarked: Condition = attribute.does_not_exist()
+    if values == {Classification.NORMAL}:
+        return unmarked
+    found = one_of(attribute, values)
+    return found | unmarked if Classification.NORMAL in values else found
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:

@@ -15,7 +15,7 @@ from itertools import count as numbers_from
 
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding, Findings, Report
-from chalicelib.domain.registers import Entry, Head, LogName, Register
+from chalicelib.domain.registers import REGISTER_LOGS, Entry, Head, LogName, Register
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.closing import Tally, examine_closing
@@ -108,7 +108,7 @@ class _Visit:
         self.limit: datetime = self.started_at - self.room.patience
         self.head: Head = self.room.registers.head(self.register)
         self.states: dict[LogName, LogState] = {
-            log: self.room.logs.state(self.register, log) for log in LogName
+            log: self.room.logs.state(self.register, log) for log in REGISTER_LOGS
         }
         self.sums = OutcomeSums(1, self.head.last_number)
         self._check_hold()
