@@ -27,6 +27,8 @@ class Fault(StrEnum):
     ENTRY_WITHOUT_FILE = "entry_without_file"
     FILE_WITHOUT_ENTRY = "file_without_entry"
     DIGEST_MISMATCH = "digest_mismatch"
+    NOT_ENCRYPTED = "not_encrypted"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - a code
     LOCK_MISSING = "lock_missing"
     LOCK_WEAKER = "lock_weaker"
     LOCK_TOO_SHORT = "lock_too_short"
@@ -103,6 +105,14 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.DIGEST_MISMATCH: (
         "Entry, document and file do not name the same content.",
         "ค่าแฮชของรายการ เอกสาร และไฟล์ไม่ตรงกัน",
+    ),
+    Fault.NOT_ENCRYPTED: (
+        "A classified document's file lies in clear.",
+        "ไฟล์ของเอกสารที่มีชั้นความลับไม่ได้เข้ารหัสไว้",
+    ),
+    Fault.SECRET_UNREADABLE: (
+        "What is encrypted of the document was changed, or is another document's.",
+        "ข้อมูลที่เข้ารหัสของเอกสารถูกแก้ไข หรือเป็นของเอกสารอื่น",
     ),
     Fault.LOCK_MISSING: ("The file is not locked.", "ไฟล์ไม่ถูกล็อก"),
     Fault.LOCK_WEAKER: (
