@@ -21,11 +21,16 @@ class MemoryRecord:
     record: AccessRecord
     seq: int | None = None
     waits: bool = True
+    listed: bool = True
 
     def kept(self) -> KeptAccess:
         body = self.record.to_bytes()
         return KeptAccess(
-            access_id=self.record.access_id, body=body, seq=self.seq, waits=self.waits
+            access_id=self.record.access_id,
+            body=body,
+            seq=self.seq,
+            waits=self.waits,
+            listed=self.listed,
         )
 
 

@@ -274,6 +274,10 @@ def verify_access(
     return leaf
 
 
+LEAST_RETENTION_YEARS = 10
+"""Whole calendar years for which archived leaves stay locked, at least: a deployment may keep them
+for longer, as it must where it keeps what they are about for longer (docs/adr/0049)."""
+
 # -- what is archived ---------------------------------------------------------------
 
 _SLICE = re.compile(r"access/(?P<log>[a-z0-9-]+/[0-9]{4})/(?P<start>[0-9]{12})-(?P<end>[0-9]{12})")

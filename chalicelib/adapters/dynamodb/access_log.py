@@ -131,7 +131,17 @@ class RecordItem(Model):
             body=self.body.encode(),
             seq=None if self.seq is None else int(self.seq),
             waits=self.waiting is not None,
+            listed=self._is_listed(),
         )
+
+    def _is_listed(self) -> bool:
+        """Whether the indexes lead to it by what it says."""
+        record = self.record()
+        if record is None:
+            return False
+        meant = RecordItem.of(record)
+        names = ("thing", "officer", "agency_id", "moment")
+        return all(getattr(self, name) == getattr(meant, name) for name in names)
 
 
 class LeafItem(Model):
