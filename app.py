@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from chalicelib.handlers import (
     access_log,
+    approvals,
     audits,
     authorizer,
     batches,
@@ -11,31 +12,39 @@ from chalicelib.handlers import (
     closing,
     documents,
     exchange,
+    factors,
     inbox,
     letters,
     logs,
+    officers,
     previews,
     queues,
+    readers,
     receipts,
     registers,
     renewals,
     rulings,
     schedules,
+    secret_files,
     service,
     verification,
     verifying,
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.extend((registers.PDF, documents.PNG))  # the gateway hands them on as bytes
+app.api.binary_types.extend((secret_files.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,
     documents,
+    approvals,
     letters,
     inbox,
+    readers,
     batches,
     rulings,
+    officers,
+    factors,
     catalogue,
     verification,
     registers,

@@ -84,6 +84,8 @@ if TYPE_CHECKING:
         XmlSealer,
     )
     from chalicelib.services.advance_batch import BatchRoom
+    from chalicelib.services.appoint import PersonnelOffice
+    from chalicelib.services.approve import ApprovalRoom
     from chalicelib.services.audit import AuditRoom
     from chalicelib.services.audit.room import Watch
     from chalicelib.services.batches import BatchDesk
@@ -96,9 +98,11 @@ if TYPE_CHECKING:
     from chalicelib.services.checkpoint_accesses import AccessCheckpointRoom
     from chalicelib.services.close import ClosingRoom
     from chalicelib.services.cosign import CosigningRoom
+    from chalicelib.services.decide_case import CaseRoom
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
@@ -106,6 +110,7 @@ if TYPE_CHECKING:
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
     from chalicelib.services.publish_type import PublishingRoom
+    from chalicelib.services.reading_copy import ReadingRoom
     from chalicelib.services.records import RecordRoom
     from chalicelib.services.register_letter import ReceivingRoom
     from chalicelib.services.renew import RenewalRoom
@@ -125,6 +130,9 @@ if TYPE_CHECKING:
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
+
+# As many as the connections that a client keeps.
+_APPROVED_AT_ONCE = 8
 
 
 def utc_now() -> datetime:
@@ -152,7 +160,9 @@ class House:
     def documents(self) -> DocumentStore:
         from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 
-        return DynamoDocumentStore(self.settings.documents_table, sweep_after=self._sweep_after)
+        return DynamoDocumentStore(
+            self.settings.documents_table, sweep_after=self._sweep_after, vault=self.vault
+        )
 
     @cached_property
     def registers(self) -> RegisterStore:
@@ -170,6 +180,7 @@ class House:
             self.settings.registers_table,
             self.settings.documents_table,
             sweep_after=self._sweep_after,
+            vault=self.vault,
         )
 
     @cached_property
@@ -199,6 +210,7 @@ class House:
 
         return DynamoOfficers(self.settings.officers_table)
 
+    @cached_property
     def factors(self) -> FactorStore:
         from chalicelib.adapters.dynamodb.factors import DynamoFactors
 
@@ -740,10 +752,28 @@ class House:
         return CopyRoom(
             deliveries=self.deliveries,
             documents=self.documents,
-            inventory=self.archive_inventory,
+            archive=self.archive,
             printer=self.copy_printer,
             clock=self.clock,
         )
+
+    @cached_property
+    def reader_room(self) -> ReaderRoom:
+        from chalicelib.services.name_readers import ReaderRoom
+
+        return ReaderRoom(
+            documents=self.documents,
+            deliveries=self.deliveries,
+            officers=self.officers,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def reading_room(self) -> ReadingRoom:
+        from chalicelib.services.reading_copy import ReadingRoom
+
+        return ReadingRoom(archive=self.archive, printer=self.copy_printer, clock=self.clock)
 
     @cached_property
     def resend_room(self) -> ResendRoom:
@@ -761,6 +791,30 @@ class House:
             deliver_queue=self.deliver_queue,
             clock=self.clock,
             pause=_pause,
+        )
+
+    @cached_property
+    def case_room(self) -> CaseRoom:
+        from chalicelib.services.decide_case import CaseRoom
+
+        return CaseRoom(
+            documents=self.documents,
+            number_queue=self.number_queue,
+            deliver_queue=self.deliver_queue,
+            clock=self.clock,
+            pause=_pause,
+        )
+
+    @cached_property
+    def approval_room(self) -> ApprovalRoom:
+        from chalicelib.services.approve import ApprovalRoom
+
+        return ApprovalRoom(
+            cases=self.case_room,
+            officers=self.officers,
+            signer=self.evidence_signer,
+            public_url=self.settings.public_url,
+            at_once=_APPROVED_AT_ONCE,
         )
 
     @cached_property
@@ -796,6 +850,7 @@ class House:
             batch_queue=self.batch_queue,
             deliveries=self.deliveries,
             dispatch_queue=self.dispatch_queue,
+            cases=self.case_room,
             clock=self.clock,
             sweep_after=self._sweep_after,
         )
@@ -973,6 +1028,12 @@ class House:
         )
 
     @cached_property
+    def personnel_office(self) -> PersonnelOffice:
+        from chalicelib.services.appoint import PersonnelOffice
+
+        return PersonnelOffice(officers=self.officers, directory=self.directory, clock=self.clock)
+
+    @cached_property
     def factor_room(self) -> FactorRoom:
         from chalicelib.services.use_factor import FactorRoom
 
@@ -992,6 +1053,7 @@ class House:
 
         return PreviewRoom(
             directory=self.directory,
+            types=self.types,
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,
@@ -1110,7 +1172,16 @@ def bundle_trust(
         reply_keys=reply_keys or no_reply_keys,
         anchors=anchors,
         check_record=_check_record,
+        attached=_attached,
     )
+
+
+def _attached(pdf: bytes, name: str) -> bytes | None:
+    """A file within a PDF; None if there is none, or the PDF cannot be read: then its own verdict
+    says so."""
+    from chalicelib.adapters.pades_validation import PadesValidator
+
+    return PadesValidator().attached(pdf, name)
 
 
 def _check_record(record: bytes, data: bytes, anchors: Sequence[str]) -> RecordVerdict:

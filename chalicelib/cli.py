@@ -81,22 +81,15 @@ class Remote:
     environment: Mapping[str, str]
     agency: str | None
     role: str | None
+    person: str | None = None
 
     @cached_property
     def token(self) -> str:
-        """`TRA_TOKEN`, or one from `TRA_TOKEN_URL` by client credentials."""
+        """`TRA_TOKEN`, or one from `TRA_TOKEN_URL`: of the application `TRA_CLIENT_ID` by its
+        secret, or, of the development issuer alone, of a person."""
         if given := self.environment.get("TRA_TOKEN"):
             return given
-        if self.agency is None:
-            message = "Name the agency (--agency), or set TRA_TOKEN to a token of your issuer."
-            raise CommandError(message)
-        form = {
-            "grant_type": "client_credentials",
-            "agency": self.agency,
-            "role": self.role or "clerk",
-            "client_id": self.environment.get("TRA_CLIENT_ID", ""),
-            "client_secret": self.environment.get("TRA_CLIENT_SECRET", ""),
-        }
+        form = {"grant_type": "client_credentials", **self._who()}
         answer = _http(
             "POST",
             self._setting("TRA_TOKEN_URL"),
@@ -104,6 +97,18 @@ class Remote:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
         return str(_json(answer)["access_token"])
+
+    def _who(self) -> dict[str, str]:
+        """Raises CommandError if nobody is named."""
+        if client_id := self.environment.get("TRA_CLIENT_ID"):
+            secret = self.environment.get("TRA_CLIENT_SECRET", "")
+            return {"client_id": client_id, "client_secret": secret}
+        if self.person is not None:
+            return {"sub": self.person}
+        if self.agency is not None:
+            return {"agency": self.agency, "role": self.role or "clerk"}
+        message = "Name the agency (--agency), or set TRA_TOKEN to a token of your issuer."
+        raise CommandError(message)
 
     def log_url(self, log: str) -> str:
         """The public address of `<agency>/<book>/<year>/<numbers or outcomes>`."""
@@ -149,7 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 refused or failed or not verified, 2 misused."""
     options = _parser().parse_args(arguments)
     remote = Remote(
-        _environment(), getattr(options, "agency", None), getattr(options, "role", None)
+        _environment(),
+        getattr(options, "agency", None),
+        getattr(options, "role", None),
+        getattr(options, "person", None),
     )
     try:
         outcome = int(options.run(options, remote))
@@ -232,6 +240,8 @@ def _identity(role: str) -> argparse.ArgumentParser:
     parser.add_argument("--agency", default=os.environ.get("TRA_AGENCY"), help="act for it")
     chosen = os.environ.get("TRA_ROLE", role)
     parser.add_argument("--role", default=chosen, help=f"default: {role}")
+    person = os.environ.get("TRA_PERSON")
+    parser.add_argument("--person", default=person, help="sign in as (local stack: diw-approver2)")
     return parser
 
 

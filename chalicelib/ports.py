@@ -169,7 +169,11 @@ class DocumentStore(Protocol):
         """Documents on which this agency's approvers have to decide, the one that waits longest
         first. Eventually consistent; never a table scan."""
 
-    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        """Open a classified document to exactly these officers. Raises DocumentMovedError unless
+        those it was open to are as `seen`."""
+
+    def note_waiting(self, document: Document, waiting: Waiting) -> None:
         """Note what a numbered document waits for; since when stays as first noted. Does
         nothing to a document in another state."""
 
@@ -328,6 +332,9 @@ class OneTimeCodes(Protocol):
     def uri(self, seed: bytes, officer: Officer) -> str:
         """`otpauth://` as apps scan it. Secret: shown once, never kept."""
 
+    def picture(self, uri: str) -> str:
+        """The URI as QR code: SVG in a data URI (RFC 2397). As secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
@@ -351,6 +358,9 @@ class SecurityKeys(Protocol):
     """WebAuthn level 2, user verification required, attestation none. Pure. Challenges and
     credential ids are base64url without padding."""
 
+    def challenge_of(self, random: bytes) -> str:
+        """Random bytes as a challenge."""
+
     def registration_options(
         self, officer: Officer, challenge: str, known: Sequence[HeldFactor]
     ) -> Mapping[str, Any]:
@@ -370,18 +380,6 @@ class SecurityKeys(Protocol):
     ) -> int | None:
         """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
         for that the counter went on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretContext:
-    """What an encryption is bound to: opened with any other it fails (encryption context of KMS,
-    associated data of AES-GCM). `purpose` says which of its parts it is: `content`, `entry`,
-    `file` …"""
-
-    document_id: str
-    agency_id: str
-    classification: Classification
-    purpose: str
 
 
 class Vault(Protocol):
@@ -640,7 +638,8 @@ class LetterSearch:
     """A search in one agency's outbox (what it sent) or inbox (what came). `text` is looked for
     in number, subject and the other agency's id; times bound `planned_at` or, in the inbox,
     `entered_at`, inclusive. `unit` (inbox only): where the letter is now. `visible` as in
-    `Search`; of classified letters `text` is looked for in the number only."""
+    `Search`, and `named_for` too, which is of the inbox only: whom a sender named is known of the
+    letter. Of classified letters `text` is looked for in the number only."""
 
     agency_id: str
     state: DeliveryState | None = None
@@ -649,6 +648,7 @@ class LetterSearch:
     since: datetime | None = None
     until: datetime | None = None
     visible: frozenset[Classification] = frozenset({Classification.NORMAL})
+    named_for: Officer | None = None
     limit: int = 50
     cursor: str | None = None
 
@@ -710,6 +710,10 @@ class DeliveryStore(Protocol):
 
     def keep_check(self, delivery_id: DeliveryId, check: FileCheck) -> None:
         """Note what verification said of the file; the last word stands."""
+
+    def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
+        """Open a classified letter to exactly these officers of its recipient. Raises
+        DeliveryMovedError unless those it was open to are as `seen`."""
 
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         """Note that the letter is with another unit now. Raises DeliveryMovedError if somebody
@@ -1075,13 +1079,15 @@ class RegisterPrinter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampSheet:
-    """What is laid over a copy of a letter: the receive stamp (ตรารับ), no `lines` while there is
-    none, and when it was printed; `created_at` is that in seconds since 1970."""
+    """What is laid over a copy of a document: the receive stamp (ตรารับ), no `lines` while there is
+    none, and when it was printed; `created_at` is that in seconds since 1970. `reader`: whose copy
+    it is, over every page of a classified document (C5)."""
 
     agency: str
     lines: tuple[str, ...]
     printed_at: str
     created_at: int
+    reader: str = ""
 
 
 class CopyPrinter(Protocol):

@@ -10,9 +10,11 @@ from typing import Any
 import urllib3
 
 SCOPES = (
-    "documents:submit documents:supersede documents:read documents:search files:read "
-    "registers:read registers:reserve letters:send letters:read letters:recall inbox:read "
-    "inbox:register inbox:reject inbox:forward"
+    "documents:submit documents:supersede documents:revoke documents:read documents:search "
+    "files:read registers:read registers:reserve logs:cosign letters:send letters:read "
+    "letters:recall inbox:read inbox:register inbox:reject inbox:forward documents:approve "
+    "documents:withdraw me:read officers:read officers:appoint factors:enrol factors:reset secrets:open "
+    "access:read proxies:use"
 )
 ENDED = frozenset({"issued", "rejected", "void"})
 _POLL_SECONDS = 0.2
@@ -68,9 +70,21 @@ class Client:
 def sign_in(
     url: str, token_url: str, agency: str, roles: Iterable[str] = ("clerk",), scope: str = SCOPES
 ) -> Client:
-    """A client with a token of the development issuer."""
+    """A client with a token of the development issuer: for the first of the agency's people in
+    `people.json` who has exactly these roles, or for its application (`application`)."""
+    return _signed_in(
+        url, token_url, [("agency", agency), *(("role", role) for role in roles)], scope
+    )
+
+
+def sign_in_as(url: str, token_url: str, subject: str, scope: str = SCOPES) -> Client:
+    """As `sign_in`, for this person of `people.json`."""
+    return _signed_in(url, token_url, [("sub", subject)], scope)
+
+
+def _signed_in(url: str, token_url: str, who: Sequence[tuple[str, str]], scope: str) -> Client:
     http = urllib3.PoolManager(maxsize=64)
-    form = [("agency", agency), ("scope", scope), *(("role", role) for role in roles)]
+    form = [*who, ("scope", scope)]
     answer = http.request("POST", token_url, fields=form, encode_multipart=False)
     return Client(url, _expect(answer)["access_token"], http)
 

@@ -41,6 +41,7 @@ from infra import agency_list, deploy, onboard
 from infra import package as packaging
 from infra.agency_systems import played_at
 from infra.client import SCOPES
+from infra.people import applications_of, appoint_people, people_of
 from infra.pki import load_pki
 from infra.progress import PhaseError, Phases
 
@@ -208,6 +209,8 @@ def start(
         keys = agency_list.read_keys(setup.agencies)
         agencies = _onboard(session, directory, deployed, listed, keys)
         show(", ".join(agencies))
+    with phases("appoint people, register applications", log=directory / "aws.log") as show:
+        show(_appoint(deployed, agencies))
     with phases("publish the document types", log=directory / "aws.log") as show:
         show(f"{len(publish_packaged(stack, os.environ))} types")
     deployment = Deployment(url, endpoint, services_url, region, stack, directory, deployed.outputs)
@@ -522,6 +525,15 @@ def _onboard(
     )
     (directory / "pki" / "root.pem").write_text(pki.root_pem)
     return tuple(agency.agency_id for agency in agencies)
+
+
+def _appoint(stack: deploy.Stack, agencies: Sequence[str]) -> str:
+    """The people and applications of `people.json`, in each agency; says how many."""
+    from chalicelib.adapters.dynamodb.officers import DynamoOfficers  # noqa: PLC0415 - as above
+
+    appoint_people(DynamoOfficers(stack.outputs["OfficersTable"]), agencies, datetime.now(UTC))
+    first = agencies[0]
+    return f"{len(people_of(first))} people and {len(applications_of(first))} application each"
 
 
 # -- environment ---------------------------------------------------------------------

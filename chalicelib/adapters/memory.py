@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.adapters.memory_batches import BatchRegisters
+from chalicelib.adapters.sealed_parts import opened_entries, sealed_entry
+from chalicelib.adapters.vault import MemoryVault
 from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.channels import ChannelKind
@@ -46,6 +48,7 @@ from chalicelib.domain.errors import (
     XmlRefusedError,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import (
     Block,
@@ -72,6 +75,7 @@ from chalicelib.ports import (
     Search,
     Unsettled,
     UploadForm,
+    Vault,
 )
 
 
@@ -87,8 +91,9 @@ class MemoryLedger(BatchRegisters):
     """Documents, registers, order of logs (ports: DocumentStore, RegisterStore, LogStore): one lock stands for
     the transactions that span both, and batches (`MemoryBatchStore`)."""
 
-    def __init__(self, *, sweep_after: timedelta) -> None:
+    def __init__(self, *, sweep_after: timedelta, vault: Vault | None = None) -> None:
         self._lock = threading.RLock()
+        self._vault = vault or MemoryVault()
         self._sweep_after = sweep_after
         self._documents: dict[str, Document] = {}
         self._codes: dict[str, str] = {}
@@ -157,7 +162,7 @@ class MemoryLedger(BatchRegisters):
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
         with self._lock:
             kept = self._in_state(document.document_id, DocumentState.ACCEPTED)
-            return self._end(kept.rejected(reason, at))
+            return self._end(kept.rejected(reason, at), at)
 
     def decide(self, seen: Document, decided: Document) -> None:
         demand_possible(decided)
@@ -187,14 +192,22 @@ class MemoryLedger(BatchRegisters):
         found = tuple(waiting[:limit])
         return Page(found, _cursor(found[-1]) if len(waiting) > limit else None)
 
-    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
         with self._lock:
-            kept = self._documents[document_id]
+            kept = self._documents[seen.document_id]
+            if kept.named != seen.named:
+                raise DocumentMovedError("Somebody else named readers; read it again.")
+            self._documents[seen.document_id] = replace(kept, named=named)
+            return self._documents[seen.document_id]
+
+    def note_waiting(self, document: Document, waiting: Waiting) -> None:
+        with self._lock:
+            kept = self._documents[document.document_id]
             if kept.state is not DocumentState.NUMBERED:
                 return
             since = kept.waiting.since if kept.waiting else waiting.since
             waiting = replace(waiting, since=since)
-            self._documents[document_id] = replace(kept, waiting=waiting)
+            self._documents[document.document_id] = replace(kept, waiting=waiting)
 
     def ruled_by(self, claim: IdempotencyClaim) -> tuple[Document, Ruling] | None:
         with self._lock:
@@ -293,7 +306,7 @@ class MemoryLedger(BatchRegisters):
             for document in numbered:
                 self._demand_accepted(document)
             for entry in block.entries:
-                self._entries[block.register, *entry.position] = entry
+                self._enter(entry)
             for document in numbered:
                 self._keep(document)
             self._heads[block.register] = Head(block.last, block.entries[-1].numbered_at)
@@ -311,7 +324,7 @@ class MemoryLedger(BatchRegisters):
                 document_id=document.document_id,
                 content_digest=document.content_digest,
             )
-            self._entries[entry.register, *entry.position] = used
+            self._enter(used)
             self._keep(document)
             self._bring_content(used, document, Outcome.RESERVATION_USED)
 
@@ -322,7 +335,7 @@ class MemoryLedger(BatchRegisters):
             self._demand_accepted(document)
             if self.children(entry.register, entry.number) != entry.child - 1:
                 raise EntryMovedError("The entry is in another state by now.")
-            self._entries[entry.register, *entry.position] = entry
+            self._enter(entry)
             self._keep(document)
             self._bring_content(entry, document, Outcome.INSERTED)
 
@@ -394,6 +407,9 @@ class MemoryLedger(BatchRegisters):
             ]
         return tuple(sorted(mine, key=lambda entry: entry.position)[:limit])
 
+    def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return opened_entries(entries, self._vault)
+
     def registers(self) -> tuple[Register, ...]:
         with self._lock:
             return tuple(sorted(r for r, head in self._heads.items() if head.last_number))
@@ -430,7 +446,7 @@ class MemoryLedger(BatchRegisters):
                 raise RegisterClosedError("The year of this register is closed.")
             if head.last_number != seen.last_number or head.hold is not None:
                 raise RegisterConflictError("Another writer was at this register.")
-            self._entries[entry.register, *entry.position] = entry
+            self._enter(entry)
             self._heads[entry.register] = Head(entry.number, entry.numbered_at)
             self._await_place(entry.register, entry.issued_at_once())
 
@@ -471,6 +487,9 @@ class MemoryLedger(BatchRegisters):
             self._logs[register, log] = new
 
     # ------------------------------------------------------------------------
+
+    def _enter(self, entry: Entry) -> None:
+        self._entries[entry.register, *entry.position] = sealed_entry(entry, self._vault)
 
     def _made_before(self, made: tuple[str, str], claim: IdempotencyClaim) -> Document:
         document_id, request_digest = made
@@ -859,11 +878,15 @@ def _matches(document: Document, search: Search) -> bool:
         and (search.document_type is None or document.document_type == search.document_type)
         and (search.since is None or document.submitted_at >= search.since)
         and (search.until is None or document.submitted_at <= search.until)
-        and (
-            search.text is None
-            or search.text.lower() in json.dumps(document.content, ensure_ascii=False).lower()
-        )
+        and (search.text is None or search.text.lower() in _searched_in(document))
+        and (document.classification in search.visible or search.named_for in document.named)
     )
+
+
+def _searched_in(document: Document) -> str:
+    if document.is_classified:
+        return document.numbering.printed if document.numbering else ""
+    return json.dumps(document.content, ensure_ascii=False).lower()
 
 
 def _age(document: Document) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
 )
 from chalicelib.domain.letter_marks import LetterMarks
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Entry, Head
 from chalicelib.domain.statements import jws_digest
 from chalicelib.ports import LetterPage, LetterSearch
@@ -119,6 +120,14 @@ class MemoryDeliveryStore:
         with self._lock:
             kept = self._there(delivery_id)
             kept.record = replace(kept.record, check=check)
+
+    def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
+        with self._lock:
+            kept = self._there(seen.delivery.id)
+            if kept.record.named != seen.named:
+                raise DeliveryMovedError("Somebody else named readers; read it again.")
+            kept.record = replace(kept.record, named=named)
+            return kept.record
 
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         with self._lock:
@@ -229,10 +238,17 @@ def _mark_keys(agency_id: str, marks: LetterMarks) -> tuple[tuple[str, str], ...
 def _matches(record: DeliveryRecord, search: LetterSearch, at: datetime, other_agency: str) -> bool:
     text = as_searched(search.text or "")
     return (
-        (search.state is None or record.delivery.state is search.state)
+        _may_be_found(record, search)
+        and (search.state is None or record.delivery.state is search.state)
         and (search.since is None or at >= search.since)
         and (search.until is None or at <= search.until)
         and (text in searched_in(record.delivery.letter) or text in other_agency.lower())
+    )
+
+
+def _may_be_found(record: DeliveryRecord, search: LetterSearch) -> bool:
+    return (
+        record.delivery.letter.classification in search.visible or search.named_for in record.named
     )
 
 

@@ -5,6 +5,7 @@ The library is imported where it is used: few requests are about keys, and all w
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ class WebauthnKeys:
 
     def __init__(self, rp_id: str, origins: Sequence[str]) -> None:
         self._rp_id, self._origins = rp_id, list(origins)
+
+    def challenge_of(self, random: bytes) -> str:
+        return base64.urlsafe_b64encode(random).rstrip(b"=").decode()
 
     def registration_options(
         self, officer: Officer, challenge: str, known: Sequence[HeldFactor]

@@ -42,6 +42,7 @@ class Action(StrEnum):
     FORWARD_LETTER = "inbox:forward"
     APPROVE_DOCUMENT = "documents:approve"
     WITHDRAW_DOCUMENT = "documents:withdraw"
+    READ_SELF = "me:read"
     READ_OFFICERS = "officers:read"
     APPOINT_OFFICER = "officers:appoint"
     ENROL_FACTOR = "factors:enrol"
@@ -92,6 +93,8 @@ _ROLES_FOR: dict[Action, frozenset[Role]] = {
     # Nobody but an officer decides (B7).
     Action.APPROVE_DOCUMENT: frozenset({Role.APPROVER}),
     Action.WITHDRAW_DOCUMENT: frozenset({Role.APPLICATION, Role.CLERK}),
+    # Everybody may know what oneself may do.
+    Action.READ_SELF: frozenset(Role),
     Action.READ_OFFICERS: frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR}),
     Action.APPOINT_OFFICER: frozenset({Role.ADMINISTRATOR}),
     Action.ENROL_FACTOR: _OFFICERS,
@@ -333,6 +336,19 @@ def _decide_classified(actor: Actor, resource: Resource, relation: Relation) -> 
     if actor.officer in resource.named or not resource.exists:
         return Decision(Verdict.ALLOW, "named_officer", relation)
     return Decision(refused, "not_named", relation)
+
+
+def seen_wholly(actors: Iterable[Actor]) -> frozenset[Classification]:
+    """Classifications of which somebody, in one appointment or another, may know of whatever the
+    own agency has: of classified things only the registrar of secrets, as far as cleared (A13). Of
+    the others one by one, where named."""
+    cleared = (
+        one.clearance
+        for one in actors
+        if Role.REGISTRAR in one.roles and Role.APPLICATION not in one.roles
+    )
+    reach = max(cleared, key=RANK.index, default=Classification.NORMAL)
+    return frozenset(RANK[: RANK.index(reach) + 1])
 
 
 def only_recipient(actor: Actor, resource: Resource) -> str | None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain.access import Action, Actor, Role, Verdict, decide
 from chalicelib.domain.errors import AppointmentRefusedError, FieldFault
-from chalicelib.domain.officers import Appointment, Period
+from chalicelib.domain.officers import Appointment
 from chalicelib.domain.persons import Officer
 
 BOOTSTRAP = "bootstrap"
@@ -74,19 +74,30 @@ def client_taken() -> AppointmentRefusedError:
     )
 
 
-def period_faults(period: Period, now: datetime) -> tuple[FieldFault, ...]:
+def period_faults(
+    since: datetime | None, until: datetime | None, now: datetime
+) -> tuple[FieldFault, ...]:
     """Nothing holds from before it was decided: what an officer did without it was done without
-    it."""
-    if period.since >= now - LATE:
-        return ()
-    return (
-        FieldFault(
-            "/since",
-            "in_the_past",
-            "It holds from now on or later, never from before it was decided.",
-            "มีผลได้ตั้งแต่บัดนี้หรือภายหลังเท่านั้น ไม่มีผลย้อนหลัง",
-        ),
-    )
+    it. No `since`: from now on."""
+    if since is not None and since < now - LATE:
+        return (
+            FieldFault(
+                "/since",
+                "in_the_past",
+                "It holds from now on or later, never from before it was decided.",
+                "มีผลได้ตั้งแต่บัดนี้หรือภายหลังเท่านั้น ไม่มีผลย้อนหลัง",
+            ),
+        )
+    if until is not None and until <= (since or now):
+        return (
+            FieldFault(
+                "/until",
+                "ends_before_start",
+                "Must lie after the beginning.",
+                "ต้องอยู่หลังวันที่เริ่มมีผล",
+            ),
+        )
+    return ()
 
 
 def unit_faults(unit: str | None, units: Collection[str]) -> tuple[FieldFault, ...]:
@@ -103,10 +114,10 @@ def unit_faults(unit: str | None, units: Collection[str]) -> tuple[FieldFault, .
     )
 
 
-def holder_faults(appointments: Iterable[Appointment], period: Period) -> tuple[FieldFault, ...]:
+def holder_faults(appointments: Iterable[Appointment], begins: datetime) -> tuple[FieldFault, ...]:
     """Who acts for another is an officer already, when it begins: authority adds to an
     appointment, and gives no role."""
-    if any(one.holds(period.since) for one in appointments):
+    if any(one.holds(begins) for one in appointments):
         return ()
     return (
         FieldFault(

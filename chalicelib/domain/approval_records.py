@@ -298,7 +298,7 @@ def _read(fields: Fields) -> ApprovalStatement:
         document_type=fields.text("document_type", _MOST_ID),
         agency_id=fields.text("agency_id", _MOST_ID),
         content_digest=fields.digest("content_digest"),
-        policy=_read_policy(fields.object("policy")),
+        policy=read_policy(fields.object("policy")),
         number=fields.count("number"),
         choice=_word(Choice, fields, "decision"),
         reason=fields.text_or_none("reason", MOST_REASON),
@@ -315,7 +315,8 @@ def _read(fields: Fields) -> ApprovalStatement:
     )
 
 
-def _read_policy(fields: Fields) -> ApprovalPolicy:
+def read_policy(fields: Fields) -> ApprovalPolicy:
+    """As `written_policy` spells it. Raises StatementError."""
     own = fields.truth("own_submission")
     try:
         return ApprovalPolicy(

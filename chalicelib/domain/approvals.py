@@ -122,6 +122,7 @@ class ApprovalCase:
     expires_at: datetime
     state: CaseState = CaseState.PENDING
     decisions: tuple[ApprovalDecision, ...] = ()
+    withdrawn_by: str | None = None
 
     @property
     def approvals(self) -> tuple[ApprovalDecision, ...]:
@@ -241,13 +242,13 @@ def _why_not(
     return Why.OWN_SUBMISSION if own and not case.policy.own_submission else None
 
 
-def withdraw(case: ApprovalCase) -> Result:
-    """The submitter takes it back, as long as it is not decided."""
+def withdraw(case: ApprovalCase, by: str) -> Result:
+    """The submitter, or `by` in the submitter's place, takes it back before it is decided."""
     if case.state is CaseState.WITHDRAWN:
         return AlreadySo(case)
     if case.state.ended:
         return NotDecided(case, Why.ENDED)
-    return Decided(replace(case, state=CaseState.WITHDRAWN))
+    return Decided(replace(case, state=CaseState.WITHDRAWN, withdrawn_by=by))
 
 
 def expire(case: ApprovalCase, at: datetime) -> Result:

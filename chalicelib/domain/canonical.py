@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 
 def canonical_json(value: object) -> bytes:
@@ -14,8 +15,20 @@ def canonical_json(value: object) -> bytes:
     """
     _refuse_floats(value)
     return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+        value,
+        ensure_ascii=False,
+        allow_nan=False,
+        sort_keys=True,
+        separators=(",", ":"),
+        default=_as_object,
     ).encode()
+
+
+def _as_object(value: object) -> object:
+    """Content that is opened when somebody looks into it is no dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _refuse_floats(value: object) -> None:
@@ -28,3 +41,7 @@ def _refuse_floats(value: object) -> None:
         case list() | tuple():
             for member in value:
                 _refuse_floats(member)
+        case str() | int() | None:
+            pass
+        case Mapping():
+            _refuse_floats(dict(value))

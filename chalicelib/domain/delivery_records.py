@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chalicelib.domain.deliveries import Delivery, DeliveryId, SentLetter
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.receipt_judgement import Refusal
 from chalicelib.domain.thai import to_arabic_digits
 
@@ -60,7 +61,8 @@ class DeliveryRecord:
 
     `told`: keys of notices that were given (`delivery_notices`). `archived`: names of what lies
     in the archive beside the letter. `duplicate_of`: the delivery that brought this letter here
-    first. `salt` (hex, 32 bytes) hides the delivery in the public log of the receive register.
+    first. `named`: officers of the recipient to whom its registrar of secrets opened a classified
+    letter (A13). `salt` (hex, 32 bytes) hides the delivery in the public log of the receive register.
     `due_at`: when somebody must look at it again; None if nothing is left to do.
     """
 
@@ -70,6 +72,7 @@ class DeliveryRecord:
     duplicate_of: str | None = None
     check: FileCheck | None = None
     passed_on: tuple[Passing, ...] = ()
+    named: frozenset[Officer] = frozenset()
     salt: str
     due_at: datetime | None = None
 
@@ -136,7 +139,10 @@ and no way to fill a table."""
 
 
 def searched_in(letter: SentLetter) -> str:
-    """What of a letter a search looks in, beside the other agency's id."""
+    """What of a letter a search looks in, beside the other agency's id; of a classified one its
+    number only."""
+    if letter.is_classified:
+        return as_searched(letter.number)
     return as_searched(f"{letter.number}\n{letter.subject}")
 
 

@@ -408,6 +408,20 @@ class CopyTooLargeError(TraError):
         )
 
 
+class ReadingTooLargeError(TraError):
+    """A classified file is larger than an answer can be, and there is no link to one."""
+
+    code = "reading_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file is too large to be given out in one answer, and classified files have no "
+            "links. Ask the operator for it on a medium that the registrar of secrets keeps.",
+            "ไฟล์ใหญ่เกินกว่าจะส่งให้ในครั้งเดียว และไฟล์ที่มีชั้นความลับไม่มีลิงก์ดาวน์โหลด "
+            "โปรดขอไฟล์จากผู้ดูแลระบบบนสื่อที่นายทะเบียนข้อมูลข่าวสารลับเก็บรักษา",
+        )
+
+
 class DeliveryConflictError(TraError):
     """What is asked does not go with what became of the delivery; `reason` is a stable word."""
 
@@ -499,7 +513,9 @@ class FactorRefusedError(TraError):
 
 
 class FactorLockedError(FactorRefusedError):
-    """The try that locked the factor: supervisors hear of it (A28). Looks like any other refusal."""
+    """The try that locked the factor: supervisors hear of it (A28)."""
+
+    code = "factor_locked_now"
 
 
 class FactorMovedError(TraError):
@@ -510,13 +526,15 @@ class FactorMovedError(TraError):
 
 
 class ApprovalRefusedError(TraError):
-    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`)."""
+    """A decision, or a withdrawal, has no effect; `reason` is a stable word (`approvals.Why`), and
+    `field` the member of what was asked that is in the way, if one is."""
 
     code = "approval_refused"
 
-    def __init__(self, reason: str, detail: str, detail_th: str) -> None:
+    def __init__(self, reason: str, detail: str, detail_th: str, *, field: str = "") -> None:
         super().__init__(detail, detail_th)
         self.reason = reason
+        self.field = field
 
 
 class AppointmentRefusedError(TraError):

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.domain.approval_records import record_digests
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.documents import ArchivedFile, Document
 from chalicelib.domain.registers import Numbering
@@ -17,8 +18,8 @@ EXPIRED = "tra.document.expired.v1"
 
 
 def issued_evidence(document: Document, *, public_url: str) -> bytes:
-    """Payload of the signed evidence that a document was issued: numbers, digests,
-    where to check. No content, no names (the event crosses agencies); of a classified document
+    """Payload of the signed evidence that a document was issued: numbers, digests, those of
+    the records of its approvals too, where to check. No content, no names (the event crosses agencies); of a classified document
     not its type either, and no digest that its content could be guessed by (A13)."""
     numbering, file = _issued(document)
     return canonical_json(
@@ -39,8 +40,15 @@ def issued_evidence(document: Document, *, public_url: str) -> bytes:
             "archive_version": file.version_id,
             "retain_until": _utc(file.retain_until),
             "issued_at": _utc(document.issued_at),
+            **_approvals(document),
         }
     )
+
+
+def _approvals(document: Document) -> dict[str, list[str]]:
+    """Nothing at all where nobody had to approve."""
+    digests = record_digests(document.approval) if document.approval else []
+    return {"approvals": digests} if digests else {}
 
 
 def issued_event(

@@ -33,8 +33,8 @@ CHALLENGE_LASTS = timedelta(minutes=5)
 RESET_WITHIN = timedelta(hours=24)
 """How long the first officer's word for a reset waits for the second's."""
 
-MOST_FACTORS = 6
-"""One app for codes and some keys; a spare, and one for each place of work."""
+MOST_KEYS = 5
+"""A spare, and one for each place of work. Apps for codes there is one."""
 
 RECOVERY_CODES = 10
 
@@ -128,6 +128,11 @@ class Keyring:
         others = tuple(one for one in self.held if one.factor_id != held.factor_id)
         return replace(self, held=(*others, held))
 
+    def room_for(self, method: Method) -> bool:
+        """Whether another one of this kind may be enrolled."""
+        keys = [held for held in self.active if held.method is Method.WEBAUTHN]
+        return method is not Method.WEBAUTHN or len(keys) < MOST_KEYS
+
     # -- enrolling -------------------------------------------------------------
 
     def beginning(self, held: HeldFactor) -> Keyring:
@@ -148,6 +153,20 @@ class Keyring:
         codes = frozenset() if left else frozenset(recovery)
         kept = replace(held, challenge=None, factor=replace(held.factor, recovery=codes))
         return replace(self, held=(*others, kept))
+
+    def renewed(self, recovery: Iterable[str]) -> Keyring:
+        """New recovery codes in the place of all others, with the factor that was first."""
+        first = min(self.active, key=lambda held: held.factor_id, default=None)
+        renewed = (
+            replace(
+                held,
+                factor=replace(
+                    held.factor, recovery=frozenset(recovery) if held is first else frozenset()
+                ),
+            )
+            for held in self.held
+        )
+        return replace(self, held=tuple(renewed))
 
     # -- using -----------------------------------------------------------------
 

@@ -116,8 +116,11 @@ class Authority:
     def covers(self, document_type: str, classification: Classification, at: datetime) -> bool:
         """Whether this may be used for such a document at that moment."""
         in_scope = not self.document_types or document_type in self.document_types
-        holds = self.period.holds(at) and (self.ended is None or at < self.ended.at)
-        return in_scope and holds and is_cleared(self.most, classification)
+        return in_scope and self.holds(at) and is_cleared(self.most, classification)
+
+    def holds(self, at: datetime) -> bool:
+        """It takes effect at once, and so does its end."""
+        return self.period.holds(at) and (self.ended is None or at < self.ended.at)
 
 
 def signatory_lines(officer: Appointment, authority: Authority | None) -> tuple[str, ...]:

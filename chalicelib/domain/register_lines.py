@@ -102,7 +102,8 @@ class Columns:
 @dataclass(frozen=True, slots=True)
 class Line:
     """An entry with the instant it is dated by: its own, or that of the entry under which it
-    was inserted (เลขแทรก). `arrival`: the letter that a line of the receive register is about;
+    was inserted (เลขแทรก). `veiled`: whoever looks may know its number, its date and that it is
+    classified, and nothing else (A13). `arrival`: the letter that a line of the receive register is about;
     `progress`: how far a letter that was sent is with its recipients. Neither is known unless
     somebody looked."""
 
@@ -110,16 +111,20 @@ class Line:
     dated_at: datetime
     arrival: DeliveryRecord | None = None
     progress: Progress | None = None
+    veiled: bool = False
 
     @property
     def dated(self) -> date:
         """The day in Asia/Bangkok; of a letter that was received, the date it bears."""
-        return self.entry.letter_date or in_bangkok(self.dated_at).date()
+        own = in_bangkok(self.dated_at).date()
+        return own if self.veiled else self.entry.letter_date or own
 
 
 def columns_of(line: Line, agency: Agency) -> Columns:
     """The eight texts of a line of one of `agency`'s registers."""
     entry = line.entry
+    if line.veiled:
+        return _veiled_columns(line)
     receives = entry.register.book in RECEIVING
     return Columns(
         running_number=to_thai_digits(_running_number(entry)),
@@ -130,6 +135,19 @@ def columns_of(line: Line, agency: Agency) -> Columns:
         subject=entry.subject,
         action=_action(line, agency),
         remarks=" ".join(_remarks(line)),
+    )
+
+
+def _veiled_columns(line: Line) -> Columns:
+    return Columns(
+        running_number=to_thai_digits(_running_number(line.entry)),
+        letter_number="",
+        dated=long_date(line.dated),
+        sender="",
+        recipient="",
+        subject=line.entry.classification.thai,
+        action="",
+        remarks="",
     )
 
 

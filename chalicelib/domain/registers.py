@@ -120,12 +120,13 @@ class Entry:
     on; they never change after that (P2). `subject` and `counterpart` are for people
     and stay in the table. So do `letter_number`, `letter_date` (as the sender printed them) and
     `delivery_id` of a line of the receive register: the public logs must not tell who writes to
-    whom. `classification` is that of the document or letter (none of a reservation). `marks` are
-    the rulings on an issued document, in the order they were decided; its state stays `issued`.
+    whom. `classification` is that of the document or letter, of a reservation the strictest that
+    its book takes. `marks` are the rulings on an issued document, in the order they were decided;
+    its state stays `issued`.
 
-    Of a classified document `subject` and `counterpart` lie encrypted. As read, an entry has them
-    in `sealed`, and the two are empty: whoever may see them has the store open it
-    (`RegisterStore.opened`). So nothing that only counts, prints numbers or makes logs ever
+    Of a classified document `subject` and `counterpart` (and why a number of a secret book was
+    reserved) lie encrypted. As read, an entry has them in `sealed`, and they are empty: whoever
+    may see them has the store open it (`RegisterStore.opened`). So nothing that only counts, prints numbers or makes logs ever
     holds the clear text, and what is not known is never taken for what is not there.
     """
 
@@ -402,6 +403,7 @@ def lay_out_reservation(
             subject=reserve.reason,
             state=EntryState.RESERVED,
             reserve=reserve,
+            classification=Classification.SECRET if register.is_secret else Classification.NORMAL,
         )
         for number, salt in enumerate(salts, start=head.last_number + 1)
     )

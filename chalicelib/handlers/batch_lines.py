@@ -10,9 +10,10 @@ from typing import Any
 
 from chalicelib.bootstrap import House
 from chalicelib.domain.access import Action, Actor
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.batches import Batch
 from chalicelib.domain.documents import Document
-from chalicelib.domain.errors import ForbiddenError
+from chalicelib.domain.errors import FieldFault, ForbiddenError, InvalidRequestError
 from chalicelib.handlers.documents import submission_of
 from chalicelib.ports import Directory, DocumentTypes
 from chalicelib.services.advance_batch import BatchRoom
@@ -70,4 +71,25 @@ def _check_line(house: House, batch: Batch, body: Mapping[str, Any]) -> Document
         scopes=frozenset(),
     )
     submission = submission_of(_ForBatch(house, caller), dict(body), batch.type_version)
+    # The agency may want approvals since the batch was submitted.
+    demand_no_approval(submission.approval)
     return accept(submission, clock=house.clock, ids=house.ids)
+
+
+def demand_no_approval(policy: ApprovalPolicy) -> None:
+    """An officer approves what an officer saw, digest by digest (B7); nobody looks at 100,000
+    lines. Raises InvalidRequestError."""
+    if policy.approvers:
+        raise InvalidRequestError(
+            [
+                FieldFault(
+                    "/document_type",
+                    "approval_needed",
+                    "Officers approve documents of this type one by one, so they do not come in "
+                    "batches. Submit each with POST /v1/documents; one code then approves a list "
+                    "of up to 1,000 (POST /v1/approvals).",
+                    "เอกสารประเภทนี้ต้องมีผู้อนุมัติเป็นรายฉบับ จึงยื่นเป็นชุดไม่ได้ โปรดยื่นทีละฉบับด้วย "
+                    "POST /v1/documents แล้วอนุมัติหลายฉบับพร้อมกันด้วยรหัสเดียว (POST /v1/approvals)",
+                )
+            ]
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action
+from chalicelib.domain.access import Action, Resource
 from chalicelib.domain.batches import (
     Batch,
     BatchFile,
@@ -34,6 +34,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
+from chalicelib.handlers.batch_lines import demand_no_approval
 from chalicelib.handlers.batch_models import (
     BatchPage,
     BatchView,
@@ -43,7 +44,7 @@ from chalicelib.handlers.batch_models import (
     default_faults,
 )
 from chalicelib.handlers.claims import claim_of
-from chalicelib.handlers.documents import demand_prefix, demand_sender, known_to
+from chalicelib.handlers.documents import approval_of, demand_prefix, demand_sender, known_to
 from chalicelib.handlers.models import SubmitDocument, parse
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
@@ -88,6 +89,7 @@ def submit_batch(call: Call) -> Response:
         # Lines may name recipients, and are let in by nobody else.
         demand_sender(call, kind.book)
         demand_prefix(call, kind)
+        demand_no_approval(approval_of(call, kind))
         _demand_defaults(call, kind, body.defaults)
         request = desk_of.BatchRequest(
             agency_id=call.caller.agency_id,
@@ -276,11 +278,14 @@ def _ref(call: Call) -> BatchRef:
 
 
 def _found(call: Call) -> Batch:
-    return desk_of.find(_ref(call), desk=call.house.batch_desk)
+    """Raises NotFoundError, ForbiddenError."""
+    batch = desk_of.find(_ref(call), desk=call.house.batch_desk)
+    call.authorise(Resource(agency_id=batch.agency_id, thing_id=batch.batch_id))
+    return batch
 
 
 def _changed(call: Call, what: str, change: Callable[..., Batch]) -> Response:
-    batch = change(_ref(call), desk=call.house.batch_desk)
+    batch = change(_found(call).ref, desk=call.house.batch_desk)
     _log(batch, what)
     return as_json(_view(call, batch), status=202)
 

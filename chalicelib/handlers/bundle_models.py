@@ -46,6 +46,22 @@ class BundledFile(_Answer):
     retain_until: str
 
 
+class BundledPolicy(_Answer):
+    approvers: int = Field(description="So many different officers had to approve.")
+    central: str | None = Field(description="Whose officers; null: the issuer's own.")
+    own_submission: bool
+
+
+class BundledApprovals(_Answer):
+    """Who approved the document before it got its number."""
+
+    policy: BundledPolicy
+    records: list[str] = Field(
+        description="The signed statement of each decision, in order: compact JWS (ES256, "
+        "tra.approval.v1), key in the JWKS."
+    )
+
+
 class BundledRuling(_Answer):
     number: int
     kind: RulingKind
@@ -135,6 +151,9 @@ class EvidenceBundle(_Answer):
     number_log: LogProof | None
     outcome_log: list[LogProof]
     evidence: str | None = Field(description="Compact JWS (ES256), key in the JWKS.")
+    approval: BundledApprovals | None = Field(
+        description="Null where nobody had to approve it. `evidence` names the digests."
+    )
     rulings: list[BundledRuling] = Field(
         description="What was decided of the issued document: suspended, reinstated, revoked, "
         "superseded. The last one decided that holds at a time counts."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
+from chalicelib.domain.access import seen_wholly
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.erds import DeliveryState
@@ -63,6 +64,8 @@ def letter_search(call: Call, asked: AskOutbox) -> LetterSearch:
         unit=asked.unit if isinstance(asked, AskInbox) else None,
         since=start_of_day(date.fromisoformat(asked.from_)) if asked.from_ else None,
         until=_end_of_day(date.fromisoformat(asked.to)) if asked.to else None,
+        visible=seen_wholly(call.actors),
+        named_for=call.caller.officer,
         limit=int(asked.limit),
         cursor=asked.cursor,
     )

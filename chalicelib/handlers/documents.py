@@ -11,9 +11,11 @@ from typing import Any, Protocol
 from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import House
-from chalicelib.domain.access import Action, Actor, Resource, only_recipient
+from chalicelib.domain.access import Action, Actor, Resource, only_recipient, seen_wholly
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.canonical import canonical_json
-from chalicelib.domain.deliveries import Delivery, DeliveryId
+from chalicelib.domain.deliveries import DeliveryId
+from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
     ArchivedFile,
@@ -33,6 +35,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     NotInForceError,
     NotReadyError,
+    ReadingTooLargeError,
     RenderError,
     RequestTooLargeError,
     TopSecretRefusedError,
@@ -45,7 +48,9 @@ from chalicelib.handlers.bundle_models import AskEvidence, EvidenceBundle
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.models import (
     AcceptedDocument,
+    AskFile,
     AskPicture,
+    ClassifiedFile,
     DocumentPage,
     DocumentPicture,
     DocumentView,
@@ -59,6 +64,7 @@ from chalicelib.handlers.models import (
 )
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF, classified_file
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
@@ -196,7 +202,9 @@ def search_documents(call: Call) -> Response:
     found = call.house.documents.search(_search(call, parse(SearchDocuments, call.query)))
     public_url = call.house.settings.public_url
     now = call.house.clock()
-    items = [DocumentView.of(document, public_url, now) for document in found.documents]
+    # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
+    known = [document for document in found.documents if call.may(Resource.of(document))]
+    items = [DocumentView.of(document, public_url, now) for document in known]
     return as_json(DocumentPage(items=items, cursor=found.cursor))
 
 
@@ -219,15 +227,31 @@ def show_document(call: Call) -> Response:
     blueprint,
     "GET",
     "/v1/documents/{document_id}/file",
-    summary="The sealed PDF, by a redirect to a link that lives for a minute.",
+    summary="The sealed PDF, by a redirect to a link that lives for a minute. Of a classified "
+    "document no link, but a copy that says on every page who reads it: application/pdf if Accept "
+    "names it first, else ClassifiedFile.",
     action=Action.READ_FILE,
-    answers={303: "Redirect to the PDF. Do not send the token along."},
-    errors=(NotFoundError, NotReadyError, EndedWithoutFileError, UnavailableError),
+    also_action=Action.OPEN_SECRET,
+    query=AskFile,
+    answers={303: "Redirect to the PDF. Do not send the token along.", 200: ClassifiedFile},
+    also=(PDF,),
+    errors=(
+        InvalidRequestError,
+        NotFoundError,
+        NotReadyError,
+        EndedWithoutFileError,
+        ReadingTooLargeError,
+        RenderError,
+        UnavailableError,
+    ),
 )
 def download_file(call: Call) -> Response:
     document = authorised(call)
     if document.file is None:
         raise _no_file(document)
+    if document.is_classified:
+        thing = resource_of(call, document)
+        return classified_file(call, document.document_id, document.file, thing)
     return redirect_to(call, document.document_id, document.file)
 
 
@@ -322,18 +346,21 @@ def authorised(call: Call) -> Document:
     document = call.house.documents.get(document_id) if is_identifier(document_id) else None
     if document is None:
         raise NotFoundError
-    call.authorise(_resource(call, document))
+    call.authorise(resource_of(call, document))
     return document
 
 
-def _resource(call: Call, document: Document) -> Resource:
-    """Whose the document is; of a letter, also an agency's to which a delivery of it came."""
+def resource_of(call: Call, document: Document) -> Resource:
+    """Whose the document is; of a letter, also an agency's to which a delivery of it came, and
+    whom its registrar named there (A13)."""
     if not document.is_letter or document.agency_id == call.caller.agency_id:
         return Resource.of(document)
-    return Resource.of_letter(document, _deliveries_to_caller(call, document))
+    records = list(_deliveries_to_caller(call, document))
+    thing = Resource.of_letter(document, (record.delivery for record in records))
+    return replace(thing, named=thing.named.union(*(record.named for record in records)))
 
 
-def _deliveries_to_caller(call: Call, letter: Document) -> Iterator[Delivery]:
+def _deliveries_to_caller(call: Call, letter: Document) -> Iterator[DeliveryRecord]:
     """All attempts; there is a next one only after the one before it."""
     if call.caller.agency_id not in letter.recipients:
         return
@@ -342,7 +369,7 @@ def _deliveries_to_caller(call: Call, letter: Document) -> Iterator[Delivery]:
         record = call.house.deliveries.get(delivery_id)
         if record is None:
             return
-        yield record.delivery
+        yield record
 
 
 def _no_file(document: Document) -> NotReadyError | EndedWithoutFileError:
@@ -418,6 +445,7 @@ def build_submission(
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
+        approval=approval_of(call, kind),
     )
     if made.is_classified and circular:
         raise InvalidRequestError([_SECRET_CIRCULAR])
@@ -431,6 +459,12 @@ _SECRET_CIRCULAR = FieldFault(
     "Leave `circular` out.",
     "หนังสือที่มีชั้นความลับเป็นหนังสือเวียนไม่ได้ เพราะแต่ละฉบับต้องมีนายทะเบียนข้อมูลข่าวสารลับรับผิดชอบ โปรดไม่ระบุ circular",
 )
+
+
+def approval_of(call: Submitter, kind: DocumentType) -> ApprovalPolicy:
+    """How the caller's agency approves documents of this type."""
+    agency = call.house.directory.agency(call.caller.agency_id)
+    return kind.approved_by(agency) if agency else kind.approval
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:
@@ -509,6 +543,8 @@ def _search(call: Call, query: SearchDocuments) -> Search:
         text=query.q,
         since=start_of_day(date.fromisoformat(query.from_)) if query.from_ else None,
         until=_end_of_day(date.fromisoformat(query.to)) if query.to else None,
+        visible=seen_wholly(call.actors),
+        named_for=call.caller.officer,
         limit=int(query.limit),
         cursor=query.cursor,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 from chalice.app import Blueprint, Response
@@ -18,6 +19,7 @@ from chalicelib.domain.errors import (
     MalformedRequestError,
     NotFoundError,
     NotHostedError,
+    ReadingTooLargeError,
     RegisterHeldError,
     RenderError,
     RequestTooLargeError,
@@ -40,10 +42,10 @@ from chalicelib.handlers.delivery_models import (
 )
 from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_of, statements
 from chalicelib.handlers.documents import redirect_to
-from chalicelib.handlers.models import parse
+from chalicelib.handlers.models import AskFile, ClassifiedFile, parse
 from chalicelib.handlers.operations import Call, operation
-from chalicelib.handlers.registers import PDF
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF, classified_file, reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.pass_on import pass_on
 from chalicelib.services.print_copy import print_copy
@@ -76,7 +78,8 @@ _BODY_ERRORS = (MalformedRequestError, RequestTooLargeError, InvalidRequestError
 def search_inbox(call: Call) -> Response:
     found = call.house.deliveries.inbox(letter_search(call, parse(AskInbox, call.query)))
     public_url = call.house.settings.public_url
-    items = [InboxItem.of(record, name_of(call), public_url) for record in found.records]
+    known = [record for record in found.records if call.may(received(record))]
+    items = [InboxItem.of(record, name_of(call), public_url) for record in known]
     return as_json(InboxPage(items=items, cursor=found.cursor))
 
 
@@ -91,7 +94,7 @@ def search_inbox(call: Call) -> Response:
     errors=(NotFoundError, UnavailableError),
 )
 def show_arrival(call: Call) -> Response:
-    return as_json(_detail(call, _arrived(call)))
+    return as_json(_detail(call, arrived(call)))
 
 
 @operation(
@@ -99,16 +102,29 @@ def show_arrival(call: Call) -> Response:
     "GET",
     "/v1/inbox/{delivery_id}/file",
     summary="The sealed PDF, by a redirect to a link that lives for a minute; not of a letter that "
-    "was recalled.",
+    "was recalled. Of a classified letter no link, but a copy that says on every page who reads it: "
+    "application/pdf if Accept names it first, else ClassifiedFile.",
     action=Action.READ_INBOX,
-    answers={303: "Redirect to the PDF. Do not send the token along."},
-    errors=(NotFoundError, UnavailableError),
+    also_action=Action.OPEN_SECRET,
+    query=AskFile,
+    answers={303: "Redirect to the PDF. Do not send the token along.", 200: ClassifiedFile},
+    also=(PDF,),
+    errors=(
+        InvalidRequestError,
+        NotFoundError,
+        ReadingTooLargeError,
+        RenderError,
+        UnavailableError,
+    ),
 )
 def download_arrival(call: Call) -> Response:
     record = _readable(call)
     document = call.house.documents.get(record.delivery.id.document_id)
     if document is None or document.file is None:
         raise NotFoundError
+    if document.is_classified:
+        thing = received(record)
+        return classified_file(call, document.document_id, document.file, thing)
     return redirect_to(call, document.document_id, document.file)
 
 
@@ -125,7 +141,7 @@ def download_arrival(call: Call) -> Response:
 )
 def print_arrival(call: Call) -> Response:
     record = _readable(call)
-    pdf = print_copy(record, room=call.house.copy_room)
+    pdf = print_copy(record, reader_of(call), room=call.house.copy_room)
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if call.names_first(PDF):
         return Response(pdf, headers={**headers, "Content-Type": PDF})
@@ -160,7 +176,7 @@ def print_arrival(call: Call) -> Response:
     ),
 )
 def register_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(RegisterLetter, _body(call))
     if asked.receipt is not None:
         return _take_receipt(call, record, asked.receipt)
@@ -187,7 +203,7 @@ def register_arrival(call: Call) -> Response:
     ),
 )
 def correct_number(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     corrected = correct_receipt(
         record.delivery.id, receiver=_receiver(call), room=call.house.receiving_room
     )
@@ -213,7 +229,7 @@ def correct_number(call: Call) -> Response:
     ),
 )
 def reject_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(RejectLetter, _body(call))
     if asked.rejection is not None:
         return _take_rejection(call, record, asked)
@@ -232,7 +248,7 @@ def reject_arrival(call: Call) -> Response:
     errors=(*_BODY_ERRORS, NotFoundError, DeliveryConflictError, UnavailableError),
 )
 def forward_arrival(call: Call) -> Response:
-    record = _arrived(call)
+    record = arrived(call)
     asked = parse(ForwardLetter, call.json_object())
     passed = pass_on(
         record.delivery.id,
@@ -247,19 +263,24 @@ def forward_arrival(call: Call) -> Response:
 # -- parts -------------------------------------------------------------------------
 
 
-def _arrived(call: Call) -> DeliveryRecord:
+def arrived(call: Call) -> DeliveryRecord:
     """The delivery that the path names, if it may be known to the caller's agency. Raises
     NotFoundError, ForbiddenError (P6)."""
     record = delivery_of(call)
-    call.authorise(Resource.received(record.delivery))
+    call.authorise(received(record))
     if not is_in_inbox(record.delivery):
         raise NotFoundError
     return record
 
 
+def received(record: DeliveryRecord) -> Resource:
+    """A delivery as its recipient has it, with whom its registrar of secrets named."""
+    return replace(Resource.received(record.delivery), named=record.named)
+
+
 def _readable(call: Call) -> DeliveryRecord:
     """The same of a letter whose file may be read."""
-    record = _arrived(call)
+    record = arrived(call)
     if not may_read_file(record.delivery):
         raise NotFoundError
     return record

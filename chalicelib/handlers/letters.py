@@ -172,7 +172,8 @@ def _demand_confirmed(call: Call, letter: ReadLetter, seen: Confirmation) -> Non
 )
 def search_outbox(call: Call) -> Response:
     found = call.house.deliveries.outbox(letter_search(call, parse(AskOutbox, call.query)))
-    items = [_view(call, record) for record in found.records]
+    known = [record for record in found.records if call.may(Resource.sent(record.delivery))]
+    items = [_view(call, record) for record in known]
     return as_json(OutboxPage(items=items, cursor=found.cursor))
 
 
@@ -322,10 +323,19 @@ def _letter(call: Call) -> Document:
 def _sent(call: Call) -> DeliveryRecord:
     """The delivery that the path names, of that letter. Raises NotFoundError, ForbiddenError."""
     record = delivery_of(call)
-    call.authorise(Resource.sent(record.delivery))
+    call.authorise(sent(call, record))
     if record.delivery.id.document_id != call.path["document_id"]:
         raise NotFoundError
     return record
+
+
+def sent(call: Call, record: DeliveryRecord) -> Resource:
+    """A delivery as its sender has it, with whom its registrar of secrets named."""
+    thing = Resource.sent(record.delivery)
+    if not record.delivery.letter.is_classified:
+        return thing
+    letter = call.house.documents.get(record.delivery.id.document_id)
+    return replace(thing, named=letter.named) if letter else thing
 
 
 def _view(call: Call, record: DeliveryRecord) -> DeliveryView:

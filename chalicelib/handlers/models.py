@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -179,7 +180,7 @@ class SubmitDocument(_Strict):
         known = _known(info)
         kind = known.document_type(info.data.get("document_type", ""))
         if kind is not None and (faults := known.content_faults(kind, content)):
-            raise _several(faults)
+            raise several(faults)
         return content
 
     @field_validator("recipients")
@@ -201,7 +202,7 @@ class SubmitDocument(_Strict):
                 faults.append(_repeated_recipient(position))
             seen.add(agency_id)
         if faults:
-            raise _several(faults)
+            raise several(faults)
         return recipients
 
     @field_validator("valid_from", "valid_until", "dated")
@@ -292,7 +293,7 @@ class SubmitDocument(_Strict):
                     "กำหนดด่วนภายในได้เฉพาะหนังสือ",
                 )
             if faults := within_faults(instant_of(text), _known(info).now, ""):
-                raise _several(faults)
+                raise several(faults)
         return text
 
     @field_validator("classification")
@@ -338,6 +339,39 @@ class AskPicture(_Strict):
 
     side: Literal["front", "back", "both"] = Field(
         default="front", description="`both`: front above back."
+    )
+
+
+Subject = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+
+
+class NameReaders(_Strict):
+    """Officers of the agency, by the subject that their issuer gives them."""
+
+    add: list[Subject] = Field(
+        default=[], max_length=100, description="May read from now on; must be cleared so far."
+    )
+    remove: list[Subject] = Field(
+        default=[], max_length=100, description="May read no longer; who is in both may not."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.add and not self.remove:
+            raise _custom(
+                "missing", "Name somebody in `add` or `remove`.", "โปรดระบุ add หรือ remove"
+            )
+        return self
+
+
+class AskFile(_Strict):
+    """Query of routes that give out a file. It says nothing to a file that is not classified."""
+
+    form: Literal["reading", "sealed"] = Field(
+        default="reading",
+        description="Of a classified file: `reading`, a copy that says on every page who reads it "
+        "and when; `sealed`, the sealed bytes, for the cleared registrar of secrets "
+        "(`secrets:open`).",
     )
 
 
@@ -675,6 +709,27 @@ class DocumentPicture(_Answer):
         return cls(document_id=document_id, side=side, png_base64=base64.b64encode(png).decode())
 
 
+class ClassifiedFile(_Answer):
+    """A classified file, for clients that do not ask for application/pdf."""
+
+    document_id: str
+    form: str = Field(description="`reading` or `sealed`.")
+    media_type: Literal["application/pdf"] = "application/pdf"
+    pdf_base64: str
+
+
+class ReaderView(_Answer):
+    subject: str
+    name: str | None = Field(description="Null if the officer holds no appointment any more.")
+    position: str | None
+
+
+class ReadersView(_Answer):
+    """To whom of the agency a classified document is open by name, beside the registrar."""
+
+    readers: list[ReaderView]
+
+
 class PublicVerification(_Answer):
     """What anyone who holds the QR code may know: of a classified document its number, its date
     and its classification."""
@@ -857,7 +912,12 @@ def _is_letter(info: ValidationInfo) -> bool:
 
 
 def _custom(code: str, detail: str, detail_th: str) -> PydanticCustomError:
-    return _several((FieldFault("", code, detail, detail_th),))
+    return several((FieldFault("", code, detail, detail_th),))
+
+
+def custom_fault(code: str, detail: str, detail_th: str) -> PydanticCustomError:
+    """A fault of the field that a validator looks at, for models of other modules."""
+    return _custom(code, detail, detail_th)
 
 
 def demand_ascending(first: str | None, last: str | None) -> None:
@@ -889,7 +949,7 @@ def _no_instant() -> PydanticCustomError:
     )
 
 
-def _several(faults: object) -> PydanticCustomError:
+def several(faults: object) -> PydanticCustomError:
     """Carry our own faults through pydantic, which then gathers them with its own."""
     return PydanticCustomError(_SEVERAL, "see faults", {"faults": faults})
 

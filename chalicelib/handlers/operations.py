@@ -19,6 +19,7 @@ from chalicelib.bootstrap import House, house
 from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
 from chalicelib.domain.errors import (
     AnswerRefusedError,
+    FactorLockedError,
     ForbiddenError,
     NotFoundError,
     RequestTooLargeError,
@@ -255,6 +256,8 @@ def _log_refusal(error: TraError, status: int, view: View) -> None:
             # As from the reply queue: the supervisor hears of it (A28).
             count("AnswerRefused")
             extra |= {"reason": error.reason, "delivery_id": error.delivery_id}
+        if isinstance(error, FactorLockedError):
+            count("FactorLocked")
         count("RequestRefused")
         logger.info(LogEvent.REQUEST_REFUSED, extra=extra)
 

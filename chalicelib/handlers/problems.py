@@ -85,6 +85,9 @@ KINDS: dict[type[TraError], Kind] = {
         409, "The file did not pass verification", "ไฟล์ไม่ผ่านการตรวจสอบ"
     ),
     errors.AnswerRefusedError: Kind(409, "The answer is not believed", "ไม่ยอมรับคำตอบนี้"),
+    errors.ReadingTooLargeError: Kind(
+        422, "The file is too large for one answer", "ไฟล์ใหญ่เกินกว่าจะส่งในครั้งเดียว"
+    ),
     errors.ResendRefusedError: Kind(409, "This delivery cannot be sent again", "ส่งรายการนี้ซ้ำไม่ได้"),
     errors.FactorRefusedError: Kind(
         403, "The second factor was not accepted", "ไม่ยอมรับการยืนยันตัวตนขั้นที่สอง"
@@ -135,6 +138,9 @@ def problem(error: TraError, *, instance: str, thai: bool) -> Response:
         body["confirmation"] = {"recipients": list(error.lines), "digest": error.digest}
     if isinstance(error, _WITH_REASON):
         body["reason"] = error.reason
+    if isinstance(error, errors.ApprovalRefusedError) and error.field:
+        fault = FieldFault(f"/{error.field}", error.reason, error.detail, error.detail_th)
+        body["errors"] = [_fault(fault, thai=thai)]
     if isinstance(error, errors.AnswerRefusedError) and error.field:
         body["field"] = error.field
     if isinstance(error, errors.UntrustedFileError):

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from chalicelib.domain.directory import Agency
+from chalicelib.domain.documents import CLASSIFIED_TYPE, Classification
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
-from chalicelib.domain.register_lines import Line, columns_of, printed_number
+from chalicelib.domain.register_lines import Columns, Line, columns_of, printed_number
 from chalicelib.domain.registers import Entry, EntryState, Register, Reserve
 from chalicelib.domain.thai import in_bangkok, start_of_day
 from chalicelib.handlers.delivery_models import ProgressView, ReceivedView
@@ -66,10 +67,11 @@ class AskRegister(_Strict):
     def _is_a_day(cls, text: str | None) -> str | None:
         return SubmitDocument._is_a_day(text)  # noqa: SLF001 - the same rule for all dates
 
-    def query_of(self, register: Register) -> RegisterQuery:
-        """Raises InvalidRequestError for a cursor that was not given out."""
+    def query_of(self, register: Register, visible: frozenset[Classification]) -> RegisterQuery:
+        """`visible`: what whoever asks may read of it. Raises InvalidRequestError for a cursor that was not given out."""
         return RegisterQuery(
             register=register,
+            visible=visible,
             from_number=int(self.from_number or 1),
             to_number=int(self.to_number) if self.to_number else None,
             since=start_of_day(date.fromisoformat(self.from_)) if self.from_ else None,
@@ -158,6 +160,10 @@ class LineView(_Answer):
     """One line: the columns of the register as people read them, then facts for machines."""
 
     running_number: str = Field(description="เลขทะเบียน, in Thai digits.")
+    classification: Classification = Field(
+        description="Of a classified line the cleared registrar of secrets sees everything, others "
+        "of the agency number, date and this; all else is empty or null then."
+    )
     letter_number: str = Field(
         description="ที่, as printed; in the receive register, as its sender printed it."
     )
@@ -172,9 +178,9 @@ class LineView(_Answer):
     remarks: str = Field(description="หมายเหตุ, in Thai; the real time of issue stands here.")
     number: int
     child: int = Field(description="Place of an inserted number under `number`, else 0.")
-    state: EntryState
+    state: EntryState | None
     document_id: str | None
-    document_type: str
+    document_type: str = Field(description="`classified` of what is.")
     numbered_at: datetime = Field(description="The instant this number was really given.")
     ended_at: datetime | None
     reason: str | None = Field(description="Code of why it ended as void.")
@@ -196,7 +202,10 @@ class LineView(_Answer):
     @classmethod
     def of(cls, line: Line, agency: Agency) -> Self:
         entry, columns = line.entry, columns_of(line, agency)
+        if line.veiled:
+            return cls._veiled(line, columns)
         return cls(
+            classification=entry.classification,
             running_number=columns.running_number,
             letter_number=columns.letter_number,
             dated=line.dated,
@@ -218,6 +227,35 @@ class LineView(_Answer):
             delivery_id=entry.delivery_id,
             received=ReceivedView.of(line.arrival.delivery.received) if line.arrival else None,
             receipts=ProgressView.of(line.progress) if line.progress else None,
+        )
+
+    @classmethod
+    def _veiled(cls, line: Line, columns: Columns) -> Self:
+        """Number, date and classification (A13)."""
+        entry = line.entry
+        return cls(
+            classification=entry.classification,
+            running_number=columns.running_number,
+            letter_number=columns.letter_number,
+            dated=line.dated,
+            from_=columns.sender,
+            to=columns.recipient,
+            subject=columns.subject,
+            action=columns.action,
+            remarks=columns.remarks,
+            number=entry.number,
+            child=entry.child,
+            state=None,
+            document_id=None,
+            document_type=CLASSIFIED_TYPE,
+            numbered_at=entry.numbered_at,
+            ended_at=None,
+            reason=None,
+            reserve=None,
+            file_digest=None,
+            delivery_id=None,
+            received=None,
+            receipts=None,
         )
 
 

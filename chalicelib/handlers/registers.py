@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Resource
+from chalicelib.domain.access import Action, Resource, seen_wholly
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import (
     InvalidRequestError,
@@ -22,7 +22,15 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.register_lines import Line
-from chalicelib.domain.registers import CIRCULAR, RECEIVE, SEND, Book, Register
+from chalicelib.domain.registers import (
+    CIRCULAR,
+    RECEIVING,
+    SEND,
+    SENDING,
+    Book,
+    Register,
+    book_beside,
+)
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.register_models import (
@@ -36,6 +44,7 @@ from chalicelib.handlers.register_models import (
     write_cursor,
 )
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.print_register import print_csv, print_pdf
 from chalicelib.services.register_receipts import with_deliveries
@@ -43,8 +52,6 @@ from chalicelib.services.register_view import Position, RegisterQuery, view_regi
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 
 blueprint = Blueprint(__name__)
-
-PDF = "application/pdf"
 
 _YEAR_AND_FORM = re.compile(r"([1-9][0-9]{3})(\.csv|\.pdf)?", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
@@ -66,7 +73,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 def show_register(call: Call) -> Response:
     agency = _own_agency(call)
     register, form = _register(call)
-    query = parse(AskRegister, call.query).query_of(register)
+    query = parse(AskRegister, call.query).query_of(register, seen_wholly(call.actors))
     match form:
         case ".csv":
             return _as_csv(call, query, agency)
@@ -167,8 +174,11 @@ def _register(call: Call) -> tuple[Register, str]:
     if asked is None:
         raise NotFoundError
     register = Register(call.path["agency"], call.path["book"], int(asked[1]))
-    books = {*_type_books(call), SEND, RECEIVE, CIRCULAR}
-    if register.book not in books and not call.house.registers.head(register).last_number:
+    books = {*_type_books(call), *SENDING, *RECEIVING}
+    if (
+        book_beside(register.book) not in books
+        and not call.house.registers.head(register).last_number
+    ):
         raise NotFoundError
     return register, asked[2] or ""
 
@@ -177,7 +187,7 @@ def _numbering_book(call: Call, agency: Agency) -> Book:
     """A book whose numbers documents of this agency get; anything else does not exist to be
     reserved in. Letters have numbers only where the agency has a prefix for them."""
     book = call.path["book"]
-    prefixed = agency.letter_prefix is not None or book not in {SEND, CIRCULAR}
+    prefixed = agency.letter_prefix is not None or book not in SENDING
     if book not in _type_books(call, agency) or not prefixed:
         raise NotFoundError
     return Book(agency.agency_id, book)

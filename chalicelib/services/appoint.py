@@ -86,10 +86,10 @@ def appoint(request: AppointmentRequest, prove: Prove, *, office: PersonnelOffic
     # 2. What is refused whoever asks.
     now = office.clock()
     demand_another(request.by, request.subject)
-    appointment = request.made_at(now)
     agency = office.directory.agency(request.by.agency_id)
     units = {unit.unit_id for unit in agency.units} if agency else set()
-    faults = period_faults(appointment.period, now) + unit_faults(request.unit, units)
+    faults = period_faults(request.since, request.until, now)
+    faults += unit_faults(request.unit, units)
     if faults:
         raise InvalidRequestError(faults)
 
@@ -97,25 +97,20 @@ def appoint(request: AppointmentRequest, prove: Prove, *, office: PersonnelOffic
     prove()
 
     # 4. The first with this id stands.
-    return _the_same(office.officers.appoint(appointment), request)
+    return _the_same(office.officers.appoint(request.made_at(now)), request)
 
 
 def end_appointment(
-    officer: Officer,
-    appointment_id: str,
-    ending: Ending,
-    prove: Prove,
-    *,
-    office: PersonnelOffice,
+    agency_id: str, appointment_id: str, ending: Ending, prove: Prove, *, office: PersonnelOffice
 ) -> Appointment:
     """End an appointment at once. Repeatable: the first end stands.
 
-    Raises NotFoundError unless the officer has such an appointment, AppointmentRefusedError for the
-    last administrator's, FactorRefusedError. Dies anywhere: it ended, or it did not.
+    Raises NotFoundError, AppointmentRefusedError for the last administrator's, FactorRefusedError.
+    Dies anywhere: it ended, or it did not.
     """
     # 1. Only what there is, and once.
-    found = office.officers.appointment(officer.agency_id, appointment_id)
-    if found is None or found.subject != officer.subject:
+    found = office.officers.appointment(agency_id, appointment_id)
+    if found is None:
         raise NotFoundError
     if found.ended is not None:
         return found
@@ -123,7 +118,7 @@ def end_appointment(
     # 2. An agency always has who may appoint: who remains is held to it in the same transaction.
     remaining = None
     if Role.ADMINISTRATOR in found.roles and found.holds(ending.at):
-        heads = office.officers.administrators(officer.agency_id)
+        heads = office.officers.administrators(agency_id)
         remaining = other_administrator(heads, found.subject, ending.at)
 
     # 3. Spent only on what can be done.
@@ -134,6 +129,10 @@ def end_appointment(
 
 
 def _the_same(stored: Appointment, request: AppointmentRequest) -> Appointment:
-    if request.made_at(stored.appointed_at) != replace(stored, ended=None):
+    try:
+        asked = request.made_at(stored.appointed_at)
+    except ValueError as error:  # a period that is none was never stored
+        raise IdempotencyKeyReusedError from error
+    if asked != replace(stored, ended=None):
         raise IdempotencyKeyReusedError
     return stored

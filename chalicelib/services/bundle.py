@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib.domain.approval_records import written_policy
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState
 from chalicelib.domain.errors import NotReadyError
 from chalicelib.domain.registers import Numbering
@@ -76,6 +77,7 @@ def bundle(document: Document, *, room: BundleRoom, asked: AskedFor | None = Non
         **_facts(document, document.numbering),
         "file": _file(document.file) if document.file else None,
         **parts,
+        "approval": _approval(document),
         "rulings": rulings,
         "evidence_records": [base64.b64encode(record).decode()] if record else [],
         "deliveries": deliveries.content,
@@ -120,6 +122,15 @@ def _file(file: ArchivedFile) -> dict[str, Any]:
         "lock_mode": file.lock_mode.value,
         "retain_until": _utc(file.retain_until),
     }
+
+
+def _approval(document: Document) -> dict[str, Any] | None:
+    """The signed record of every decision; None where nobody had to approve."""
+    case = document.approval
+    if case is None:
+        return None
+    records = [decision.record for decision in case.decisions if decision.record is not None]
+    return {"policy": written_policy(case.policy), "records": records}
 
 
 def _ruling(document: Document, ruling: Ruling) -> dict[str, Any]:

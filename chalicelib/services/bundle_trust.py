@@ -40,6 +40,9 @@ CheckRecord = Callable[[bytes, bytes, Sequence[str]], RecordProof]
 CheckJws = Callable[[str, Mapping[str, Any]], bytes]
 """`check(jws, jwks)` gives the payload. Raises EvidenceSignatureError."""
 
+Attached = Callable[[bytes, str], bytes | None]
+"""`attached(pdf, name)`: the file of that name within a PDF; None if there is none."""
+
 ReplyKeys = Callable[[str], Sequence[Mapping[str, Any]] | None]
 """The public keys (JWK) that an agency signs receipts with; None where nobody said any."""
 
@@ -62,6 +65,7 @@ class BundleTrust:
     reply_keys: ReplyKeys = no_reply_keys
     anchors: tuple[str, ...] = ()
     check_record: CheckRecord | None = None
+    attached: Attached | None = None
 
 
 def as_text(value: Any) -> str:

@@ -66,9 +66,9 @@ def grant_authority(
     # 2. What is refused whoever asks.
     now = office.clock()
     demand_another(request.by, request.holder)
-    authority = request.made_at(now)
     held = office.officers.appointments_of(Officer(request.by.agency_id, request.holder))
-    faults = period_faults(authority.period, now) + holder_faults(held, authority.period)
+    faults = period_faults(request.since, request.until, now)
+    faults += holder_faults(held, request.since or now)
     if faults:
         raise InvalidRequestError(faults)
 
@@ -76,7 +76,7 @@ def grant_authority(
     prove()
 
     # 4. The first with this id stands.
-    return _the_same(office.officers.grant(authority), request)
+    return _the_same(office.officers.grant(request.made_at(now)), request)
 
 
 def end_authority(
@@ -94,6 +94,10 @@ def end_authority(
 
 
 def _the_same(stored: Authority, request: AuthorityRequest) -> Authority:
-    if request.made_at(stored.granted_at) != replace(stored, ended=None):
+    try:
+        asked = request.made_at(stored.granted_at)
+    except ValueError as error:  # a period that is none was never stored
+        raise IdempotencyKeyReusedError from error
+    if asked != replace(stored, ended=None):
         raise IdempotencyKeyReusedError
     return stored

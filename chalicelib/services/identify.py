@@ -33,8 +33,7 @@ def identify(identity: Identity, *, officers: OfficerStore, at: datetime) -> tup
         Actor(
             agency_id=agency_id,
             subject=identity.subject,
-            # What only an application is, nobody is appointed to.
-            roles=one.roles - {Role.APPLICATION},
+            roles=one.roles,
             scopes=identity.scopes,
             name=one.name_th,
             clearance=one.clearance,

@@ -69,7 +69,9 @@ class Numberer:
 
 
 def number(document_ids: Sequence[str], *, to: Numberer) -> None:
-    """Number the accepted ones of `document_ids` in the order given; all of one book.
+    """Number the accepted ones of `document_ids` in the order given; all of one book. What
+    awaits approval is left alone, and with it the others of its run: whoever ends its waiting
+    sends them on (`decide_case`).
 
     Raises RegisterHeldError while the next numbers are a batch's, UnavailableError if the block
     could not be written, or not all seal messages sent. Repeatable: who has a number keeps it and is only sent on.
@@ -144,8 +146,9 @@ def _in_order(document_ids: Sequence[str], found: Mapping[str, Document]) -> lis
 
 def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document]:
     waiting = []
+    held = _held_runs(found)
     for document in found:
-        if document.state is not DocumentState.ACCEPTED:
+        if document.state is not DocumentState.ACCEPTED or document.run in held:
             continue
         reason = _impossible(document, to)
         if reason is None:
@@ -155,7 +158,17 @@ def _reject_impossible(found: Sequence[Document], to: Numberer) -> list[Document
     return waiting
 
 
+def _held_runs(found: Sequence[Document]) -> set[tuple[str, ...]]:
+    """Runs of which a document awaits approval still: their numbers follow each other, so none
+    is given before it is decided of all. One that was refused is not waited for."""
+    return {document.run for document in found if document.run and document.awaits_approval}
+
+
 def _impossible(document: Document, to: Numberer) -> Reason | None:
+    if not document.is_approved:
+        # Accepted without enough decisions on exactly this content: somebody wrote past Tra.
+        # The transaction would not number it either, and it must not block its register.
+        return _NOT_APPROVED
     if to.types.get(document.document_type, document.type_version) is None:
         newest = to.types.get(document.document_type)
         if newest is not None and newest.version < document.type_version:
@@ -227,6 +240,11 @@ def why_not(wish: NumberWish, book: Book, *, to: RegisterStore, clock: Clock) ->
     return None
 
 
+_NOT_APPROVED = Reason(
+    "not_approved",
+    "Its approvals are not complete for this content, so it gets no number. Submit it anew.",
+    "เนื้อหานี้ยังได้รับอนุมัติไม่ครบ จึงออกเลขไม่ได้ โปรดยื่นใหม่",
+)
 _TYPE_WITHDRAWN = Reason(
     "document_type_withdrawn",
     "This version of the document type was never published here, and a newer one is. Submit the "
@@ -339,7 +357,13 @@ def _grant_one(document: Document, wish: NumberWish, to: Numberer) -> Document:
 def _use_reserved(document: Document, entry: Entry, to: Numberer) -> Document:
     """The letter date is the day the number was taken; the day of use stands beside it."""
     claim = _claim(document, to)
-    described = replace(entry, subject=claim.subject, counterpart=claim.counterpart)
+    (opened,) = to.registers.opened((entry,))  # of a secret book: why it was reserved
+    described = replace(
+        opened,
+        subject=claim.subject,
+        counterpart=claim.counterpart,
+        classification=claim.classification,
+    )
     numbering = replace(
         numbering_of(entry, _letter_prefix(document, to)),
         numbered_at=to.clock(),

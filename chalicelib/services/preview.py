@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chalicelib.domain.errors import SealError
-from chalicelib.domain.presentation import PREVIEW_MARK
-from chalicelib.ports import Clock, Directory, Ids, LintedPdf, Previewer
+from chalicelib.domain.approvals import Why
+from chalicelib.domain.directory import Agency
+from chalicelib.domain.documents import Document
+from chalicelib.domain.errors import SealError, UnavailableError
+from chalicelib.domain.presentation import PREVIEW_MARK, reading_mark
+from chalicelib.ports import Clock, Directory, DocumentTypes, Ids, LintedPdf, Previewer
+from chalicelib.services.decide_case import refused
 from chalicelib.services.seal import render_request
 from chalicelib.services.submit import Submission, accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewRoom:
-    """Collaborators of `preview`."""
+    """Collaborators of `preview` and `preview_awaiting`."""
 
     directory: Directory
+    types: DocumentTypes
     previewer: Previewer
     clock: Clock
     ids: Ids
@@ -36,10 +41,7 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
     Raises RenderError or LintError where a real one would end as void, SealError if
     the agency could not issue at all. No trace is left anywhere.
     """
-    agency = room.directory.agency(submission.agency_id)
-    if agency is None or not agency.seals:
-        message = f"Agency {submission.agency_id} has no seal; onboard it first."
-        raise SealError(message)
+    agency = _sealing(submission.agency_id, room)
     document = accept(submission, clock=room.clock, ids=room.ids)
     request = render_request(
         document,
@@ -49,3 +51,35 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
         watermark=PREVIEW_MARK,
     )
     return Previewed(document.content_digest, room.previewer.render(request))
+
+
+def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> LintedPdf:
+    """What officers have to decide on, as it will look, with a watermark and without a number. On a
+    classified one every page names its reader and the time (A13).
+
+    Raises ApprovalRefusedError if nothing is to be decided any more, RenderError or LintError
+    where sealing it would end as void, SealError, UnavailableError. Stores nothing.
+    """
+    if not document.awaits_approval:
+        raise refused(Why.ENDED)
+    kind = room.types.get(document.document_type, document.type_version)
+    if kind is None:
+        message = "This version of the document type is not here."
+        raise UnavailableError(message)
+    request = render_request(
+        document,
+        _sealing(document.agency_id, room),
+        kind,
+        public_url=room.public_url,
+        watermark=reading_mark(reader, room.clock()) if document.is_classified else PREVIEW_MARK,
+    )
+    return room.previewer.render(request)
+
+
+def _sealing(agency_id: str, room: PreviewRoom) -> Agency:
+    """Raises SealError for an agency that could issue nothing at all."""
+    agency = room.directory.agency(agency_id)
+    if agency is None or not agency.seals:
+        message = f"Agency {agency_id} has no seal; onboard it first."
+        raise SealError(message)
+    return agency

@@ -3,7 +3,6 @@ file stays as it is (P2)."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from chalicelib.domain.delivery_records import DeliveryRecord
@@ -11,13 +10,14 @@ from chalicelib.domain.errors import ArchiveError, CopyTooLargeError, NotFoundEr
 from chalicelib.domain.receipts import receive_stamp
 from chalicelib.domain.thai import long_instant
 from chalicelib.ports import (
-    ArchiveInventory,
+    Archive,
     Clock,
     CopyPrinter,
     DeliveryStore,
     DocumentStore,
     StampSheet,
 )
+from chalicelib.services.reading_copy import Reader
 from chalicelib.services.show_delivery import statements_of
 
 MOST_BYTES = 4_000_000
@@ -30,14 +30,15 @@ class CopyRoom:
 
     deliveries: DeliveryStore
     documents: DocumentStore
-    inventory: ArchiveInventory
+    archive: Archive
     printer: CopyPrinter
     clock: Clock
 
 
-def print_copy(record: DeliveryRecord, *, room: CopyRoom) -> bytes:
+def print_copy(record: DeliveryRecord, reader: Reader, *, room: CopyRoom) -> bytes:
     """PDF bytes: every page of the sealed file, marked as a copy, with the stamp of the receipt
-    that stands; without a stamp while there is none.
+    that stands; without a stamp while there is none. Of a classified letter every page says who
+    has the copy (C5).
 
     Changes nothing. Raises NotFoundError if there is no file, CopyTooLargeError, ArchiveError if
     other bytes lie there than were sent, RenderError, UnavailableError.
@@ -49,9 +50,9 @@ def print_copy(record: DeliveryRecord, *, room: CopyRoom) -> bytes:
         raise NotFoundError
     if document.file.size > MOST_BYTES:
         raise CopyTooLargeError
-    sealed = room.inventory.read(document.file.key) or b""
-    if hashlib.sha256(sealed).hexdigest() != delivery.letter.file_digest:
+    if document.file.sha256 != delivery.letter.file_digest:
         raise ArchiveError("The archive holds other bytes than the letter that was sent (P2).")
+    sealed = room.archive.read(document.file)
     # 2. The stamp, and that this is a copy.
     receipt = statements_of(delivery, deliveries=room.deliveries).receipt
     now = room.clock()
@@ -60,6 +61,7 @@ def print_copy(record: DeliveryRecord, *, room: CopyRoom) -> bytes:
         lines=receive_stamp(receipt).lines if receipt else (),
         printed_at=long_instant(now),
         created_at=int(now.timestamp()),
+        reader=reader.at(now) if delivery.letter.is_classified else "",
     )
     # 3. Both on paper.
     printed = room.printer.print_copy(sealed, sheet)

@@ -21,6 +21,8 @@ def with_deliveries(lines: Sequence[Line], *, deliveries: DeliveryStore) -> tupl
 
 def _with_delivery(line: Line, deliveries: DeliveryStore) -> Line:
     entry = line.entry
+    if line.veiled:
+        return line
     if entry.delivery_id is not None:
         return replace(line, arrival=deliveries.get(DeliveryId.parse(entry.delivery_id)))
     if entry.register.book not in SENDING or entry.state is not EntryState.ISSUED:

@@ -7,10 +7,11 @@ texts is looked for line by line, and one request reads a bounded number of line
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.register_lines import Line
 from chalicelib.domain.registers import Entry, EntryState, Register
 from chalicelib.ports import RegisterStore
@@ -30,7 +31,8 @@ class RegisterQuery:
 
     Numbers are inclusive; `since` is inclusive and `before` exclusive, and both are about
     the date a line bears: an inserted number bears its parent's. Texts match any part, in
-    any case. `after` is where an earlier page ended.
+    any case. `after` is where an earlier page ended. Of what is classified otherwise than
+    `visible` number and date are shown, and nothing is looked for in it.
     """
 
     register: Register
@@ -43,12 +45,18 @@ class RegisterQuery:
     state: EntryState | None = None
     limit: int = 50
     most_read: int = MOST_READ
+    visible: frozenset[Classification] = frozenset({Classification.NORMAL})
     after: Position | None = None
 
     @property
     def picks(self) -> bool:
         """Lines between the first and the last may be left out."""
         return bool(self.subject or self.counterpart or self.state)
+
+    @property
+    def looks_into(self) -> bool:
+        """What is encrypted has to be opened to know whether it matches."""
+        return bool(self.subject or self.counterpart)
 
     @property
     def partial(self) -> bool:
@@ -77,13 +85,16 @@ def view_register(query: RegisterQuery, *, registers: RegisterStore) -> Found:
     last = begin
     for line in _lines_after(begin, query, registers):
         if _is_beyond(line, query):
-            return Found(tuple(found), None)
+            return Found(_all_opened(found, registers), None)
         if len(found) == query.limit:
-            return Found(tuple(found), last)
+            return Found(_all_opened(found, registers), last)
+        if query.looks_into:
+            line = _opened(line, registers)  # noqa: PLW2901 - the same line, readable
         if _matches(line, query):
             found.append(line)
         last = line.entry.position
-    return Found(tuple(found), last if _goes_on(last, begin, query, registers) else None)
+    following = last if _goes_on(last, begin, query, registers) else None
+    return Found(_all_opened(found, registers), following)
 
 
 # -- where to begin ------------------------------------------------------------
@@ -136,7 +147,8 @@ def _lines_after(
                 parent = entry
             elif parent is None or parent.number != entry.number:
                 parent = registers.entry(query.register, entry.number)
-            yield Line(entry, parent.numbered_at if parent else entry.numbered_at)
+            dated_at = parent.numbered_at if parent else entry.numbered_at
+            yield Line(entry, dated_at, veiled=entry.classification not in query.visible)
         if len(entries) < step:
             return
         position = entries[-1].position
@@ -148,6 +160,22 @@ def _goes_on(
 ) -> bool:
     """Whether anything may follow `last`, the last line that was read."""
     return last != begin and bool(registers.entries(query.register, after=last, limit=1))
+
+
+def _opened(line: Line, registers: RegisterStore) -> Line:
+    if line.veiled or not line.entry.is_classified:
+        return line
+    return replace(line, entry=registers.opened([line.entry])[0])
+
+
+def _all_opened(lines: Sequence[Line], registers: RegisterStore) -> tuple[Line, ...]:
+    """What may be read, readable: all at once. What is veiled stays as it lies there."""
+    closed = [line.entry for line in lines if line.entry.is_classified and not line.veiled]
+    opened = iter(registers.opened(closed) if closed else ())
+    return tuple(
+        replace(line, entry=next(opened)) if line.entry.is_classified and not line.veiled else line
+        for line in lines
+    )
 
 
 # -- which lines ---------------------------------------------------------------
@@ -162,6 +190,8 @@ def _is_beyond(line: Line, query: RegisterQuery) -> bool:
 
 def _matches(line: Line, query: RegisterQuery) -> bool:
     entry = line.entry
+    if line.veiled and query.picks:
+        return False  # a search that found it would tell what it is about
     return (
         (query.since is None or line.dated_at >= query.since)
         and (query.state is None or entry.state is query.state)

@@ -105,7 +105,7 @@ def _make(document: Document, room: SealingRoom) -> Document:
         # Who asks how the document is learns why it is not ready (P4).
         with suppress(TraError):
             waiting = Waiting(Reason.of(error), room.clock())
-            room.documents.note_waiting(document.document_id, waiting)
+            room.documents.note_waiting(document, waiting)
         raise
 
 

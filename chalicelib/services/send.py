@@ -90,4 +90,4 @@ def _subject(document: Document, room: SendingRoom) -> str:
     if numbering is None:
         raise ValueError("only an issued letter can be sent (P3)")
     entry = room.registers.entry(document.register, numbering.number, numbering.child)
-    return entry.subject if entry else ""
+    return room.registers.opened((entry,))[0].subject if entry else ""

@@ -32,13 +32,13 @@ class PictureRoom:
 def demand_picture(document: Document, *, room: PictureRoom) -> DocumentType:
     """The type of a document that may be shown as a picture now.
 
-    Raises NoPictureError if its type has none, NotInForceError for what is revoked, replaced,
+    Raises NoPictureError if its type has none, or it is classified (a phone keeps pictures), NotInForceError for what is revoked, replaced,
     suspended or expired, UnavailableError if the version of its type is not here.
     """
     kind = room.types.get(document.document_type, document.type_version)
     if kind is None:
         raise UnavailableError("This version of the document type is not here.")
-    if not kind.phone_image:
+    if not kind.phone_image or document.is_classified:
         raise NoPictureError
     standing = document.standing_at(room.clock()).standing
     if standing not in _SHOWN:

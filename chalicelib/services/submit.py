@@ -1,12 +1,14 @@
-"""Submit: a valid request becomes an accepted document that will end (P4)."""
+"""Submit: a valid request becomes a document that will end: accepted (P4), or, where officers
+have to approve, awaiting them (B7)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from chalicelib.domain.approvals import ApprovalCase, ApprovalPolicy, open_case
 from chalicelib.domain.directory import DocumentType
 from chalicelib.domain.documents import (
     Change,
@@ -26,7 +28,9 @@ from chalicelib.ports import Clock, DocumentStore, IdempotencyClaim, Ids, WorkQu
 class Submission:
     """A request as validated at the edge: type known, content valid, recipients exist.
     `circular`: a letter that is numbered in the circular register (หนังสือเวียน). `named`: who
-    may read it from the beginning, if it is classified."""
+    may read it from the beginning, if it is classified. `approval` is how such documents of the
+    agency are approved at this moment; what is changed of it later holds for what is submitted
+    later."""
 
     agency_id: str
     submitted_by: str
@@ -45,6 +49,7 @@ class Submission:
     circular: bool = False
     act_within: datetime | None = None
     named: frozenset[Officer] = frozenset()
+    approval: ApprovalPolicy = field(default_factory=ApprovalPolicy)
 
     @property
     def book(self) -> Book:
@@ -78,9 +83,10 @@ def submit(
     clock: Clock,
     ids: Ids,
 ) -> Document:
-    """Accept a document and set its numbering going.
+    """Accept a document and set its numbering going; or have it await its approvals, of which
+    the last one does (`decide_case`).
 
-    Returns the accepted document, or the one that the same Idempotency-Key made
+    Returns the document, or the one that the same Idempotency-Key made
     before, in whatever state it is by now. Raises IdempotencyKeyReusedError,
     UnavailableError.
 
@@ -115,7 +121,8 @@ def repeat(
 
 
 def _run(submission: Submission, clock: Clock, ids: Ids) -> list[Document]:
-    """One document for all recipients, or one for each, to be numbered consecutively."""
+    """One document for all recipients, or one for each, to be numbered consecutively. Each has
+    a case of its own: an officer may approve what goes to one and not what goes to another."""
     if not submission.per_recipient:
         return [accept(submission, clock=clock, ids=ids)]
     each = [
@@ -127,11 +134,14 @@ def _run(submission: Submission, clock: Clock, ids: Ids) -> list[Document]:
 
 
 def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
-    """The document a submission asks for, in state accepted, stored nowhere."""
+    """The document a submission asks for, accepted or awaiting approval, stored nowhere."""
     now = clock()
     kind = submission.document_type
+    document_id = ids.document_id()
+    case = _case(submission, document_id, now)
+    state = DocumentState.AWAITING_APPROVAL if case else DocumentState.ACCEPTED
     return Document(
-        document_id=ids.document_id(),
+        document_id=document_id,
         agency_id=submission.agency_id,
         document_type=kind.name,
         type_version=kind.version,
@@ -152,8 +162,26 @@ def accept(submission: Submission, *, clock: Clock, ids: Ids) -> Document:
         supersedes=submission.supersedes,
         act_within=submission.act_within,
         named=submission.named,
-        state=DocumentState.ACCEPTED,
-        history=(Change(DocumentState.ACCEPTED, now),),
+        approval=case,
+        state=state,
+        history=(Change(state, now),),
+    )
+
+
+def _case(submission: Submission, document_id: str, now: datetime) -> ApprovalCase | None:
+    """None where nobody has to approve."""
+    policy = submission.approval
+    if not policy.approvers:
+        return None
+    return open_case(
+        document_id=document_id,
+        issuer=submission.agency_id,
+        content_digest=submission.content_digest,
+        classification=submission.classification,
+        policy=policy,
+        submitted_by=submission.submitted_by,
+        at=now,
+        expires_at=now + timedelta(days=policy.open_days),
     )
 
 

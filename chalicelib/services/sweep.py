@@ -20,6 +20,7 @@ from chalicelib.ports import (
     Unsettled,
     WorkQueue,
 )
+from chalicelib.services.decide_case import CaseRoom, expire_case
 from chalicelib.services.reserve import expire
 
 # A document that stays stuck is looked at less and less often, but for ever (P4).
@@ -43,13 +44,14 @@ class Broom:
     batch_queue: WorkQueue
     deliveries: DeliveryStore
     dispatch_queue: WorkQueue
+    cases: CaseRoom
     clock: Clock
     sweep_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one run did: messages sent anew, how many of them not for the first time, reservations
+    """What one run did: messages sent anew (or documents ended that nobody approved in time), how many of them not for the first time, reservations
     that expired, and documents that could not be sent on just now. And what it saw: how long
     ago the oldest document was submitted that has a number and no seal yet; 0 if none waits.
     `woken` are documents that expired, whose recipients are told now. Documents of batches are
@@ -68,8 +70,8 @@ class Swept:
 
 
 def sweep(*, broom: Broom, limit: int = 500, in_time: Callable[[], bool] = lambda: True) -> Swept:
-    """Send the next message of every overdue document, most overdue first, and end the
-    reservations that nobody used in time. Deliveries are taken `limit` at a time for as long as
+    """Send the next message of every overdue document, most overdue first, and end what nobody
+    approved, and the reservations that nobody used, in time. Deliveries are taken `limit` at a time for as long as
     `in_time` says: on a morning many thousand reminders come due at once, and a letter that waits
     for its next try must not wait behind them.
 
@@ -182,12 +184,21 @@ def _seconds_since(since: datetime, broom: Broom) -> int:
 def _resend(unsettled: Unsettled, broom: Broom) -> None:
     ids = [unsettled.document_id]
     match unsettled.state:
+        case DocumentState.AWAITING_APPROVAL:
+            _end_undecided(unsettled, broom)
         case DocumentState.ACCEPTED:
             broom.number_queue.send(ids, group=unsettled.group)
         case DocumentState.NUMBERED:
             broom.seal_queue.send(ids)
         case _:
             broom.deliver_queue.send(ids)
+
+
+def _end_undecided(unsettled: Unsettled, broom: Broom) -> None:
+    """Nobody decided in time: it ends, and its owner can read why (P4)."""
+    document = broom.documents.get(unsettled.document_id)
+    if document is not None and document.awaits_approval:
+        expire_case(document, room=broom.cases)
 
 
 def _wait(unsettled: Unsettled, broom: Broom) -> timedelta:

@@ -16,6 +16,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.keyring import (
+    Grant,
     HeldFactor,
     Keyring,
     plain_code,
@@ -44,7 +45,7 @@ from chalicelib.ports import (
 )
 
 # Somebody else wrote the same officer's factors at the same moment.
-_TRIES = 6
+TRIES = 6
 _DIGITS = 6
 
 
@@ -77,20 +78,28 @@ class _Charged:
 
 
 def use_factor(
-    officer: Officer, shown: ShownFactor, *, purpose: str, room: FactorRoom
+    officer: Officer,
+    shown: ShownFactor,
+    *,
+    purpose: str,
+    room: FactorRoom,
+    repeatable: bool = True,
 ) -> FactorUse:
     """Spend what was shown for `purpose` (`second_factor.purpose_of`), and say which use it was.
 
     The same factor shown again for the same purpose within an hour is the same use; for any other
-    purpose it is refused. Raises FactorRefusedError (FactorLockedError by the try that locked
+    purpose it is refused. Not `repeatable` is what gives something new each time it is done, a
+    seed say: there the second showing is refused as well. Raises FactorRefusedError (FactorLockedError by the try that locked
     it), UnavailableError.
 
     Dies before step 3: nothing happened. Dies after it: the use is spent, and the same request,
     made again, gets it.
     """
-    for attempt in range(_TRIES):
+    for attempt in range(TRIES):
         # 1. What the officer has, and what this does to it.
-        tried = _Try(room.factors.keyring(officer), purpose, room.clock(), room).show(shown)
+        keyring, at = room.factors.keyring(officer), room.clock()
+        standing = keyring.grants_for(purpose, at) if repeatable else ()
+        tried = _Try(keyring, purpose, at, standing, room).show(shown)
 
         # 2. A use for the same purpose stands; what counts for nothing is not written.
         if isinstance(tried, FactorUse):
@@ -134,11 +143,13 @@ def busy() -> UnavailableError:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One look at what was shown, as everything stands now. Nothing is written here."""
+    """One look at what was shown, as everything stands now; `standing` are uses that may be
+    repeated. Nothing is written here."""
 
     keyring: Keyring
     purpose: str
     at: datetime
+    standing: tuple[Grant, ...]
     room: FactorRoom
 
     def show(self, shown: ShownFactor) -> FactorUse | _Refused | _Charged:
@@ -154,7 +165,7 @@ class _Try:
         step_of = partial(
             self.room.codes.step_of, self.room.secrets.open(held.sealed, self.keyring.officer), code
         )
-        for grant in self.keyring.grants_for(self.purpose, self.at):
+        for grant in self.standing:
             if grant.factor_id == held.factor_id and step_of(_step_in(grant.use)) is not None:
                 return grant.use
         return self._charge(held, use_code(held.factor, step_of(steps_at(self.at)), self.at))
@@ -167,7 +178,7 @@ class _Try:
         held = next(having, by_codes[0] if by_codes else None)
         if held is None or held.factor.is_locked(self.at):
             return _refused_by(held)
-        for grant in self.keyring.grants_for(self.purpose, self.at):
+        for grant in self.standing:
             if grant.use == FactorUse(Method.RECOVERY_CODE, recovery_use(digest)):
                 return grant.use
         result = use_recovery_code(held.factor, digest, self.at)
@@ -187,7 +198,7 @@ class _Try:
         challenge = asserted.challenge
         counter = self.room.keys.counter_of(assertion, challenge, self.keyring.officer, held)
         repeated = FactorUse(Method.WEBAUTHN, f"webauthn/{challenge}")
-        for grant in self.keyring.grants_for(self.purpose, self.at):
+        for grant in self.standing:
             if counter is not None and grant.use == repeated:
                 return grant.use
         if not self.keyring.has_challenge(challenge, self.purpose, self.at):
@@ -225,5 +236,13 @@ _WORDS = {
     Why.WRONG: (
         "The second factor was not accepted. Each code is good once, for one request.",
         "ไม่ยอมรับการยืนยันตัวตนขั้นที่สอง รหัสแต่ละรหัสใช้ได้ครั้งเดียวต่อหนึ่งคำขอ",
+    ),
+    Why.MISSING: (
+        "You have a second factor already: show it to enrol another one.",
+        "ท่านมีการยืนยันตัวตนขั้นที่สองอยู่แล้ว โปรดแสดงก่อนลงทะเบียนเพิ่ม",
+    ),
+    Why.TOO_MANY: (
+        "You have as many second factors as one officer may; give one up first.",
+        "ท่านมีการยืนยันตัวตนขั้นที่สองครบจำนวนแล้ว โปรดยกเลิกรายการเดิมก่อน",
     ),
 }

@@ -40,6 +40,7 @@ from chalicelib.domain.tlog import (
 from chalicelib.domain.verdict import Finding, Indication
 from chalicelib.services.bundle import TYPE
 from chalicelib.services.bundle_trust import BundleTrust, as_count, as_text, proven_entry
+from chalicelib.services.verify_approvals import verify_approvals
 from chalicelib.services.verify_deliveries import EndNow, verify_deliveries
 
 _BRINGING_CONTENT = frozenset({Outcome.RESERVATION_USED, Outcome.INSERTED})
@@ -85,13 +86,18 @@ def verify_bundle(
     # 3. What do the public logs say?
     outcomes = _check_logs(bundle, facts, trust, look)
     # 4. What did the service sign?
-    _check_evidence(bundle, facts, trust, look)
-    # 5. Does the document still stand?
+    evidence = _check_evidence(bundle, facts, trust, look)
+    # 5. Who approved it?
+    approvals = verify_approvals(bundle, facts, evidence, trust=trust, pdf=pdf)
+    look.problems += approvals.problems
+    look.checked += approvals.checked
+    look.missing += approvals.missing
+    # 6. Does the document still stand?
     _check_rulings(bundle, facts, outcomes, trust=trust, now=now, look=look)
-    # 6. Is the file the one that was archived, and since when is it proven?
+    # 7. Is the file the one that was archived, and since when is it proven?
     _check_file(facts, pdf, look)
     proven_at = _check_record(bundle, pdf, trust, look)
-    # 7. What became of a letter with its recipients?
+    # 8. What became of a letter with its recipients?
     deliveries = verify_deliveries(bundle, facts, trust=trust, end_now=end_now)
     look.missing += deliveries.missing
     return judge_bundle(
@@ -265,14 +271,15 @@ def _entry(
 
 def _check_evidence(
     bundle: Mapping[str, Any], facts: DocumentFacts, trust: BundleTrust, look: _Look
-) -> None:
+) -> Mapping[str, Any] | None:
+    """What it says, if it is signed and about this document."""
     jws = bundle.get("evidence")
     if jws is None:
         look.lacks("evidence", told.NO_EVIDENCE)
-        return
+        return None
     if trust.jwks is None:
         look.lacks("jwks", told.NO_JWKS)
-        return
+        return None
     try:
         payload = json.loads(trust.check_jws(as_text(jws), trust.jwks))
         expected = _expected(bundle, facts)
@@ -284,8 +291,10 @@ def _check_evidence(
     else:
         if fits:
             look.checked.append("evidence")
-        else:
-            look.wrong(HASH, told.EVIDENCE_DIFFERS)
+            told_of: Mapping[str, Any] = payload
+            return told_of
+        look.wrong(HASH, told.EVIDENCE_DIFFERS)
+    return None
 
 
 def _expected(bundle: Mapping[str, Any], facts: DocumentFacts) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_what_ended_is_decided_no_more(ledger: Ledger) -> None:
     """B7: withdrawn stays withdrawn, though an officer approved at the same moment."""
     waiting = awaiting()
     ledger.add(waiting)
-    withdrawn = withdraw(case_of(waiting))
+    withdrawn = withdraw(case_of(waiting), "clerk-1")
     assert isinstance(withdrawn, Decided)
     ledger.documents.decide(waiting, with_case(waiting, withdrawn.case, NOON + HOUR))
     with pytest.raises(DocumentMovedError):

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from chalicelib.adapters.dynamodb.items import DocumentItem
+from chalicelib.adapters.sealed_parts import NoVault
 from chalicelib.adapters.types import PackagedDocumentTypes
 from chalicelib.domain.presentation import display_of
 from tests.support.samples import NOON, document
@@ -20,7 +21,9 @@ PICTURE = b64encode(Random(7).randbytes(3_000)).decode()
 
 
 def _item(content: dict[str, Any]) -> DocumentItem:
-    return DocumentItem.of(document(content=content), due_at=NOON + timedelta(minutes=5))
+    return DocumentItem.of(
+        document(content=content), due_at=NOON + timedelta(minutes=5), vault=NoVault()
+    )
 
 
 def test_content_is_kept_small_and_comes_back_whole() -> None:
@@ -35,7 +38,7 @@ def test_content_is_kept_small_and_comes_back_whole() -> None:
         base64 = sum(map(len, pictures))
         text = len(json.dumps(content, ensure_ascii=False).encode()) - base64
         assert len(stored) < 0.5 * text + 0.8 * base64
-        assert DocumentItem.from_raw_data(item.serialize()).to_domain().content == content
+        assert DocumentItem.from_raw_data(item.serialize()).to_domain(NoVault()).content == content
 
 
 def test_a_letter_to_a_thousand_agencies_fits() -> None:
@@ -45,18 +48,18 @@ def test_a_letter_to_a_thousand_agencies_fits() -> None:
     text = "".join(Random(7).choices("กขคงจฉชซญดตถทธนบปผฝพฟภมยรลวสหอะาิีุู่้", k=18_000))
     letter = replace(document(content={"paragraphs": [text]}, recipients=to), act_within=NOON)
     told = frozenset(f"{kind}.{n}/{agency}" for n, kind in enumerate(KINDS) for agency in to)
-    item = DocumentItem.of(letter, due_at=NOON)
+    item = DocumentItem.of(letter, due_at=NOON, vault=NoVault())
     item.notified = set(told)
     assert len(json.dumps(item.serialize(), default=len, ensure_ascii=False).encode()) < 400_000
     assert letter.weight > 2 * 3 * 18_000 + 63_000
-    assert item.to_domain().act_within == NOON
+    assert item.to_domain(NoVault()).act_within == NOON
 
 
 def test_pictures_are_not_searched() -> None:
     """Issue 5, cost, A2: what nobody can search for is not kept a second time; text beside it is."""
     item = _item({"holder": {"name": "Bangplee"}, "photo": PICTURE, "note": "ก" * 500})
     assert item.search_text == f"bangplee\n{'ก' * 500}"
-    assert item.to_domain().content["photo"] == PICTURE
+    assert item.to_domain(NoVault()).content["photo"] == PICTURE
 
 
 def test_long_words_are_searched() -> None:

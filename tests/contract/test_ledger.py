@@ -268,12 +268,12 @@ def test_what_a_numbered_document_waits_for_is_seen(ledger: Ledger) -> None:
     """P4: its owner can read why it is not issued yet, and since when; issued, it waits no more."""
     waiting = Waiting(REASON, NOON)
     ledger.accept(document())
-    ledger.documents.note_waiting("D1", waiting)
+    ledger.documents.note_waiting(document(), waiting)
     assert _read(ledger).waiting is None
     (numbered,) = ledger.number(document())
-    ledger.documents.note_waiting("D1", waiting)
+    ledger.documents.note_waiting(document(), waiting)
     later = Waiting(Reason("other", "Another.", "อื่น"), NOON + timedelta(minutes=5))
-    ledger.documents.note_waiting("D1", later)
+    ledger.documents.note_waiting(document(), later)
     assert _read(ledger).waiting == replace(later, since=NOON)
     assert ledger.registers.finalise(numbered, FILE, NOON).waiting is None
     assert _read(ledger).waiting is None

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.adapters.memory import CountingSigner
+from chalicelib.domain.approval_records import statement_of
 from chalicelib.domain.approvals import (
     ApprovalCase,
     ApprovalDecision,
@@ -18,6 +20,7 @@ from chalicelib.domain.approvals import (
 )
 from chalicelib.domain.approved_documents import with_case
 from chalicelib.domain.documents import Change, Document, DocumentState
+from tests.support.approved import PUBLIC_URL, approver
 from tests.support.samples import document
 
 ONE, TWO = ApprovalPolicy(approvers=1), ApprovalPolicy(approvers=2)
@@ -53,22 +56,27 @@ def decision(
     at: datetime | None = None,
     **changes: Any,
 ) -> ApprovalDecision:
-    """What an officer of the approving agency says of exactly this document."""
+    """What an officer of the approving agency says of exactly this document, with its record."""
+    agency_id = about.decided_by or about.agency_id
+    officer = approver(by, agency_id, at=about.submitted_at)
     said = ApprovalDecision(
         choice=choice,
         content_digest=about.content_digest,
         by=by,
-        agency_id=about.decided_by or about.agency_id,
-        appointment_id=f"A-{by}",
-        name_th="นายตัวอย่าง ทดสอบ",
-        position_th="ผู้อำนวยการกอง",
+        agency_id=agency_id,
+        appointment_id=officer.appointment_id,
+        name_th=officer.name_th,
+        position_th=officer.position_th,
         method=Method.TOTP,
         factor_use="totp/59000000",
         at=at or about.submitted_at + timedelta(hours=1),
         reason=None if choice is Choice.APPROVE else "แก้วันที่",
-        record=f"eyJhbGciOiJFUzI1NiJ9.{about.document_id}-{by}.c2ln",
     )
-    return replace(said, **changes)
+    said = replace(said, **changes)
+    if about.approval is None:
+        return said
+    told = statement_of(about, said, appointment=officer, authority=None, public_url=PUBLIC_URL)
+    return replace(said, record=CountingSigner().sign(told.payload()))
 
 
 def case_of(waiting: Document) -> ApprovalCase:

@@ -168,6 +168,7 @@ def claim_of(accepted: Document) -> Claim:
         salt=accepted.salt,
         subject="ใบอนุญาต",
         counterpart="บริษัท น้ำผลไม้บางพลี จำกัด",
+        classification=accepted.classification,
     )
 
 

@@ -45,6 +45,15 @@ inbox:read           application clerk approver registrar supervisor auditor
 inbox:register       application clerk registrar
 inbox:reject         application clerk registrar
 inbox:forward        application clerk registrar
+documents:approve    approver
+documents:withdraw   application clerk
+officers:read        supervisor auditor administrator
+officers:appoint     administrator
+factors:enrol        clerk approver registrar supervisor auditor administrator
+factors:reset        supervisor administrator
+secrets:open         registrar
+access:read          auditor
+proxies:use          application clerk
 """
 
 ELSEWHERE = """
@@ -54,6 +63,7 @@ proposed               letters:send         application clerk registrar
 recipient_by_event     files:read           application clerk approver registrar supervisor auditor
 recipient_by_delivery  files:read           application clerk approver registrar supervisor auditor
 central_approver       documents:read       approver
+central_approver       documents:approve    approver
 """
 
 CLEARED_FOR = {
@@ -239,7 +249,7 @@ def test_of_several_relations_each_opens_what_it_opens() -> None:
     both = Resource(agency_id="dbd", recipients=frozenset({"diw"}), central="diw")
     approver = _actor(frozenset({Role.APPROVER}))
     opened = {a for a in Action if decide(approver, a, both).verdict is Verdict.ALLOW}
-    assert opened == {Action.READ_DOCUMENT, Action.READ_FILE}
+    assert opened == {Action.READ_DOCUMENT, Action.READ_FILE, Action.APPROVE_DOCUMENT}
 
 
 def test_a_name_is_one_in_an_agency() -> None:

@@ -134,13 +134,13 @@ def test_one_no_ends_it(choice: Choice, state: CaseState) -> None:
 
 def test_withdrawn_and_expired_stay_so() -> None:
     """P4: each end is one, and repeating it changes nothing."""
-    withdrawn = _moved(withdraw(_case()))
-    assert isinstance(withdraw(withdrawn), AlreadySo)
+    withdrawn = _moved(withdraw(_case(), WRITER))
+    assert isinstance(withdraw(withdrawn, WRITER), AlreadySo)
     assert decide(withdrawn, _decision()) == NotDecided(withdrawn, Why.ENDED)
     assert isinstance(expire(_case(), NOON), NotDecided)
     expired = _moved(expire(_case(), NOON + timedelta(days=7)))
     assert isinstance(expire(expired, NOON + timedelta(days=8)), AlreadySo)
-    assert isinstance(withdraw(expired), NotDecided)
+    assert isinstance(withdraw(expired, WRITER), NotDecided)
 
 
 _DECISIONS = st.builds(

@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.errors import ConfigurationError
+from chalicelib.domain.identity import USUAL_NAMES
 
 GOOD = {
     "TRA_STAGE": "prod",
@@ -81,3 +82,15 @@ def test_production_refuses_what_is_handy_in_development(name: str, value: str) 
     """P2, P6: in production locks are binding and nothing travels in the clear."""
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment({**GOOD, name: value})
+
+
+def test_how_tokens_are_read_is_a_setting() -> None:
+    """Issue 7.2: claim names and the tolerance of clocks; what cannot be meant is told at once."""
+    usual = Settings.from_environment(GOOD)
+    assert (usual.oidc_claims, usual.oidc_leeway_seconds) == (USUAL_NAMES, 5)
+    changed = {"TRA_OIDC_CLAIMS": "agency=tra.agency", "TRA_OIDC_LEEWAY_SECONDS": "0"}
+    own = Settings.from_environment({**GOOD, **changed})
+    assert (own.oidc_claims.agency, own.oidc_leeway_seconds) == ("tra.agency", 0)
+    for name, value in (("TRA_OIDC_CLAIMS", "roles=r"), ("TRA_OIDC_LEEWAY_SECONDS", "121")):
+        with pytest.raises(ConfigurationError, match=name):
+            Settings.from_environment({**GOOD, name: value})

@@ -33,6 +33,7 @@ def case_to_json(case: ApprovalCase) -> dict[str, Any]:
         "opened_at": case.opened_at.isoformat(),
         "expires_at": case.expires_at.isoformat(),
         "state": case.state.value,
+        "withdrawn_by": case.withdrawn_by,
         "decisions": [_decision_to_json(decision) for decision in case.decisions],
     }
 
@@ -48,6 +49,7 @@ def case_of_json(kept: Mapping[str, Any]) -> ApprovalCase:
         opened_at=datetime.fromisoformat(kept["opened_at"]),
         expires_at=datetime.fromisoformat(kept["expires_at"]),
         state=CaseState(kept["state"]),
+        withdrawn_by=kept["withdrawn_by"],
         decisions=tuple(_decision_of_json(decision) for decision in kept["decisions"]),
     )
 

@@ -42,7 +42,7 @@ from chalicelib.adapters.dynamodb.faults import (
     is_condition_failure,
     translated,
 )
-from chalicelib.adapters.dynamodb.items import bind, timed_key, to_instant, to_text
+from chalicelib.adapters.dynamodb.items import bind, named_text, timed_key, to_instant, to_text
 from chalicelib.adapters.dynamodb.register_lines import Found, RegisterLines
 from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
@@ -50,6 +50,7 @@ from chalicelib.adapters.dynamodb.searching import (
     every_one,
     found_keys,
     key_after,
+    one_of,
     timed_between,
     timed_key_after,
 )
@@ -73,6 +74,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.letter_marks import LetterMarks
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Block, Entry, Head
 from chalicelib.domain.statements import jws_digest
 from chalicelib.ports import LetterPage, LetterSearch
@@ -377,6 +379,28 @@ class DynamoDeliveryStore:
                     raise NotFoundError from error
                 raise
 
+    def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
+        items = self.items
+        item = items(partition(seen.delivery.id), StateItem.SK)
+        before = {named_text(officer) for officer in seen.named}
+        with translated():
+            try:
+                item.update(
+                    actions=[
+                        items.named.set({named_text(officer) for officer in named})
+                        if named
+                        else items.named.remove()
+                    ],
+                    condition=items.state.exists()
+                    & (items.named == before if before else items.named.does_not_exist()),
+                )
+            except UpdateError as error:
+                if is_condition_failure(error):
+                    message = "Somebody else named readers; read it again."
+                    raise DeliveryMovedError(message) from error
+                raise
+            return item.to_domain()
+
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         """Idempotency key of this write: how often it was passed on before."""
         items = self.items
@@ -456,12 +480,15 @@ class DynamoDeliveryStore:
 
     def outbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
-        named = _naming(items, search, items.recipient)
-        return self._search(search, items.outbox, ("sender", "planned_key"), named)
+        matching = every_one(
+            one_of(items.classification, search.visible), _naming(items, search, items.recipient)
+        )
+        return self._search(search, items.outbox, ("sender", "planned_key"), matching)
 
     def inbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
         matching = every_one(
+            _visible(items, search),
             _naming(items, search, items.sender),
             items.unit == search.unit if search.unit else None,
         )
@@ -533,6 +560,15 @@ def _naming(
         return None
     text = as_searched(search.text)
     named: Condition = items.search_text.contains(text) | other_agency.contains(text)
+    return named
+
+
+def _visible(items: type[StateItem], search: LetterSearch) -> Condition:
+    """Of these classifications, or opened to this officer by name."""
+    allowed = one_of(items.classification, search.visible)
+    if search.named_for is None:
+        return allowed
+    named: Condition = allowed | items.named.contains(named_text(search.named_for))
     return named
 
 

@@ -27,12 +27,14 @@ from pynamodb.models import Model
 
 from chalicelib.adapters.dynamodb.items import (
     SmallJsonAttribute,
+    officer_of,
     shards,
     timed_key,
     to_instant,
     to_text,
 )
 from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, SentLetter, Step
 from chalicelib.domain.delivery_events import ReceiptNote, Received
 from chalicelib.domain.delivery_records import (
@@ -98,7 +100,7 @@ def _decoded(part: str) -> bytes | None:
 class OutboxIndex(GlobalSecondaryIndex["StateItem"]):
     class Meta:
         index_name = "outbox"
-        projection = IncludeProjection(["state", "search_text", "recipient"])
+        projection = IncludeProjection(["state", "search_text", "recipient", "classification"])
 
     sender = UnicodeAttribute(hash_key=True)
     planned_key = UnicodeAttribute(range_key=True)
@@ -107,7 +109,9 @@ class OutboxIndex(GlobalSecondaryIndex["StateItem"]):
 class InboxIndex(GlobalSecondaryIndex["StateItem"]):
     class Meta:
         index_name = "inbox"
-        projection = IncludeProjection(["state", "search_text", "sender", "unit"])
+        projection = IncludeProjection(
+            ["state", "search_text", "sender", "unit", "classification", "named"]
+        )
 
     recipient = UnicodeAttribute(hash_key=True)
     entered_key = UnicodeAttribute(range_key=True)
@@ -157,6 +161,8 @@ class StateItem(Model):
     waits_since = UnicodeAttribute()
     steps = NumberAttribute()
     search_text = UnicodeAttribute()
+    classification = UnicodeAttribute(default=Classification.NORMAL.value)
+    named = UnicodeSetAttribute(null=True)
     body = SmallJsonAttribute()
     salt = BinaryAttribute(legacy_encoding=False)
     told = UnicodeSetAttribute(null=True)
@@ -189,6 +195,7 @@ class StateItem(Model):
             waits_since=to_text(delivery.waits_since),
             steps=len(delivery.history),
             search_text=searched_in(delivery.letter),
+            classification=delivery.letter.classification.value,
             body=delivery_body(delivery),
             salt=bytes.fromhex(salt),
         )
@@ -202,6 +209,7 @@ class StateItem(Model):
             duplicate_of=self.duplicate_of,
             check=_check(self.check) if self.check else None,
             passed_on=passings_of(self.passings),
+            named=frozenset(officer_of(text) for text in self.named or ()),
             salt=bytes(self.salt).hex(),
             due_at=to_instant(due) if due else None,
         )
@@ -349,6 +357,7 @@ def delivery_body(delivery: Delivery) -> dict[str, Any]:
             "circular": letter.circular,
             "subject": letter.subject,
             "urgency": letter.urgency.value,
+            "classification": letter.classification.value,
             "act_within": _text(letter.act_within),
             "retain_until": _text(letter.retain_until),
         },
@@ -407,6 +416,7 @@ def _letter(delivery_id: DeliveryId, sender: str, body: Mapping[str, Any]) -> Se
             "sender": sender,
             "dated": date.fromisoformat(body["dated"]),
             "urgency": Urgency(body["urgency"]),
+            "classification": Classification(body.get("classification", Classification.NORMAL)),
             "act_within": _instant(body["act_within"]),
             "retain_until": _instant(body["retain_until"]),
         }

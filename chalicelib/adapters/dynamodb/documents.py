@@ -22,12 +22,15 @@ from chalicelib.adapters.dynamodb.faults import (
     translated,
 )
 from chalicelib.adapters.dynamodb.items import (
+    WAITING,
     ChangeMap,
     CodeItem,
     DocumentItem,
     IdempotencyItem,
     ReasonMap,
     bind,
+    named_text,
+    parts_of,
     ruled_so_often,
     shard_of,
     shards,
@@ -40,9 +43,11 @@ from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
     every_one,
     found_keys,
+    one_of,
     timed_between,
     timed_key_after,
 )
+from chalicelib.adapters.sealed_parts import NoVault
 from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.documents import (
     ISSUED,
@@ -57,14 +62,18 @@ from chalicelib.domain.errors import (
     IdempotencyKeyReusedError,
     UnavailableError,
 )
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.standing import Ruling
-from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled
+from chalicelib.ports import IdempotencyClaim, Page, Search, Unsettled, Vault
 
 
 class DynamoDocumentStore:
     """Documents, verification codes and idempotency claims in one table."""
 
-    def __init__(self, table_name: str, *, sweep_after: timedelta) -> None:
+    def __init__(
+        self, table_name: str, *, sweep_after: timedelta, vault: Vault | None = None
+    ) -> None:
+        self._vault = vault or NoVault()
         self.items = bind(DocumentItem, table_name)
         self._codes = bind(CodeItem, table_name)
         self._claims = bind(IdempotencyItem, table_name)
@@ -116,7 +125,9 @@ class DynamoDocumentStore:
     def _put(self, transaction: TransactWrite, document: Document) -> None:
         transaction.save(
             self.items.of(
-                document, due_at=document.decided_until or document.submitted_at + self._sweep_after
+                document,
+                due_at=document.decided_until or document.submitted_at + self._sweep_after,
+                vault=self._vault,
             ),
             condition=self.items.pk.does_not_exist(),
         )
@@ -131,13 +142,13 @@ class DynamoDocumentStore:
                 item = self.items.get(DocumentItem.key(document_id), consistent_read=True)
             except DoesNotExist:
                 return None
-            return item.to_domain()
+            return item.to_domain(self._vault)
 
     def get_many(self, document_ids: Sequence[str]) -> dict[str, Document]:
         keys = [DocumentItem.key(document_id) for document_id in set(document_ids)]
         with translated():
             items = self.items.batch_get(keys, consistent_read=True)
-            return {item.document_id: item.to_domain() for item in items}
+            return {item.document_id: item.to_domain(self._vault) for item in items}
 
     def by_code(self, code: str) -> Document | None:
         with translated():
@@ -172,23 +183,23 @@ class DynamoDocumentStore:
         return tuple(known[document_id] for document_id in ids)
 
     def reject(self, document: Document, reason: Reason, at: datetime) -> Document:
+        rejected = document.rejected(reason, at)
         item = self.items(DocumentItem.key(document.document_id))
         with _moved_if_condition_fails():
             item.update(
                 actions=[
                     self.items.state.set(DocumentState.REJECTED.value),
-                    self.items.reason.set(ReasonMap.of(reason)),
+                    self.items.reason.set(ReasonMap.of(reason, parts_of(document, self._vault))),
                     self.items.history.set(
                         self.items.history.append(
                             [ChangeMap.of(Change(DocumentState.REJECTED, at))]
                         )
                     ),
-                    self.items.unsettled_shard.remove(),
-                    self.items.due_at.remove(),
+                    *self._watching(rejected, at),
                 ],
                 condition=self.items.state == DocumentState.ACCEPTED.value,
             )
-        return item.to_domain()
+        return item.to_domain(self._vault)
 
     def decide(self, seen: Document, decided: Document) -> None:
         """Idempotency key of this write: the number of decisions before it."""
@@ -208,8 +219,9 @@ class DynamoDocumentStore:
         items, case = self.items, decided.approval
         if case is None:
             raise ValueError("nobody decides on this document")
+        parts = parts_of(decided, self._vault)
         actions: list[Action] = [
-            items.approval.set(case_to_json(case)),
+            items.approval.set(parts.keep_json("approval", case_to_json(case))),
             items.decisions.set(len(case.decisions)),
         ]
         if decided.awaits_approval:
@@ -223,7 +235,7 @@ class DynamoDocumentStore:
             *self._watching(decided, last.at),
         ]
         if decided.reason is not None:
-            actions.append(items.reason.set(ReasonMap.of(decided.reason)))
+            actions.append(items.reason.set(ReasonMap.of(decided.reason, parts)))
         if decided.state is DocumentState.ACCEPTED:
             actions.append(items.approved_digest.set(decided.content_digest))
         return actions
@@ -251,14 +263,31 @@ class DynamoDocumentStore:
         documents = self._at(found)
         return Page(tuple(d for d in documents if d.awaits_approval), following)
 
-    def note_waiting(self, document_id: str, waiting: Waiting) -> None:
-        item = self.items(DocumentItem.key(document_id))
+    def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
+        items = self.items
+        item = items(DocumentItem.key(seen.document_id))
+        before = {named_text(officer) for officer in seen.named}
+        with _moved_if_condition_fails():
+            item.update(
+                actions=[
+                    items.named.set({named_text(officer) for officer in named})
+                    if named
+                    else items.named.remove()
+                ],
+                condition=items.state.exists()
+                & (items.named == before if before else items.named.does_not_exist()),
+            )
+        return item.to_domain(self._vault)
+
+    def note_waiting(self, document: Document, waiting: Waiting) -> None:
+        item = self.items(DocumentItem.key(document.document_id))
+        parts = parts_of(document, self._vault)
         since = self.items.waiting_since
         with translated():
             try:
                 item.update(
                     actions=[
-                        self.items.waits_for.set(ReasonMap.of(waiting.reason)),
+                        self.items.waits_for.set(ReasonMap.of(waiting.reason, parts, WAITING)),
                         since.set(since | to_text(waiting.since)),
                     ],
                     condition=self.items.state == DocumentState.NUMBERED.value,
@@ -292,7 +321,7 @@ class DynamoDocumentStore:
                     return self.keep_evidence(document_id, evidence, notice=notice)
                 if not is_condition_failure(error):
                     raise
-                document = self.items.get(item.pk, consistent_read=True).to_domain()
+                document = self.items.get(item.pk, consistent_read=True).to_domain(self._vault)
                 issued = notice == ISSUED
                 kept = document.evidence if issued else document.evidences.get(notice)
                 if kept is None:
@@ -321,7 +350,7 @@ class DynamoDocumentStore:
                     DocumentState.ISSUED.value, DocumentState.REJECTED.value
                 ),
             )
-        return item.to_domain()
+        return item.to_domain(self._vault)
 
     def settle(self, document: Document) -> None:
         if not document.settled:
@@ -438,7 +467,17 @@ def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
         items.state == search.state.value if search.state else None,
         items.document_type == search.document_type if search.document_type else None,
         items.search_text.contains(search.text.lower()) if search.text else None,
+        _visible(items, search),
     )
+
+
+def _visible(items: type[DocumentItem], search: Search) -> Condition:
+    """Of these classifications, or opened to this officer by name."""
+    allowed = one_of(items.classification, search.visible)
+    if search.named_for is None:
+        return allowed
+    named: Condition = allowed | items.named.contains(named_text(search.named_for))
+    return named
 
 
 def _awaiting_after(agency_id: str, cursor: str | None) -> dict[str, dict[str, Any]] | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pynamodb.attributes import (
     Attribute,
+    BinaryAttribute,
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
@@ -29,6 +30,7 @@ from pynamodb.models import Model
 
 from chalicelib.adapters.dynamodb.approval_items import case_of_json, case_to_json
 from chalicelib.adapters.dynamodb.connecting import connect_quickly
+from chalicelib.adapters.sealed_parts import NoVault, Parts
 from chalicelib.domain.documents import (
     ArchivedFile,
     BatchLine,
@@ -37,10 +39,12 @@ from chalicelib.domain.documents import (
     Document,
     DocumentState,
     Reason,
+    Stored,
     Urgency,
     Waiting,
 )
 from chalicelib.domain.merkle import EMPTY_HEAD, TreeHead
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import (
     Book,
     Entry,
@@ -60,7 +64,7 @@ from chalicelib.domain.seals import SealLevel
 from chalicelib.domain.standing import Mark, ReasonCode, Replacement, Ruling, RulingKind
 from chalicelib.domain.status_list import Marked
 from chalicelib.domain.tlog import Outcome, SubjectKind
-from chalicelib.ports import IdempotencyClaim, LogState
+from chalicelib.ports import IdempotencyClaim, LogState, Vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,9 +76,15 @@ _M = TypeVar("_M", bound=Model)
 UNSETTLED_SHARDS = 8
 _ASLEEP = "asleep-"
 
+WAITING = "waiting"
+"""The part of a document that says what it waits for, as the vault knows it."""
+
 # Bytes in Base64 (RFC 4648), a photograph say: no person writes that many letters and digits
 # without anything between them.
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}")
+
+_ZLIB = b"\x78"
+"""How compressed JSON begins, and no envelope of the vault."""
 
 # Settings name tables at run time; pynamodb wants a name in the class body.
 _UNBOUND = "unbound"
@@ -104,12 +114,32 @@ class SmallJsonAttribute(Attribute[Mapping[str, Any]]):
     attr_type = BINARY
 
     def serialize(self, value: Mapping[str, Any]) -> bytes:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return zlib.compress(text.encode(), 9)
+        return _small(value)
 
     def deserialize(self, value: bytes) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = json.loads(zlib.decompress(value))
-        return found
+        return _grown(value)
+
+
+class SealableJsonAttribute(Attribute["Mapping[str, Any] | bytes"]):
+    """The same, or what is encrypted in its place (`adapters/sealed_parts.py`)."""
+
+    attr_type = BINARY
+
+    def serialize(self, value: Mapping[str, Any] | bytes) -> bytes:
+        return value if isinstance(value, bytes) else _small(value)
+
+    def deserialize(self, value: bytes) -> Mapping[str, Any] | bytes:
+        return _grown(value) if value[:1] == _ZLIB else value
+
+
+def _small(value: Mapping[str, Any]) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return zlib.compress(text.encode(), 9)
+
+
+def _grown(value: bytes) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(zlib.decompress(value))
+    return found
 
 
 class NumberingMap(MapAttribute[str, object]):
@@ -164,6 +194,8 @@ class FileMap(MapAttribute[str, object]):
     retain_until = UnicodeAttribute()
     seal_level = UnicodeAttribute(null=True)
     proof_until = UnicodeAttribute(null=True)
+    stored_sha256 = UnicodeAttribute(null=True)
+    stored_size = NumberAttribute(null=True)
 
     @classmethod
     def of(cls, file: ArchivedFile) -> FileMap:
@@ -176,6 +208,8 @@ class FileMap(MapAttribute[str, object]):
             retain_until=to_text(file.retain_until),
             seal_level=file.seal_level.value if file.seal_level else None,
             proof_until=to_text(file.proof_until) if file.proof_until else None,
+            stored_sha256=file.stored.sha256 if file.stored else None,
+            stored_size=file.stored.size if file.stored else None,
         )
 
     def to_domain(self) -> ArchivedFile:
@@ -188,6 +222,9 @@ class FileMap(MapAttribute[str, object]):
             retain_until=to_instant(self.retain_until),
             seal_level=SealLevel(self.seal_level) if self.seal_level else None,
             proof_until=to_instant(self.proof_until) if self.proof_until else None,
+            stored=Stored(self.stored_sha256, int(self.stored_size))
+            if self.stored_sha256
+            else None,
         )
 
 
@@ -197,11 +234,13 @@ class ReasonMap(MapAttribute[str, object]):
     detail_th = UnicodeAttribute()
 
     @classmethod
-    def of(cls, reason: Reason) -> ReasonMap:
-        return cls(code=reason.code, detail=reason.detail, detail_th=reason.detail_th)
+    def of(cls, reason: Reason, parts: Parts, purpose: str = "reason") -> ReasonMap:
+        """What went wrong may quote the document."""
+        detail, detail_th = parts.keep_texts(purpose, reason.detail, reason.detail_th)
+        return cls(code=reason.code, detail=detail, detail_th=detail_th)
 
-    def to_domain(self) -> Reason:
-        return Reason(self.code, self.detail, self.detail_th)
+    def to_domain(self, parts: Parts, purpose: str = "reason") -> Reason:
+        return Reason(self.code, *parts.read_texts(purpose, self.detail, self.detail_th))
 
 
 class ChangeMap(MapAttribute[str, object]):
@@ -228,12 +267,13 @@ class RulingMap(MapAttribute[str, object]):
     replaced_by = UnicodeAttribute(null=True)
 
     @classmethod
-    def of(cls, ruling: Ruling) -> RulingMap:
+    def of(cls, ruling: Ruling, parts: Parts) -> RulingMap:
         by = ruling.replaced_by
+        (reason,) = parts.keep_texts(f"ruling {ruling.number}", ruling.reason)
         return cls(
             kind=ruling.kind.value,
             reason_code=ruling.reason_code.value,
-            reason=ruling.reason,
+            reason=reason,
             by=ruling.by,
             agency_id=ruling.agency_id,
             decided_at=to_text(ruling.decided_at),
@@ -242,13 +282,14 @@ class RulingMap(MapAttribute[str, object]):
             replaced_by=by.printed_number if by else None,
         )
 
-    def to_domain(self, number: int) -> Ruling:
+    def to_domain(self, number: int, parts: Parts) -> Ruling:
+        (reason,) = parts.read_texts(f"ruling {number}", self.reason)
         by = Replacement(self.replaced_by_id, self.replaced_by) if self.replaced_by_id else None
         return Ruling(
             number=number,
             kind=RulingKind(self.kind),
             reason_code=ReasonCode(self.reason_code),
-            reason=self.reason,
+            reason=reason,
             by=self.by,
             agency_id=self.agency_id,
             decided_at=to_instant(self.decided_at),
@@ -288,7 +329,9 @@ class MarkMap(MapAttribute[str, object]):
 class ByAgency(GlobalSecondaryIndex["DocumentItem"]):
     class Meta:
         index_name = "by_agency"
-        projection = IncludeProjection(["document_type", "state", "search_text"])
+        projection = IncludeProjection(
+            ["document_type", "state", "search_text", "classification", "named"]
+        )
 
     agency_id = UnicodeAttribute(hash_key=True)
     submitted_key = UnicodeAttribute(range_key=True)
@@ -318,7 +361,10 @@ class DocumentItem(Model):
     """`pk` = `DOC#<document_id>`. In `unsettled` only while work is left, and, in shards of
     their own, documents whose recipients will have to be told that they expired. `ruled` is
     the number of rulings. In `awaiting` only while officers have to decide; `decisions` is how
-    many did, and `approved_digest` what enough of them approved."""
+    many did, and `approved_digest` what enough of them approved.
+
+    Of a classified document `content`, the case and all texts of reasons lie encrypted, each for
+    its place in this item; `search_text` holds its number and nothing else."""
 
     class Meta:
         table_name = _UNBOUND
@@ -330,11 +376,12 @@ class DocumentItem(Model):
     type_version = NumberAttribute()
     book = UnicodeAttribute()
     book_group = UnicodeAttribute()
-    content = SmallJsonAttribute()
+    content = SealableJsonAttribute()
     content_digest = UnicodeAttribute()
     salt = UnicodeAttribute()
     recipients: ListAttribute[str] = ListAttribute(of=UnicodeAttribute)  # type: ignore[arg-type]  # pynamodb types `of` by the value
     classification = UnicodeAttribute()
+    named = UnicodeSetAttribute(null=True)
     urgency = UnicodeAttribute()
     valid_from = UnicodeAttribute(null=True)
     valid_until = UnicodeAttribute(null=True)
@@ -362,7 +409,7 @@ class DocumentItem(Model):
     rulings: ListAttribute[RulingMap] = ListAttribute(of=RulingMap, null=True)
     ruled = NumberAttribute(null=True)
     evidences: MapAttribute[str, str] = MapAttribute(default=dict)
-    approval = SmallJsonAttribute(null=True)
+    approval = SealableJsonAttribute(null=True)
     decisions = NumberAttribute(null=True)
     approved_digest = UnicodeAttribute(null=True)
     approving_agency = UnicodeAttribute(null=True)
@@ -380,9 +427,9 @@ class DocumentItem(Model):
         return f"DOC#{document_id}"
 
     @classmethod
-    def of(cls, document: Document, *, due_at: datetime) -> DocumentItem:
+    def of(cls, document: Document, *, due_at: datetime, vault: Vault) -> DocumentItem:
         """A document as first stored (state accepted, or awaiting approval)."""
-        case = document.approval
+        case, parts = document.approval, parts_of(document, vault)
         return cls(
             pk=cls.key(document.document_id),
             document_id=document.document_id,
@@ -391,11 +438,12 @@ class DocumentItem(Model):
             type_version=document.type_version,
             book=document.book.name,
             book_group=document.book.group,
-            content=document.content,
+            content=parts.keep_json("content", document.content),
             content_digest=document.content_digest,
             salt=document.salt,
             recipients=list(document.recipients),
             classification=document.classification.value,
+            named={named_text(officer) for officer in document.named} or None,
             urgency=document.urgency.value,
             valid_from=_day_text(document.valid_from),
             valid_until=_day_text(document.valid_until),
@@ -408,12 +456,12 @@ class DocumentItem(Model):
             submitted_at=to_text(document.submitted_at),
             submitted_by=document.submitted_by,
             submitted_key=timed_key(document.submitted_at, document.document_id),
-            search_text=_search_text(document),
+            search_text=search_text_of(document),
             state=document.state.value,
             history=[ChangeMap.of(change) for change in document.history],
             supersedes=document.supersedes,
             act_within=to_text(document.act_within) if document.act_within else None,
-            approval=case_to_json(case) if case else None,
+            approval=parts.keep_json("approval", case_to_json(case)) if case else None,
             decisions=len(case.decisions) if case else None,
             approving_agency=document.decided_by if document.awaits_approval else None,
             awaiting_key=timed_key(case.opened_at, document.document_id)
@@ -427,25 +475,30 @@ class DocumentItem(Model):
     def of_numbered(cls, document: Document) -> DocumentItem:
         """A document of a batch as first stored (state numbered). Not in `unsettled`: until it
         ends its batch is watched."""
-        item = cls.of(document, due_at=document.submitted_at)
-        if document.numbering is None:
-            raise ValueError("the document has no number")
+        item = cls.of(document, due_at=document.submitted_at, vault=NoVault())
+        if document.numbering is None or not document.is_approved:
+            raise ValueError("the document has no number, or must not have one")
         item.numbering = NumberingMap.of(document.numbering)
         item.unsettled_shard = item.due_at = None
         return item
 
-    def to_domain(self) -> Document:
+    def to_domain(self, vault: Vault) -> Document:
+        """Its content is opened when somebody looks into it, the rest, which is rare, at once.
+        Raises SecretUnreadableError, UnavailableError."""
+        classification = Classification(self.classification)
+        parts = Parts(vault, self.document_id, self.agency_id, classification)
         return Document(
             document_id=self.document_id,
             agency_id=self.agency_id,
             document_type=self.document_type,
             type_version=int(self.type_version),
             book=Book(self.agency_id, self.book),
-            content=self.content,
+            content=parts.read_json("content", self.content),
             content_digest=self.content_digest,
             salt=self.salt,
             recipients=tuple(self.recipients),
-            classification=Classification(self.classification),
+            classification=classification,
+            named=frozenset(officer_of(text) for text in self.named or ()),
             urgency=Urgency(self.urgency),
             valid_from=_day(self.valid_from),
             valid_until=_day(self.valid_until),
@@ -460,23 +513,25 @@ class DocumentItem(Model):
             history=tuple(change.to_domain() for change in self.history),
             numbering=self.numbering.to_domain() if self.numbering else None,
             file=self.file.to_domain() if self.file else None,
-            reason=self.reason.to_domain() if self.reason else None,
-            waiting=self._waiting(),
+            reason=self.reason.to_domain(parts) if self.reason else None,
+            waiting=self._waiting(parts),
             evidence=self.evidence,
             notified=frozenset(self.notified or ()),
             supersedes=self.supersedes,
             act_within=to_instant(self.act_within) if self.act_within else None,
-            rulings=tuple(r.to_domain(n) for n, r in enumerate(self.rulings or (), 1)),
+            rulings=tuple(r.to_domain(n, parts) for n, r in enumerate(self.rulings or (), 1)),
             evidences=dict(self.evidences.as_dict()) if self.evidences else {},
-            approval=case_of_json(self.approval) if self.approval else None,
+            approval=case_of_json(parts.read_json("approval", self.approval))
+            if self.approval
+            else None,
         )
 
-    def _waiting(self) -> Waiting | None:
+    def _waiting(self, parts: Parts) -> Waiting | None:
         """What was noted stays in the item; it says something only of a numbered document."""
         numbered = self.state == DocumentState.NUMBERED.value
         if not (numbered and self.waits_for and self.waiting_since):
             return None
-        return Waiting(self.waits_for.to_domain(), to_instant(self.waiting_since))
+        return Waiting(self.waits_for.to_domain(parts, WAITING), to_instant(self.waiting_since))
 
 
 class CodeItem(Model):
@@ -626,6 +681,8 @@ class EntryItem(Model):
     delivery_id = UnicodeAttribute(null=True)
     letter_number = UnicodeAttribute(null=True)
     letter_date = UnicodeAttribute(null=True)
+    classification = UnicodeAttribute(null=True)
+    sealed = BinaryAttribute(legacy_encoding=False, null=True)
     marks: ListAttribute[MarkMap] = ListAttribute(of=MarkMap, null=True)
     ruled = NumberAttribute(null=True)
     expiring = UnicodeAttribute(null=True)
@@ -639,8 +696,10 @@ class EntryItem(Model):
 
     @classmethod
     def of(cls, entry: Entry) -> EntryItem:
-        """An entry as first written."""
+        """An entry as first written; of a classified one as it may lie here (`sealed_entry`)."""
         reserve = entry.reserve
+        if entry.is_classified and entry.sealed is None:
+            raise ValueError("a classified line lies encrypted")
         return cls(
             register_id=entry.register.register_id,
             line=cls.line_of(*entry.position),
@@ -663,6 +722,8 @@ class EntryItem(Model):
             delivery_id=entry.delivery_id,
             letter_number=entry.letter_number or None,
             letter_date=_day_text(entry.letter_date),
+            classification=entry.classification.value if entry.is_classified else None,
+            sealed=entry.sealed,
             expiring=cls.EXPIRING if reserve else None,
             expires_at=to_text(reserve.expires_at) if reserve else None,
         )
@@ -690,6 +751,8 @@ class EntryItem(Model):
             delivery_id=self.delivery_id,
             letter_number=self.letter_number or "",
             letter_date=_day(self.letter_date),
+            classification=Classification(self.classification or Classification.NORMAL),
+            sealed=bytes(self.sealed) if self.sealed else None,
             marks=_marks(self.marks),
         )
 
@@ -901,9 +964,24 @@ def shard_of(document_id: str) -> str:
     return str(sum(document_id[-4:].encode()) % UNSETTLED_SHARDS)
 
 
-def _search_text(document: Document) -> str:
+def parts_of(document: Document, vault: Vault) -> Parts:
+    return Parts(vault, document.document_id, document.agency_id, document.classification)
+
+
+def named_text(officer: Officer) -> str:
+    return f"{officer.agency_id}/{officer.subject}"
+
+
+def officer_of(text: str) -> Officer:
+    agency_id, _, subject = text.partition("/")
+    return Officer(agency_id, subject)
+
+
+def search_text_of(document: Document) -> str:
     """What `q` looks in: every text of the content, lower case (A2), but no pictures. Stays in
-    this table."""
+    this table. Of a classified document its number, once it has one."""
+    if document.is_classified:
+        return document.numbering.printed if document.numbering else ""
     texts: list[str] = []
     _gather(document.content, texts)
     return "\n".join(texts).lower()

@@ -21,13 +21,16 @@ from chalicelib.adapters.dynamodb.items import (
     bind,
     to_text,
 )
+from chalicelib.adapters.sealed_parts import NoVault, sealed_entry
 from chalicelib.domain.registers import Block, Head, PendingOutcome, Register
+from chalicelib.ports import Vault
 
 
 class RegisterLines:
     """Heads, entries and waiting outcomes of one table."""
 
-    def __init__(self, registers_table: str) -> None:
+    def __init__(self, registers_table: str, vault: Vault | None = None) -> None:
+        self.vault = vault or NoVault()
         self.heads = bind(HeadItem, registers_table)
         self.entries = bind(EntryItem, registers_table)
         self._begun = bind(BegunItem, registers_table)
@@ -46,7 +49,8 @@ class RegisterLines:
         that puts."""
         for entry in block.entries:
             transaction.save(
-                self.entries.of(entry), condition=self.entries.register_id.does_not_exist()
+                self.entries.of(sealed_entry(entry, self.vault)),
+                condition=self.entries.register_id.does_not_exist(),
             )
         if block.after == 0:
             transaction.save(self._begun(BegunItem.PARTITION, block.register.register_id))

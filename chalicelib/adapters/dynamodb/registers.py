@@ -9,7 +9,7 @@ transaction, what the outcome log will say of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
@@ -42,11 +42,14 @@ from chalicelib.adapters.dynamodb.items import (
     RulingMap,
     bind,
     may_be_numbered,
+    parts_of,
     ruled_so_often,
+    search_text_of,
     shard_of,
     to_text,
 )
 from chalicelib.adapters.dynamodb.register_lines import Found, RegisterLines
+from chalicelib.adapters.sealed_parts import opened_entries, sealed_entry
 from chalicelib.domain.documents import ArchivedFile, Document, DocumentState, Reason
 from chalicelib.domain.errors import (
     DocumentMovedError,
@@ -70,7 +73,7 @@ from chalicelib.domain.standing import marks_of
 from chalicelib.domain.status_list import Marked
 from chalicelib.domain.status_list import Page as StatusPage
 from chalicelib.domain.tlog import Outcome
-from chalicelib.ports import IdempotencyClaim, LogState
+from chalicelib.ports import IdempotencyClaim, LogState, Vault
 
 # A sequenced outcome costs a delete and two puts; the log's length is the hundredth item.
 _OUTCOMES_PER_TRANSACTION = 33
@@ -80,9 +83,15 @@ class DynamoRegisterStore:
     """Registers in one table, documents in another, one transaction over both."""
 
     def __init__(
-        self, registers_table: str, documents_table: str, *, sweep_after: timedelta
+        self,
+        registers_table: str,
+        documents_table: str,
+        *,
+        sweep_after: timedelta,
+        vault: Vault | None = None,
     ) -> None:
-        self._lines = RegisterLines(registers_table)
+        self._lines = RegisterLines(registers_table, vault)
+        self._vault = self._lines.vault
         self._heads = self._lines.heads
         self._entries = self._lines.entries
         self._begun = bind(BegunItem, registers_table)
@@ -121,6 +130,9 @@ class DynamoRegisterStore:
             )
             return tuple(item.to_domain(register) for item in found)
 
+    def opened(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return opened_entries(entries, self._vault)
+
     def registers(self) -> tuple[Register, ...]:
         with translated():
             found = self._begun.query(BegunItem.PARTITION, consistent_read=True)
@@ -152,6 +164,9 @@ class DynamoRegisterStore:
         """Idempotency key of this write: the entry's state `reserved`."""
         entries = self._entries
         outcome = _with_document(entry, document, Outcome.RESERVATION_USED)
+        bound = replace(
+            entry, document_id=document.document_id, content_digest=document.content_digest
+        )
         try:
             with TransactWrite(connection=self.connection) as transaction:
                 self._lines.put_outcome(transaction, entry.register, outcome)
@@ -161,8 +176,7 @@ class DynamoRegisterStore:
                         entries.state.set(EntryState.OPEN.value),
                         entries.document_id.set(document.document_id),
                         entries.content_digest.set(document.content_digest),
-                        entries.subject.set(entry.subject),
-                        entries.counterpart.set(entry.counterpart),
+                        *self._describing(bound),
                         entries.expiring.remove(),
                     ],
                     condition=(entries.state == EntryState.RESERVED.value)
@@ -172,6 +186,16 @@ class DynamoRegisterStore:
         except TransactWriteError as error:
             found = Found(cancellations(error), puts=1, updates=("entry", "document"))
             _explain(found, error)
+
+    def _describing(self, entry: Entry) -> list[Action]:
+        """What people read of it, in clear or encrypted."""
+        entries, told = self._entries, sealed_entry(entry, self._vault)
+        if told.sealed is None:
+            return [entries.subject.set(told.subject), entries.counterpart.set(told.counterpart)]
+        return [
+            entries.classification.set(told.classification.value),
+            entries.sealed.set(told.sealed),
+        ]
 
     def insert(self, entry: Entry, document: Document) -> None:
         """Idempotency key of this write: the parent's number of children."""
@@ -187,7 +211,10 @@ class DynamoRegisterStore:
                     condition=self._heads.closing.does_not_exist(),
                 )
                 self._lines.put_outcome(transaction, entry.register, outcome)
-                transaction.save(entries.of(entry), condition=entries.register_id.does_not_exist())
+                transaction.save(
+                    entries.of(sealed_entry(entry, self._vault)),
+                    condition=entries.register_id.does_not_exist(),
+                )
                 transaction.update(
                     parent,
                     actions=[entries.children.set(entry.child)],
@@ -249,7 +276,9 @@ class DynamoRegisterStore:
             entry_state=EntryState.VOID,
             entry_actions=[self._entries.reason.set(reason.code)],
             document=document.voided(reason, at),
-            document_actions=[self._documents.reason.set(ReasonMap.of(reason))],
+            document_actions=[
+                self._documents.reason.set(ReasonMap.of(reason, parts_of(document, self._vault)))
+            ],
             outcome=Outcome.VOID,
             reason_code=reason.code,
         )
@@ -406,10 +435,17 @@ class DynamoRegisterStore:
             documents(DocumentItem.key(document.document_id)),
             actions=[
                 documents.numbering.set(NumberingMap.of(numbering)),
+                *self._findable(document),
                 *self._entering(document),
             ],
             condition=may_be_numbered(documents, document.content_digest),
         )
+
+    def _findable(self, document: Document) -> list[Action]:
+        """Of a classified document its number is all that can be searched for."""
+        if not document.is_classified:
+            return []
+        return [self._documents.search_text.set(search_text_of(document))]
 
     def _explain_block(self, found: Found, size: int, error: TransactWriteError) -> None:
         if found.busy or found.failed("head"):
@@ -457,7 +493,8 @@ class DynamoRegisterStore:
 
     def _update_ruling(self, transaction: TransactWrite, document: Document) -> None:
         entries, documents, numbering = self._entries, self._documents, _numbering(document)
-        rulings = [RulingMap.of(ruling) for ruling in document.rulings]
+        parts = parts_of(document, self._vault)
+        rulings = [RulingMap.of(ruling, parts) for ruling in document.rulings]
         marks = [MarkMap.of(mark) for mark in marks_of(document.rulings)]
         before = len(rulings) - 1
         line = EntryItem.line_of(numbering.number, numbering.child)
@@ -536,7 +573,7 @@ class DynamoRegisterStore:
         with translated():
             kept = self._documents.get(
                 DocumentItem.key(document.document_id), consistent_read=True
-            ).to_domain()
+            ).to_domain(self._vault)
         if kept.state is DocumentState.NUMBERED and replaces:
             message = "What this document replaces was ruled on meanwhile; read it again."
             raise RegisterConflictError(message) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.adapters.dynamodb.items import to_instant, to_text
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 
 # A search reads at most this much before it answers with a cursor, however little
@@ -91,6 +92,13 @@ def timed_between(
     if last:
         return key <= last
     return None
+
+
+def one_of(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
+    """The attribute has one of these values; with none, no value will do."""
+    values = sorted(one.value for one in allowed)
+    found: Condition = attribute.is_in(*values) if values else attribute.does_not_exist()
+    return found
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:

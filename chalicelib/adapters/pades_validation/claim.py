@@ -24,12 +24,19 @@ _DEEPEST = 8
 def claimed_code(pdf: bytes) -> str | None:
     """The code at the end of `verify_url` in the attachment `content.json`; None if there is
     none. Raises pyHanko's errors if the file cannot be read."""
+    content = attached_file(pdf, _ATTACHMENT)
+    return None if content is None else _code_in(content)
+
+
+def attached_file(pdf: bytes, wanted: str) -> bytes | None:
+    """The attachment of that name; None if there is none. Raises as `claimed_code`."""
     names: Any = open_pdf(pdf).root.get("/Names")
     if names is None or "/EmbeddedFiles" not in names.get_object():
         return None
     for name, specification in _files(names.get_object()["/EmbeddedFiles"], _DEEPEST):
-        if name == _ATTACHMENT:
-            return _code_in(specification["/EF"]["/F"].data)
+        if name == wanted:
+            data: bytes = specification["/EF"]["/F"].data
+            return data
     return None
 
 

@@ -14,7 +14,7 @@ from pyhanko.sign.validation.errors import SignatureValidationError
 
 from chalicelib.adapters.coroutines import result_of
 from chalicelib.adapters.pades_validation.changes import changes_after
-from chalicelib.adapters.pades_validation.claim import claimed_code
+from chalicelib.adapters.pades_validation.claim import attached_file, claimed_code
 from chalicelib.adapters.pades_validation.proofs import Proof, prove, signature_timestamp
 from chalicelib.adapters.pades_validation.reading import (
     covered_end,
@@ -89,6 +89,13 @@ class PadesValidator:
         try:
             return claimed_code(pdf)
         except Exception:  # noqa: BLE001 - a stranger's file may fail in any way; it claims nothing then
+            return None
+
+    def attached(self, pdf: bytes, name: str) -> bytes | None:
+        """The attachment of that name; None for whatever cannot be read."""
+        try:
+            return attached_file(pdf, name)
+        except Exception:  # noqa: BLE001 - as above
             return None
 
 

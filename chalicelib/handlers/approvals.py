@@ -1,0 +1,256 @@
+"""Approvals: what awaits officers, what they see of it, and what they decide (B7, C2, C6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.domain.access import Action, Resource
+from chalicelib.domain.approvals import ApprovalCase
+from chalicelib.domain.documents import Document
+from chalicelib.domain.errors import (
+    ApprovalRefusedError,
+    FactorRefusedError,
+    InvalidRequestError,
+    LintError,
+    MalformedRequestError,
+    NotFoundError,
+    RenderError,
+    RequestTooLargeError,
+    UnavailableError,
+)
+from chalicelib.domain.persons import Officer
+from chalicelib.domain.second_factor import FactorUse, ShownFactor
+from chalicelib.domain.strict_json import json_object
+from chalicelib.handlers.approval_models import (
+    ApprovalView,
+    AskApprovals,
+    AwaitingPage,
+    AwaitingView,
+    DecideDocument,
+    DecideMany,
+    ListDecided,
+    PreviewedDocument,
+    WithdrawDocument,
+)
+from chalicelib.handlers.documents import authorised
+from chalicelib.handlers.factor_models import purpose_of_request
+from chalicelib.handlers.models import parse
+from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.telemetry import LogEvent, count, logger
+from chalicelib.services.approve import Answer, Outcome, approve, approve_one
+from chalicelib.services.decide_case import withdraw_case
+from chalicelib.services.preview import preview_awaiting
+from chalicelib.services.use_factor import use_factor
+
+blueprint = Blueprint(__name__)
+
+PDF = "application/pdf"
+
+MOST_LIST_BYTES = 4 * 1024 * 1024
+"""A thousand decisions, each with a reason as long as it may be."""
+
+# So much is left of the invocation when no further chunk is begun: one chunk, and the answer.
+_STOPS_MILLIS = 7_000
+
+_DECIDING = (
+    MalformedRequestError,
+    RequestTooLargeError,
+    InvalidRequestError,
+    FactorRefusedError,
+    UnavailableError,
+)
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/approvals",
+    summary="What awaits this agency's approvers, as the issuer or as the central approver of "
+    "others; what waits longest comes first.",
+    action=Action.APPROVE_DOCUMENT,
+    query=AskApprovals,
+    answers={200: AwaitingPage},
+    errors=(InvalidRequestError, UnavailableError),
+)
+def list_approvals(call: Call) -> Response:
+    query = parse(AskApprovals, call.query)
+    page = call.house.documents.awaiting(
+        call.caller.agency_id,
+        document_type=query.type,
+        limit=int(query.limit),
+        cursor=query.cursor,
+    )
+    # What the caller may not know of is left out; the place to go on tells nothing of it.
+    open_to = [one for one in page.documents if call.may(Resource.of(one))]
+    items = [_awaiting(call, one, one.approval) for one in open_to if one.approval is not None]
+    return as_json(AwaitingPage(items=items, cursor=page.cursor))
+
+
+def _awaiting(call: Call, document: Document, case: ApprovalCase) -> AwaitingView:
+    kind = call.house.types.get(document.document_type, document.type_version)
+    url = call.house.settings.public_url
+    return AwaitingView.of(document, case, kind, call.caller.officer, url)
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}/approval",
+    summary="A document's approvals: how many it needs, of whom, and every decision.",
+    action=Action.READ_DOCUMENT,
+    answers={200: ApprovalView},
+    errors=(NotFoundError, UnavailableError),
+)
+def show_approval(call: Call) -> Response:
+    return _case_view(call, authorised(call))
+
+
+def _case_view(call: Call, document: Document, *, status: int = 200) -> Response:
+    if document.approval is None:  # nobody has to approve it
+        raise NotFoundError
+    view = ApprovalView.of(document, document.approval, call.house.settings.public_url)
+    return as_json(view, status=status)
+
+
+@operation(
+    blueprint,
+    "GET",
+    "/v1/documents/{document_id}/preview",
+    summary="What awaits approval, as it will look, with a watermark: application/pdf if Accept "
+    "names it first, else PreviewedDocument. The digest beside it is what a decision names.",
+    action=Action.APPROVE_DOCUMENT,
+    answers={200: PreviewedDocument},
+    also=(PDF,),
+    errors=(NotFoundError, ApprovalRefusedError, RenderError, LintError, UnavailableError),
+)
+def preview_document(call: Call) -> Response:
+    document = authorised(call)
+    linted = preview_awaiting(document, call.caller.called, room=call.house.preview_room)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if call.names_first(PDF):
+        told = {"Content-Type": PDF, "Tra-Content-Digest": f"sha-256:{document.content_digest}"}
+        return Response(linted.pdf, headers={**headers, **told})
+    view = PreviewedDocument.of(document, linted.pdf, linted.pages)
+    return as_json(view, headers=headers)
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/documents/{document_id}/approvals",
+    summary="Approve a document, reject it, or return it for correction, with the second factor; "
+    "the decision names the digest of what was seen. A repeat changes nothing.",
+    action=Action.APPROVE_DOCUMENT,
+    body=DecideDocument,
+    answers={200: ApprovalView},
+    errors=(*_DECIDING, NotFoundError, ApprovalRefusedError),
+)
+def decide_document(call: Call) -> Response:
+    raw = call.json_object()
+    body = parse(DecideDocument, raw)
+    asked = body.asked_for(call.path["document_id"])
+    document = approve_one(
+        asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room
+    )
+    _tell([Answer(asked, Outcome.DECIDED, document)])
+    return _case_view(call, document)
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/approvals",
+    summary="Decide on a list of up to 1,000 documents with one second factor. Each digest is "
+    "named, each document may be refused, and each has an outcome of its own; what was not come "
+    "to in time goes on when the same request is sent again.",
+    action=Action.APPROVE_DOCUMENT,
+    body=DecideMany,
+    answers={200: ListDecided},
+    errors=_DECIDING,
+)
+def decide_list(call: Call) -> Response:
+    raw = json_object(call.body(MOST_LIST_BYTES))
+    body = parse(DecideMany, raw)
+    answers = approve(
+        body.asked,
+        _Approver(call),
+        _factor(call, raw, body.shown()),
+        room=call.house.approval_room,
+        in_time=_in_time,
+    )
+    _tell(answers)
+    return as_json(ListDecided.of(answers, thai=call.thai))
+
+
+def _factor(call: Call, raw: dict[str, Any], shown: ShownFactor) -> Callable[[], FactorUse]:
+    """Spends what was shown, for exactly this request."""
+    if call.action is None:
+        raise ValueError("a public route needs no factor")
+    purpose = purpose_of_request(call.action, call.path, raw)
+    officer, room = call.caller.officer, call.house.factor_room
+    return partial(use_factor, officer, shown, purpose=purpose, room=room)
+
+
+def _in_time() -> bool:
+    context: Any = blueprint.lambda_context
+    return int(context.get_remaining_time_in_millis()) > _STOPS_MILLIS
+
+
+@dataclass(frozen=True, slots=True)
+class _Approver:
+    """Who decides, by the appointment that opens each document."""
+
+    call: Call
+
+    @property
+    def officer(self) -> Officer:
+        return self.call.caller.officer
+
+    def appointment_for(self, document: Document) -> str:
+        self.call.authorise(Resource.of(document))
+        appointment_id = self.call.caller.appointment_id
+        if appointment_id is None:  # an application: nobody but an officer decides (B7)
+            raise NotFoundError
+        return appointment_id
+
+
+def _tell(answers: list[Answer] | tuple[Answer, ...]) -> None:
+    for outcome in Outcome:
+        number = sum(answer.outcome is outcome for answer in answers)
+        if number:
+            count(f"Approval{outcome.name.title().replace('_', '')}", number)
+    first = answers[0].asked.document_id
+    logger.info(LogEvent.APPROVED, extra={"document_id": first, "decisions": len(answers)})
+
+
+@operation(
+    blueprint,
+    "POST",
+    "/v1/documents/{document_id}/withdrawal",
+    summary="Take a document back before it is approved: it ends as rejected. A repeat changes "
+    "nothing.",
+    action=Action.WITHDRAW_DOCUMENT,
+    body=WithdrawDocument,
+    answers={200: ApprovalView},
+    errors=(
+        MalformedRequestError,
+        RequestTooLargeError,
+        InvalidRequestError,
+        NotFoundError,
+        ApprovalRefusedError,
+        UnavailableError,
+    ),
+)
+def withdraw_document(call: Call) -> Response:
+    parse(WithdrawDocument, call.json_object())
+    document = authorised(call)
+    withdrawn = withdraw_case(document, call.caller.subject, room=call.house.case_room)
+    count("DocumentWithdrawn")
+    logger.info(LogEvent.WITHDRAWN, extra={"document_id": document.document_id})
+    return _case_view(call, withdrawn)
