@@ -16,10 +16,9 @@ from typing import Any
 
 from chalicelib.bootstrap import auditor
 from chalicelib.cli_options import add_stack, stack_of
-from chalicelib.domain.access_log import BOOK as ACCESS_BOOK
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Report
-from chalicelib.domain.registers import Register
+from chalicelib.domain.registers import ACCESS_BOOK, Register
 from chalicelib.services.audit import (
     AuditRoom,
     Progress,

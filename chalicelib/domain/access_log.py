@@ -24,7 +24,7 @@ from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.merkle import TreeHead, leaf_hash, verify_inclusion
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.registers import Register
+from chalicelib.domain.registers import ACCESS_BOOK, Register
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.things import Thing, ThingKind
 from chalicelib.domain.tlog import (
@@ -39,10 +39,6 @@ from chalicelib.domain.tlog import (
     member_of,
     read_instant,
 )
-
-BOOK = "access"
-"""What stands in a log's name in the place of a book: `<agency>/access/<year>`. No register may
-be called so (`registers.RESERVED_BOOKS`)."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 """What an issuer may call somebody (OpenID Connect Core 1.0, section 2)."""
@@ -145,7 +141,7 @@ class AccessRecord(Leaf):
     @property
     def log(self) -> Register:
         """The log this belongs to: of the officer's agency, by the calendar of Bangkok."""
-        return Register(self.agency_id, BOOK, in_bangkok(self.at).year)
+        return Register(self.agency_id, ACCESS_BOOK, in_bangkok(self.at).year)
 
     @property
     def log_id(self) -> str:

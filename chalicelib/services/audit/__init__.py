@@ -13,10 +13,9 @@ from datetime import datetime
 from functools import cache
 from itertools import count as numbers_from
 
-from chalicelib.domain.access_log import BOOK as ACCESS_BOOK
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding, Findings, Report
-from chalicelib.domain.registers import REGISTER_LOGS, Entry, Head, LogName, Register
+from chalicelib.domain.registers import ACCESS_BOOK, REGISTER_LOGS, Entry, Head, LogName, Register
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.accesses import audit_accesses
