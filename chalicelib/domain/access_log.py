@@ -67,7 +67,7 @@ def is_logged(action: Action, resource: Resource) -> bool:
     """
     if not resource.exists:
         return False
-    return action in LOGGED or resource.classification is not Classification.NORMAL
+    return action in LOGGED or resource.is_classified
 
 
 def thing_of(action: Action, resource: Resource) -> Thing:

@@ -27,6 +27,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import ThingKind
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.factor_models import FactorShown, purpose_of_request
 from chalicelib.handlers.models import parse
@@ -204,7 +205,7 @@ def grant_an_authority(call: Call) -> Response:
     body = parse(GrantAuthority, raw)
     _demand_types(call, body.document_types)
     authority_id = _new_id(call, raw)
-    _authorise(call, authority_id)
+    _authorise(call, authority_id, ThingKind.AUTHORITY)
     granted = grant_authority(
         body.request(authority_id, call.caller.officer),
         _proof(call, raw, body),
@@ -249,7 +250,7 @@ def end_an_authority(call: Call) -> Response:
     authority_id = _identifier(call, "authority_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, authority_id)
+    _authorise(call, authority_id, ThingKind.AUTHORITY)
     ended = end_authority(
         call.caller.agency_id,
         authority_id,
@@ -278,7 +279,7 @@ def end_an_authority(call: Call) -> Response:
 def register_a_client(call: Call) -> Response:
     raw = call.json_object()
     body = parse(RegisterClient, raw)
-    _authorise(call, body.client_id)
+    _authorise(call, body.client_id, ThingKind.CLIENT)
     client = register_client(
         body.request(call.caller.officer),
         _proof(call, raw, body),
@@ -316,7 +317,7 @@ def end_a_client(call: Call) -> Response:
     client_id = unquote(call.path["client_id"])
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, client_id)
+    _authorise(call, client_id, ThingKind.CLIENT)
     ended = end_client(
         call.caller.agency_id,
         client_id,
@@ -339,9 +340,9 @@ def _new_id(call: Call, raw: dict[str, object]) -> str:
     return record_id(claim.agency_id, f"{call.request.path}/{claim.key}")
 
 
-def _authorise(call: Call, thing_id: str) -> None:
+def _authorise(call: Call, thing_id: str, kind: ThingKind = ThingKind.APPOINTMENT) -> None:
     """Of the caller's own agency: no request names another one."""
-    call.authorise(Resource(agency_id=call.caller.agency_id, thing_id=thing_id))
+    call.authorise(Resource(agency_id=call.caller.agency_id, thing_id=thing_id, kind=kind))
 
 
 def _proof(call: Call, raw: dict[str, object], body: FactorShown) -> Prove:
