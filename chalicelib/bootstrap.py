@@ -909,6 +909,7 @@ class House:
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
+            access_log=self.access_log,
             rounds=self.rounds,
             records=self.evidence_records,
             renewal=self.renewal_policy,

@@ -420,12 +420,13 @@ class AccessPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccess:
     """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
-    whoever gives places will find it."""
+    whoever gives places will find it; `listed`: so will the reports."""
 
     access_id: str
     body: bytes
     seq: int | None
     waits: bool
+    listed: bool = True
 
 
 class AccessStore(Protocol):

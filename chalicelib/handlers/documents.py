@@ -203,7 +203,7 @@ def search_documents(call: Call) -> Response:
     public_url = call.house.settings.public_url
     now = call.house.clock()
     # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
-    known = [document for document in found.documents if call.may(Resource.of(document))]
+    known = call.shown(found.documents, Resource.of)
     items = [DocumentView.of(document, public_url, now) for document in known]
     return as_json(DocumentPage(items=items, cursor=found.cursor))
 
