@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.first_administrator import BootstrapRoom
     from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
@@ -1376,6 +1377,33 @@ def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoo
         lock_mode=LockMode(deployed["TRA_LOCK_MODE"]),
         packaged={bundle.name: bundle.digest for bundle in packaged_bundles()},
         is_agency=lambda agency_id: directory.agency(agency_id) is not None,
+    )
+
+
+def bootstrap_room(stack: str, environment: Mapping[str, str]) -> BootstrapRoom:
+    """What gives an agency its first administrator, from outside, with the credentials of
+    `environment`: it writes to the table of officers. See `auditor`."""
+    from chalicelib.adapters.announcing import OperatorAnnouncer
+    from chalicelib.adapters.dynamodb.directory import DynamoDirectory
+    from chalicelib.adapters.dynamodb.officers import DynamoOfficers
+    from chalicelib.adapters.functions import caller, settings_of
+    from chalicelib.adapters.ids import RandomIds
+    from chalicelib.services.first_administrator import BootstrapRoom
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    deployed = settings_of(f"{stack}-api", environment)
+    announcer = OperatorAnnouncer(
+        _client("logs"),
+        _client("cloudwatch"),
+        log_group=f"/tra/{stack}/operators",
+        caller=caller(environment),
+    )
+    return BootstrapRoom(
+        officers=DynamoOfficers(deployed["TRA_OFFICERS_TABLE"]),
+        directory=DynamoDirectory(deployed["TRA_DIRECTORY_TABLE"]),
+        clock=utc_now,
+        new_id=RandomIds().document_id,
+        announce=announcer.announce,
     )
 
 

@@ -41,6 +41,11 @@ class Fault(StrEnum):
     STANDING_MISMATCH = "standing_mismatch"
     RULING_MISSING = "ruling_missing"
     RULING_DIFFERS = "ruling_differs"
+    APPROVAL_MISSING = "approval_missing"
+    APPROVAL_WRONG = "approval_wrong"
+    APPROVAL_RECORD_MISSING = "approval_record_missing"
+    APPROVAL_RECORD_DIFFERS = "approval_record_differs"
+    APPROVAL_RECORD_WRONG = "approval_record_wrong"
     LETTER_UNSENT = "letter_unsent"
     DELIVERY_MISMATCH = "delivery_mismatch"
     OUTCOME_WRONG = "delivery_outcome_wrong"
@@ -151,6 +156,26 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.RULING_DIFFERS: (
         "The archive holds another decision than the one that was signed and told.",
         "คำสั่งในคลังเอกสารไม่ใช่คำสั่งที่ลงนามและแจ้งไว้",
+    ),
+    Fault.APPROVAL_MISSING: (
+        "The number was given without the approvals that the document needs.",
+        "ออกเลขโดยได้รับอนุมัติไม่ครบ",
+    ),
+    Fault.APPROVAL_WRONG: (
+        "A decision on the document cannot have been made: of another officer, content or time.",
+        "ผลการพิจารณาไม่ถูกต้อง เช่น ผู้อนุมัติซ้ำ คนละหน่วยงาน คนละเนื้อหา หรือพ้นกำหนด",
+    ),
+    Fault.APPROVAL_RECORD_MISSING: (
+        "The signed record of a decision is not in the archive.",
+        "ไม่มีบันทึกการอนุมัติที่ลงนามในคลังเอกสาร",
+    ),
+    Fault.APPROVAL_RECORD_DIFFERS: (
+        "The archive holds another record of a decision than was signed.",
+        "บันทึกการอนุมัติในคลังเอกสารไม่ใช่ที่ลงนามไว้",
+    ),
+    Fault.APPROVAL_RECORD_WRONG: (
+        "The record of a decision is not signed by the service, or says something else.",
+        "บันทึกการอนุมัติไม่ได้ลงนามโดยระบบ หรือไม่ตรงกับผลการพิจารณา",
     ),
     Fault.LETTER_UNSENT: (
         "An issued letter has no delivery to one of its recipients.",

@@ -445,7 +445,7 @@ def build_submission(
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
-        approval=approval_of(call, kind),
+        approval=approval_of(call, kind, type_at),
     )
     if made.is_classified and circular:
         raise InvalidRequestError([_SECRET_CIRCULAR])
@@ -461,10 +461,20 @@ _SECRET_CIRCULAR = FieldFault(
 )
 
 
-def approval_of(call: Submitter, kind: DocumentType) -> ApprovalPolicy:
-    """How the caller's agency approves documents of this type."""
+def approval_of(call: Submitter, kind: DocumentType, at: str = "/document_type") -> ApprovalPolicy:
+    """How the caller's agency approves documents of this type. Raises InvalidRequestError if the
+    agency whose officers are to decide is not there: nobody ever would."""
     agency = call.house.directory.agency(call.caller.agency_id)
-    return kind.approved_by(agency) if agency else kind.approval
+    policy = kind.approved_by(agency) if agency else kind.approval
+    if policy.approvers and policy.central and call.house.directory.agency(policy.central) is None:
+        fault = FieldFault(
+            at,
+            "no_central_approver",
+            "The agency whose officers approve documents of this type is not in the directory.",
+            "ไม่มีหน่วยงานกลางที่มีอำนาจอนุมัติเอกสารประเภทนี้ในทะเบียนหน่วยงาน",
+        )
+        raise InvalidRequestError([fault])
+    return policy
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:
