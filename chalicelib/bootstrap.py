@@ -128,6 +128,7 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
+    from chalicelib.services.tell_lock import LockRoom
     from chalicelib.services.use_factor import FactorRoom
     from chalicelib.services.use_proxy import ProxyRoom
     from chalicelib.services.verify import SealValidator
@@ -190,7 +191,9 @@ class House:
     def deliveries(self) -> DeliveryStore:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
-        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+        return DynamoDeliveryStore(
+            self.settings.deliveries_table, self.settings.registers_table, self.vault
+        )
 
     @cached_property
     def access_log(self) -> AccessStore:
@@ -275,7 +278,7 @@ class House:
     def archive(self) -> Archive:
         from chalicelib.adapters.s3 import S3Archive
 
-        return S3Archive(_client("s3"), self.settings.archive_bucket)
+        return S3Archive(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
@@ -299,7 +302,7 @@ class House:
     def archive_inventory(self) -> ArchiveInventory:
         from chalicelib.adapters.archive_inventory import S3ArchiveInventory
 
-        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket)
+        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def log_inventory(self) -> LogInventory:
@@ -908,6 +911,7 @@ class House:
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
+            access_log=self.access_log,
             rounds=self.rounds,
             records=self.evidence_records,
             renewal=self.renewal_policy,
@@ -1068,6 +1072,17 @@ class House:
             clock=self.clock,
             ids=self.ids,
             pause=_pause,
+            dispatch_queue=self.dispatch_queue,
+        )
+
+    @cached_property
+    def lock_room(self) -> LockRoom:
+        from chalicelib.services.tell_lock import LockRoom
+
+        return LockRoom(
+            directory=self.directory,
+            channels=self.channels,
+            public_url=self.settings.public_url,
         )
 
     @cached_property
