@@ -189,7 +189,9 @@ class House:
     def deliveries(self) -> DeliveryStore:
         from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 
-        return DynamoDeliveryStore(self.settings.deliveries_table, self.settings.registers_table)
+        return DynamoDeliveryStore(
+            self.settings.deliveries_table, self.settings.registers_table, self.vault
+        )
 
     @cached_property
     def access_log(self) -> AccessStore:
@@ -274,7 +276,7 @@ class House:
     def archive(self) -> Archive:
         from chalicelib.adapters.s3 import S3Archive
 
-        return S3Archive(_client("s3"), self.settings.archive_bucket)
+        return S3Archive(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def vault(self) -> Vault:
@@ -298,7 +300,7 @@ class House:
     def archive_inventory(self) -> ArchiveInventory:
         from chalicelib.adapters.archive_inventory import S3ArchiveInventory
 
-        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket)
+        return S3ArchiveInventory(_client("s3"), self.settings.archive_bucket, self.vault)
 
     @cached_property
     def log_inventory(self) -> LogInventory:
@@ -907,6 +909,7 @@ class House:
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
+            access_log=self.access_log,
             rounds=self.rounds,
             records=self.evidence_records,
             renewal=self.renewal_policy,

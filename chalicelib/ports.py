@@ -420,12 +420,13 @@ class AccessPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccess:
     """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
-    whoever gives places will find it."""
+    whoever gives places will find it; `listed`: so will the reports."""
 
     access_id: str
     body: bytes
     seq: int | None
     waits: bool
+    listed: bool = True
 
 
 class AccessStore(Protocol):
@@ -1292,12 +1293,15 @@ class FileVersion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What lies in the archive, whatever was written down of it: `lock_mode` and
-    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it."""
+    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it. `clear_sha256` is
+    that of the clear bytes if what lies there is encrypted and was read; empty if it does not
+    open."""
 
     size: int
     sha256: str | None
     lock_mode: LockMode | None
     retain_until: datetime | None
+    clear_sha256: str | None = None
 
 
 class ArchiveInventory(Protocol):
@@ -1316,11 +1320,13 @@ class ArchiveInventory(Protocol):
     def digests(
         self, files: Sequence[ArchivedFile], algorithm: str
     ) -> tuple[tuple[str, bytes] | None, ...]:
-        """Of the bytes at each file's key and version: SHA-256 (hex), and the digest made with
-        `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError."""
+        """Of the clear bytes at each file's key and version: SHA-256 (hex), and the digest made
+        with `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError,
+        SecretUnreadableError."""
 
     def read(self, key: str) -> bytes | None:
-        """The newest version's bytes, for small files. Raises UnavailableError."""
+        """The newest version's clear bytes, for small files. Raises UnavailableError,
+        SecretUnreadableError."""
 
 
 class LogInventory(Protocol):
