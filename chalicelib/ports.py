@@ -40,6 +40,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
@@ -419,12 +420,13 @@ class AccessPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccess:
     """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
-    whoever gives places will find it."""
+    whoever gives places will find it; `listed`: so will the reports."""
 
     access_id: str
     body: bytes
     seq: int | None
     waits: bool
+    listed: bool = True
 
 
 class AccessStore(Protocol):
@@ -929,6 +931,9 @@ class WorkQueue(Protocol):
 
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         """The same for work on deliveries of letters."""
+
+    def send_lock(self, notice: LockNotice) -> None:
+        """The same for what an agency is to hear of a second factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

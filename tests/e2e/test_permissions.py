@@ -79,6 +79,7 @@ def _who_may(
         ("statements", "close"),
         ("evidence-records", "renew"),
         ("batches", "batch"),
+        ("access", "checkpoint"),
     ],
 )
 def test_one_function_writes_each_part_of_the_archive(
@@ -89,7 +90,8 @@ def test_one_function_writes_each_part_of_the_archive(
 ) -> None:
     """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, evidence of
     deliveries from `dispatch` alone, closing statements from `close` alone, evidence records
-    from `renew` alone, manifests of batches from `batch` alone."""
+    from `renew` alone, manifests of batches from `batch` alone, the access log (C5) from
+    `checkpoint` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
