@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib import (
+    cli_access,
     cli_audit,
     cli_batch,
     cli_letters,
@@ -228,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_batch.add_to(commands, _identity("application"))
     cli_letters.add_to(commands, _identity("clerk"))
     cli_audit.add_to(commands)
+    cli_access.add_to(commands, _identity("auditor"))
     cli_renewals.add_to(commands)
     cli_redrive.add_to(commands)
     cli_types.add_to(commands)
@@ -246,7 +248,10 @@ def _identity(role: str) -> argparse.ArgumentParser:
 
 
 def _add_log_commands(commands: Any) -> None:
-    a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
+    a_log = {
+        "metavar": "LOG",
+        "help": "agency/book/year/numbers or …/outcomes; agency/access/year/accesses",
+    }
 
     log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
     log.add_argument("log", **a_log)
