@@ -40,6 +40,7 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
@@ -931,6 +932,9 @@ class WorkQueue(Protocol):
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         """The same for work on deliveries of letters."""
 
+    def send_lock(self, notice: LockNotice) -> None:
+        """The same for what an agency is to hear of a second factor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
@@ -1289,12 +1293,15 @@ class FileVersion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What lies in the archive, whatever was written down of it: `lock_mode` and
-    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it."""
+    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it. `clear_sha256` is
+    that of the clear bytes if what lies there is encrypted and was read; empty if it does not
+    open."""
 
     size: int
     sha256: str | None
     lock_mode: LockMode | None
     retain_until: datetime | None
+    clear_sha256: str | None = None
 
 
 class ArchiveInventory(Protocol):
@@ -1313,11 +1320,13 @@ class ArchiveInventory(Protocol):
     def digests(
         self, files: Sequence[ArchivedFile], algorithm: str
     ) -> tuple[tuple[str, bytes] | None, ...]:
-        """Of the bytes at each file's key and version: SHA-256 (hex), and the digest made with
-        `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError."""
+        """Of the clear bytes at each file's key and version: SHA-256 (hex), and the digest made
+        with `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError,
+        SecretUnreadableError."""
 
     def read(self, key: str) -> bytes | None:
-        """The newest version's bytes, for small files. Raises UnavailableError."""
+        """The newest version's clear bytes, for small files. Raises UnavailableError,
+        SecretUnreadableError."""
 
 
 class LogInventory(Protocol):

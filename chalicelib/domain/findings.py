@@ -27,6 +27,8 @@ class Fault(StrEnum):
     ENTRY_WITHOUT_FILE = "entry_without_file"
     FILE_WITHOUT_ENTRY = "file_without_entry"
     DIGEST_MISMATCH = "digest_mismatch"
+    NOT_ENCRYPTED = "not_encrypted"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - a code
     LOCK_MISSING = "lock_missing"
     LOCK_WEAKER = "lock_weaker"
     LOCK_TOO_SHORT = "lock_too_short"
@@ -41,6 +43,11 @@ class Fault(StrEnum):
     STANDING_MISMATCH = "standing_mismatch"
     RULING_MISSING = "ruling_missing"
     RULING_DIFFERS = "ruling_differs"
+    APPROVAL_MISSING = "approval_missing"
+    APPROVAL_WRONG = "approval_wrong"
+    APPROVAL_RECORD_MISSING = "approval_record_missing"
+    APPROVAL_RECORD_DIFFERS = "approval_record_differs"
+    APPROVAL_RECORD_WRONG = "approval_record_wrong"
     LETTER_UNSENT = "letter_unsent"
     DELIVERY_MISMATCH = "delivery_mismatch"
     OUTCOME_WRONG = "delivery_outcome_wrong"
@@ -112,6 +119,14 @@ _WORDS: dict[Fault, tuple[str, str]] = {
         "Entry, document and file do not name the same content.",
         "ค่าแฮชของรายการ เอกสาร และไฟล์ไม่ตรงกัน",
     ),
+    Fault.NOT_ENCRYPTED: (
+        "A classified document's file lies in clear.",
+        "ไฟล์ของเอกสารที่มีชั้นความลับไม่ได้เข้ารหัสไว้",
+    ),
+    Fault.SECRET_UNREADABLE: (
+        "What is encrypted of the document was changed, or is another document's.",
+        "ข้อมูลที่เข้ารหัสของเอกสารถูกแก้ไข หรือเป็นของเอกสารอื่น",
+    ),
     Fault.LOCK_MISSING: ("The file is not locked.", "ไฟล์ไม่ถูกล็อก"),
     Fault.LOCK_WEAKER: (
         "The file is locked in another mode than was written down.",
@@ -164,6 +179,26 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.RULING_DIFFERS: (
         "The archive holds another decision than the one that was signed and told.",
         "คำสั่งในคลังเอกสารไม่ใช่คำสั่งที่ลงนามและแจ้งไว้",
+    ),
+    Fault.APPROVAL_MISSING: (
+        "The number was given without the approvals that the document needs.",
+        "ออกเลขโดยได้รับอนุมัติไม่ครบ",
+    ),
+    Fault.APPROVAL_WRONG: (
+        "A decision on the document cannot have been made: of another officer, content or time.",
+        "ผลการพิจารณาไม่ถูกต้อง เช่น ผู้อนุมัติซ้ำ คนละหน่วยงาน คนละเนื้อหา หรือพ้นกำหนด",
+    ),
+    Fault.APPROVAL_RECORD_MISSING: (
+        "The signed record of a decision is not in the archive.",
+        "ไม่มีบันทึกการอนุมัติที่ลงนามในคลังเอกสาร",
+    ),
+    Fault.APPROVAL_RECORD_DIFFERS: (
+        "The archive holds another record of a decision than was signed.",
+        "บันทึกการอนุมัติในคลังเอกสารไม่ใช่ที่ลงนามไว้",
+    ),
+    Fault.APPROVAL_RECORD_WRONG: (
+        "The record of a decision is not signed by the service, or says something else.",
+        "บันทึกการอนุมัติไม่ได้ลงนามโดยระบบ หรือไม่ตรงกับผลการพิจารณา",
     ),
     Fault.LETTER_UNSENT: (
         "An issued letter has no delivery to one of its recipients.",

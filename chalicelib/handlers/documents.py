@@ -396,6 +396,9 @@ class Submitter(Protocol):
     def demand(self, action: Action) -> None:
         """Raises ForbiddenError."""
 
+    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
+        """Whether something is open to who asks."""
+
 
 def known_to(call: Submitter, version: int | None = None) -> Known:
     """What the edge looks things up in; of types the newest, or one version."""
@@ -445,7 +448,7 @@ def build_submission(
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
-        approval=approval_of(call, kind),
+        approval=approval_of(call, kind, type_at),
     )
     if made.is_classified and circular:
         raise InvalidRequestError([_SECRET_CIRCULAR])
@@ -461,10 +464,20 @@ _SECRET_CIRCULAR = FieldFault(
 )
 
 
-def approval_of(call: Submitter, kind: DocumentType) -> ApprovalPolicy:
-    """How the caller's agency approves documents of this type."""
+def approval_of(call: Submitter, kind: DocumentType, at: str = "/document_type") -> ApprovalPolicy:
+    """How the caller's agency approves documents of this type. Raises InvalidRequestError if the
+    agency whose officers are to decide is not there: nobody ever would."""
     agency = call.house.directory.agency(call.caller.agency_id)
-    return kind.approved_by(agency) if agency else kind.approval
+    policy = kind.approved_by(agency) if agency else kind.approval
+    if policy.approvers and policy.central and call.house.directory.agency(policy.central) is None:
+        fault = FieldFault(
+            at,
+            "no_central_approver",
+            "The agency whose officers approve documents of this type is not in the directory.",
+            "ไม่มีหน่วยงานกลางที่มีอำนาจอนุมัติเอกสารประเภทนี้ในทะเบียนหน่วยงาน",
+        )
+        raise InvalidRequestError([fault])
+    return policy
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:
@@ -522,8 +535,11 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
     if body.supersedes is None:
         return None
     call.demand(Action.SUPERSEDE_DOCUMENT)
+    old = call.house.documents.get(body.supersedes)
+    if old is not None and not call.may(Resource.of(old), Action.SUPERSEDE_DOCUMENT):
+        old = None  # what one may not know of looks non-existent (P6)
     reason = why_not_superseded(
-        call.house.documents.get(body.supersedes),
+        old,
         agency_id=call.caller.agency_id,
         document_type=kind.name,
         now=call.house.clock(),

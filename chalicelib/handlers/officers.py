@@ -6,13 +6,14 @@ recorded in the access log.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from urllib.parse import quote, unquote
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
-from chalicelib.domain.appointing import record_id
+from chalicelib.domain.appointing import SUBJECT, record_id
 from chalicelib.domain.errors import (
     AppointmentRefusedError,
     FactorRefusedError,
@@ -92,7 +93,7 @@ def appoint_officer(call: Call) -> Response:
     raw = call.json_object()
     body = parse(AppointOfficer, raw)
     appointment_id = _new_id(call, raw)
-    _authorise(call, appointment_id)
+    _authorise(call, ThingKind.APPOINTMENT, appointment_id)
     made = appoint(
         body.request(appointment_id, call.caller.officer),
         _proof(call, raw, body),
@@ -155,7 +156,7 @@ def end_an_appointment(call: Call) -> Response:
     appointment_id = _identifier(call, "appointment_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, appointment_id)
+    _authorise(call, ThingKind.APPOINTMENT, appointment_id)
     now = call.house.clock()
     ended = end_appointment(
         call.caller.agency_id,
@@ -205,7 +206,7 @@ def grant_an_authority(call: Call) -> Response:
     body = parse(GrantAuthority, raw)
     _demand_types(call, body.document_types)
     authority_id = _new_id(call, raw)
-    _authorise(call, authority_id, ThingKind.AUTHORITY)
+    _authorise(call, ThingKind.AUTHORITY, authority_id)
     granted = grant_authority(
         body.request(authority_id, call.caller.officer),
         _proof(call, raw, body),
@@ -250,7 +251,7 @@ def end_an_authority(call: Call) -> Response:
     authority_id = _identifier(call, "authority_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, authority_id, ThingKind.AUTHORITY)
+    _authorise(call, ThingKind.AUTHORITY, authority_id)
     ended = end_authority(
         call.caller.agency_id,
         authority_id,
@@ -279,7 +280,7 @@ def end_an_authority(call: Call) -> Response:
 def register_a_client(call: Call) -> Response:
     raw = call.json_object()
     body = parse(RegisterClient, raw)
-    _authorise(call, body.client_id, ThingKind.CLIENT)
+    _authorise(call, ThingKind.CLIENT, body.client_id)
     client = register_client(
         body.request(call.caller.officer),
         _proof(call, raw, body),
@@ -315,9 +316,11 @@ def list_clients(call: Call) -> Response:
 )
 def end_a_client(call: Call) -> Response:
     client_id = unquote(call.path["client_id"])
+    if not re.match(SUBJECT, client_id):
+        raise NotFoundError
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, client_id, ThingKind.CLIENT)
+    _authorise(call, ThingKind.CLIENT, client_id)
     ended = end_client(
         call.caller.agency_id,
         client_id,
@@ -340,9 +343,9 @@ def _new_id(call: Call, raw: dict[str, object]) -> str:
     return record_id(claim.agency_id, f"{call.request.path}/{claim.key}")
 
 
-def _authorise(call: Call, thing_id: str, kind: ThingKind = ThingKind.APPOINTMENT) -> None:
+def _authorise(call: Call, kind: ThingKind, thing_id: str) -> None:
     """Of the caller's own agency: no request names another one."""
-    call.authorise(Resource(agency_id=call.caller.agency_id, thing_id=thing_id, kind=kind))
+    call.authorise(Resource(agency_id=call.caller.agency_id, kind=kind, thing_id=thing_id))
 
 
 def _proof(call: Call, raw: dict[str, object], body: FactorShown) -> Prove:

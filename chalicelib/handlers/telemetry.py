@@ -81,6 +81,7 @@ class LogEvent(StrEnum):
     ROUND_MADE = "TRA-EVR-002 round of evidence time-stamped"
     FACTOR_ENROLLED = "TRA-FAC-001 second factor confirmed"
     FACTOR_GIVEN_UP = "TRA-FAC-002 second factor given up by its owner"
+    LOCK_TOLD = "TRA-FAC-004 an agency's own system told of a locked second factor"
     FACTOR_RESET = "TRA-FAC-003 word given for the reset of an officer's second factors"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 

@@ -88,6 +88,18 @@ def test_the_types_of_the_house_pass(path: Path, room: ProofRoom) -> None:
         (lambda t: t.update(max_pages=10_000), "too_large", "/max_pages"),
         (lambda t: t.update(requires=["valid_form"]), "not_allowed", "/requires/0"),
         (lambda t: t.update(issuers=["DIW "]), "wrong_pattern", "/issuers/0"),
+        (lambda t: t.update(approval={"approvers": 3}), "too_large", "/approval/approvers"),
+        (lambda t: t.update(approval={}), "missing", "/approval/approvers"),
+        (
+            lambda t: t.update(approval={"approvers": 1, "open_days": 0}),
+            "too_small",
+            "/approval/open_days",
+        ),
+        (
+            lambda t: t.update(approval={"approvers": 1, "central": "OPDC"}),
+            "wrong_pattern",
+            "/approval/central",
+        ),
         (lambda t: t.update(paper={"width": 10}), "too_small", "/paper/width"),
         (lambda t: t.update(seal={"level": "B-X"}), "not_allowed", "/seal/level"),
         (lambda t: t.update(subject_at="/titel"), "pointer_leads_nowhere", "/subject_at"),

@@ -19,6 +19,7 @@ from chalicelib.domain.registers import ACCESS_BOOK, REGISTER_LOGS, Entry, Head,
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.accesses import audit_accesses
+from chalicelib.services.audit.approvals import examine_approvals
 from chalicelib.services.audit.closing import Tally, examine_closing
 from chalicelib.services.audit.deliveries import examine_letters, examine_received
 from chalicelib.services.audit.entries import Pair, at, examine_pair, pages
@@ -55,8 +56,8 @@ def audit(register: Register, *, room: AuditRoom) -> Report:
     visit.begin()
     # 2. The outcome log, built again and compared; and summed up by number.
     visit.replay_outcomes()
-    # 3. Every entry with its document, file, lock, outcomes, and the number log with it; a
-    #    letter with all its deliveries, a number of a receive register with its own.
+    # 3. Every entry with its document, its approvals, file, lock, outcomes, and the number log
+    #    with it; a letter with all its deliveries, a number of a receive register with its own.
     visit.walk_entries()
     # 4. The archive from its own side: nothing lies there that nobody knows.
     visit.sift_archive()
@@ -182,7 +183,8 @@ class _Visit:
             known = [pair for pair in page if pair[0].number <= self.head.last_number]
             found, files = examine_files(known, room=self.room)
             ruled, rulings = examine_rulings(known, self.limit, room=self.room)
-            for finding in (*found, *ruled, *self._examine_deliveries(known)):
+            approved, decisions = examine_approvals(known, room=self.room)
+            for finding in (*found, *ruled, *approved, *self._examine_deliveries(known)):
                 self.findings.note(finding)
             for pair in known:
                 status_lines.take(pair[0])
@@ -195,6 +197,7 @@ class _Visit:
             self.counts["entries"] += len(known)
             self.counts["files"] += files
             self.counts["rulings"] += rulings
+            self.counts["approvals"] += decisions
             self._show("entries", page[-1][0].number, self.head.last_number)
             if len(known) < len(page):
                 self._check_beyond(page[len(known)][0])
