@@ -226,6 +226,7 @@ def test_revoked_at_that_moment_is_refused_at_that_moment(api: Api, code: str) -
     api.fakes.clock.advance(moment)
     assert reasons(use(api, code, PAY, key="k3")) == []
     rule(api, code, "revocation", "court_order")
+    api.fakes.clock.advance(moment)
     assert reasons(use(api, code, PAY, key="k4")) == [("revoked", 0)]
     again = use(api, code, PAY, key="k1")
     assert (again.status, again.json) == (201, first.json)
