@@ -25,9 +25,14 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib import (
+    cli_access,
+    cli_approvals,
     cli_audit,
     cli_batch,
+    cli_factors,
     cli_letters,
+    cli_officers,
+    cli_readers,
     cli_redrive,
     cli_renewals,
     cli_rulings,
@@ -132,10 +137,13 @@ class Remote:
 
     def follow(self, path: str) -> bytes:
         """The file that a route leads to. The link carries its own permission: the token stays
-        here."""
+        here. A classified file has no link: it is the answer."""
         answer = self.call("GET", path)
         if answer.status < _MULTIPLE_CHOICES:
-            raise CommandError("The deployment did not answer with a link to the file.")
+            told = _json(answer)
+            if "pdf_base64" not in told:
+                raise CommandError("The deployment did not answer with a link to the file.")
+            return base64.b64decode(told["pdf_base64"])
         return _http("GET", answer.headers["Location"]).data
 
     def send(self, url: str, pieces: Iterator[bytes], headers: Mapping[str, str]) -> None:
@@ -209,12 +217,20 @@ def _parser() -> argparse.ArgumentParser:
     evidence.add_argument("-o", "--output", help="default: stdout")
     evidence.set_defaults(run=_evidence)
 
-    file = commands.add_parser("file", parents=[identity], help="fetch the sealed PDF")
-    file.add_argument("document_id", metavar="ID")
+    file = commands.add_parser(
+        "file",
+        parents=[identity],
+        help="fetch the sealed PDF; of what is classified, a copy that names its reader",
+    )
+    file.add_argument("document_id", metavar="ID|DELIVERY")
+    file.add_argument(
+        "--sealed", action="store_true", help="of what is classified, the sealed file (registrar)"
+    )
     file.add_argument("-o", "--output", help="default: ID.pdf; - for stdout")
     file.set_defaults(run=_file)
 
     cli_rulings.add_to(commands, _identity("approver"))
+    cli_approvals.add_to(commands, _identity("approver"), _identity("clerk"))
     image = commands.add_parser(
         "image", parents=[identity], help="fetch a picture of a document, for a phone"
     )
@@ -226,8 +242,12 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
+    cli_factors.add_to(commands, _identity("approver"))
     cli_letters.add_to(commands, _identity("clerk"))
+    cli_officers.add_to(commands, _identity("administrator"))
+    cli_readers.add_to(commands, _identity("registrar"))
     cli_audit.add_to(commands)
+    cli_access.add_to(commands, _identity("auditor"))
     cli_renewals.add_to(commands)
     cli_redrive.add_to(commands)
     cli_types.add_to(commands)
@@ -246,7 +266,10 @@ def _identity(role: str) -> argparse.ArgumentParser:
 
 
 def _add_log_commands(commands: Any) -> None:
-    a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
+    a_log = {
+        "metavar": "LOG",
+        "help": "agency/book/year/numbers or …/outcomes; agency/access/year/accesses",
+    }
 
     log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
     log.add_argument("log", **a_log)
@@ -333,7 +356,9 @@ def _whole_bundle(document_id: str, delivery: str | None, remote: Remote) -> dic
 
 
 def _file(options: argparse.Namespace, remote: Remote) -> int:
-    pdf = remote.follow(f"/v1/documents/{options.document_id}/file")
+    thing = "inbox" if "." in options.document_id else "documents"
+    form = "?form=sealed" if options.sealed else ""
+    pdf = remote.follow(f"/v1/{thing}/{options.document_id}/file{form}")
     return _keep(pdf, options.output or f"{options.document_id}.pdf")
 
 

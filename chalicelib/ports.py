@@ -40,12 +40,14 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.presentation import Attachment
+from chalicelib.domain.proxies import Count, Use
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
@@ -382,6 +384,20 @@ class SecurityKeys(Protocol):
         for that the counter went on."""
 
 
+class ProxyUseStore(Protocol):
+    """What e-Proxies were used for. Strongly consistent: a power that may be used once is used
+    once."""
+
+    def use(self, document_id: str, use_id: str) -> Use | None: ...
+
+    def times(self, document_id: str, power: str) -> int:
+        """How often the power of a proxy was used so far."""
+
+    def enter(self, use: Use, counts: Sequence[Count]) -> Use:
+        """Keep a use, and count it, in one transaction. The same id again returns what was kept
+        first. Raises RegisterConflictError if one of the powers was used meanwhile."""
+
+
 class Vault(Protocol):
     """Encrypts what is classified before it reaches any table, queue, log, bucket or cache (A13,
     C5)."""
@@ -419,12 +435,13 @@ class AccessPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccess:
     """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
-    whoever gives places will find it."""
+    whoever gives places will find it; `listed`: so will the reports."""
 
     access_id: str
     body: bytes
     seq: int | None
     waits: bool
+    listed: bool = True
 
 
 class AccessStore(Protocol):
@@ -930,6 +947,9 @@ class WorkQueue(Protocol):
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         """The same for work on deliveries of letters."""
 
+    def send_lock(self, notice: LockNotice) -> None:
+        """The same for what an agency is to hear of a second factor."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
@@ -1288,12 +1308,15 @@ class FileVersion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What lies in the archive, whatever was written down of it: `lock_mode` and
-    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it."""
+    `retain_until` are None without a lock, `sha256` (hex) if nothing tells it. `clear_sha256` is
+    that of the clear bytes if what lies there is encrypted and was read; empty if it does not
+    open."""
 
     size: int
     sha256: str | None
     lock_mode: LockMode | None
     retain_until: datetime | None
+    clear_sha256: str | None = None
 
 
 class ArchiveInventory(Protocol):
@@ -1312,11 +1335,13 @@ class ArchiveInventory(Protocol):
     def digests(
         self, files: Sequence[ArchivedFile], algorithm: str
     ) -> tuple[tuple[str, bytes] | None, ...]:
-        """Of the bytes at each file's key and version: SHA-256 (hex), and the digest made with
-        `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError."""
+        """Of the clear bytes at each file's key and version: SHA-256 (hex), and the digest made
+        with `algorithm`, as hashlib names it; None where nothing lies. Raises UnavailableError,
+        SecretUnreadableError."""
 
     def read(self, key: str) -> bytes | None:
-        """The newest version's bytes, for small files. Raises UnavailableError."""
+        """The newest version's clear bytes, for small files. Raises UnavailableError,
+        SecretUnreadableError."""
 
 
 class LogInventory(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,14 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.aws import status, translated
 from chalicelib.adapters.log_files import S3LogFiles
+from chalicelib.adapters.s3 import secret_of
+from chalicelib.adapters.sealed_parts import NoVault
 from chalicelib.domain.documents import ArchivedFile
+from chalicelib.domain.errors import SecretUnreadableError
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.retention import LockMode
-from chalicelib.ports import Examined, FileVersion
+from chalicelib.domain.secrecy import SecretContext
+from chalicelib.ports import Examined, FileVersion, Vault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,11 +35,13 @@ _ARCHIVE, _LOGS = "archive", "store of log files"
 
 
 class S3ArchiveInventory:
-    """One bucket with Object Lock, read a page and a few files at a time."""
+    """One bucket with Object Lock, read a page and a few files at a time. What is encrypted is
+    opened in memory and nowhere else."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    def __init__(self, client: S3Client, bucket: str, vault: Vault | None = None) -> None:
         self._client = client
         self._bucket = bucket
+        self._vault = vault or NoVault()
 
     def versions(self, prefix: str) -> Iterator[FileVersion]:
         pages = self._client.get_paginator("list_object_versions").paginate(
@@ -75,23 +82,45 @@ class S3ArchiveInventory:
             Bucket=self._bucket, Key=file.key, VersionId=file.version_id
         )
         recorded, other = hashlib.sha256(), hashlib.new(algorithm)
-        for chunk in there["Body"].iter_chunks(_CHUNK_BYTES):
+        for chunk in self._clear(file.key, there):
             recorded.update(chunk)
             other.update(chunk)
         return recorded.hexdigest(), other.digest()
 
     def _newest(self, key: str) -> bytes:
-        return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        there = self._client.get_object(Bucket=self._bucket, Key=key)
+        return b"".join(self._clear(key, there))
+
+    def _clear(self, key: str, there: Any) -> Iterable[bytes]:
+        """The bytes of an answer, decrypted if they are encrypted."""
+        secret = secret_of(key, there["Metadata"])
+        if secret is None:
+            chunks: Iterable[bytes] = there["Body"].iter_chunks(_CHUNK_BYTES)
+            return chunks
+        return (self._vault.open(there["Body"].read(), secret),)
 
     def _read(self, file: ArchivedFile) -> Examined:
         there = self._client.get_object(
             Bucket=self._bucket, Key=file.key, VersionId=file.version_id
         )
-        digest, size = hashlib.sha256(), 0
+        secret = secret_of(file.key, there["Metadata"])
+        kept, digest, size = bytearray(), hashlib.sha256(), 0
         for chunk in there["Body"].iter_chunks(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-        return _examined(there, size, digest.hexdigest())
+            if secret is not None:
+                kept += chunk
+        examined = _examined(there, size, digest.hexdigest())
+        if secret is None:
+            return examined
+        return replace(examined, clear_sha256=self._clear_digest(bytes(kept), secret))
+
+    def _clear_digest(self, sealed: bytes, secret: SecretContext) -> str:
+        """Hex; empty if it does not open: then no clear bytes lie there at all."""
+        try:
+            return hashlib.sha256(self._vault.open(sealed, secret)).hexdigest()
+        except SecretUnreadableError:
+            return ""
 
     def _look(self, file: ArchivedFile) -> Examined:
         there = self._client.head_object(

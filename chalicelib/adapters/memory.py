@@ -29,9 +29,11 @@ from chalicelib.domain.documents import (
     Document,
     DocumentState,
     Reason,
+    Stored,
     Waiting,
 )
 from chalicelib.domain.errors import (
+    ArchiveError,
     ChannelRefusedError,
     DocumentMovedError,
     EntryMovedError,
@@ -47,6 +49,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     XmlRefusedError,
 )
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.merkle import EMPTY_HEAD
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
@@ -61,6 +64,7 @@ from chalicelib.domain.registers import (
 )
 from chalicelib.domain.retention import LockMode
 from chalicelib.domain.seals import SealCredential, SealedPdf, SealLevel, SealPolicy
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.standing import Ruling, marks_of
 from chalicelib.domain.status_list import Marked
 from chalicelib.domain.status_list import Page as StatusPage
@@ -647,6 +651,9 @@ class MemoryQueue:
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         self.messages += [(str(each), None) for each in deliveries]
 
+    def send_lock(self, notice: LockNotice) -> None:
+        self.messages.append((str(notice), None))
+
 
 @dataclass
 class MemoryDeadLetters:
@@ -707,10 +714,13 @@ class MemoryChannels:
 
 
 class MemoryArchive:
-    """Port: Archive. `files` are the bytes by key."""
+    """Port: Archive. `files` are the bytes by key, as they lie there: of what is classified
+    their encryption."""
 
-    def __init__(self) -> None:
+    def __init__(self, vault: Vault | None = None) -> None:
         self._lock = threading.Lock()
+        self._vault = vault or MemoryVault()
+        self._secret: dict[str, SecretContext] = {}
         self.files: dict[str, bytes] = {}
         self.media_types: dict[str, str] = {}
         self._described: dict[str, ArchivedFile] = {}
@@ -725,10 +735,12 @@ class MemoryArchive:
         media_type: str = "application/pdf",
         seal_level: SealLevel | None = None,
         proof_until: datetime | None = None,
+        secret: SecretContext | None = None,
     ) -> ArchivedFile:
         with self._lock:
             if key not in self.files:
-                self.files[key] = sealed
+                lies = self._encrypt(key, sealed, secret) if secret else sealed
+                self.files[key] = lies
                 self.media_types[key] = media_type
                 self._described[key] = ArchivedFile(
                     key=key,
@@ -739,8 +751,15 @@ class MemoryArchive:
                     retain_until=retain_until.astimezone(UTC),
                     seal_level=seal_level,
                     proof_until=proof_until.astimezone(UTC) if proof_until else None,
+                    stored=Stored(hashlib.sha256(lies).hexdigest(), len(lies)) if secret else None,
                 )
+            elif secret is not None:
+                self._vault.open(self.files[key], replace(secret, purpose=key))
             return self._described[key]
+
+    def _encrypt(self, key: str, clear: bytes, secret: SecretContext) -> bytes:
+        self._secret[key] = replace(secret, purpose=key)
+        return self._vault.seal(clear, self._secret[key])
 
     def put_pieces_once(
         self,
@@ -757,7 +776,20 @@ class MemoryArchive:
         with self._lock:
             return self._described.get(key)
 
+    def clear(self, key: str) -> bytes | None:
+        """What lies there, decrypted if it is encrypted."""
+        lies, secret = self.files.get(key), self._secret.get(key)
+        return lies if lies is None or secret is None else self._vault.open(lies, secret)
+
+    def read(self, file: ArchivedFile) -> bytes:
+        clear = self.clear(file.key)
+        if clear is None or hashlib.sha256(clear).hexdigest() != file.sha256:
+            raise ArchiveError("The archive holds other bytes than were archived (P2).")
+        return clear
+
     def link(self, file: ArchivedFile, *, filename: str, seconds: int) -> str:
+        if file.stored is not None:
+            raise ArchiveError("No link leads to a classified file.")
         return f"memory:{file.key}?version={file.version_id}&as={filename}&for={seconds}"
 
 

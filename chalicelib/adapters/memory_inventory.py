@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from chalicelib.adapters.memory import MemoryArchive
 from chalicelib.adapters.memory_logs import MemoryLogFiles
 from chalicelib.domain.documents import ArchivedFile
+from chalicelib.domain.errors import SecretUnreadableError
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.ports import Examined, FileVersion
 
@@ -35,10 +36,10 @@ class MemoryArchiveInventory:
         return tuple(self._digests(file, algorithm) for file in files)
 
     def read(self, key: str) -> bytes | None:
-        return self._archive.files.get(key)
+        return self._archive.clear(key)
 
     def _digests(self, file: ArchivedFile, algorithm: str) -> tuple[str, bytes] | None:
-        there, data = self._archive.find(file.key), self._archive.files.get(file.key)
+        there, data = self._archive.find(file.key), self._archive.clear(file.key)
         if there is None or data is None or there.version_id != file.version_id:
             return None
         return hashlib.sha256(data).hexdigest(), hashlib.new(algorithm, data).digest()
@@ -50,10 +51,17 @@ class MemoryArchiveInventory:
             return None
         return Examined(
             size=len(data),
-            sha256=hashlib.sha256(data).hexdigest() if read_bytes else there.sha256,
+            sha256=hashlib.sha256(data).hexdigest() if read_bytes else there.lies_as.sha256,
             lock_mode=there.lock_mode,
             retain_until=there.retain_until,
+            clear_sha256=self._clear_digest(file.key) if there.stored and read_bytes else None,
         )
+
+    def _clear_digest(self, key: str) -> str:
+        try:
+            return hashlib.sha256(self._archive.clear(key) or b"").hexdigest()
+        except SecretUnreadableError:
+            return ""
 
 
 class MemoryLogInventory:

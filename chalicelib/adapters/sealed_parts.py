@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.domain.classification import Classification
 from chalicelib.domain.errors import ConfigurationError, SecretUnreadableError
@@ -131,6 +131,18 @@ class OpenedLater(Mapping[str, Any]):
         return "OpenedLater(…)"  # tracebacks and logs print what holds it
 
 
+_One = TypeVar("_One")
+_Opened = TypeVar("_Opened")
+
+
+def side_by_side(opened: Callable[[_One], _Opened], every: Sequence[_One]) -> tuple[_Opened, ...]:
+    """Open several things in their order, waiting for KMS once and not once for each."""
+    if len(every) < 2:  # noqa: PLR2004 - one needs no other thread
+        return tuple(map(opened, every))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(opened, every))
+
+
 # -- lines of registers --------------------------------------------------------
 
 
@@ -147,8 +159,7 @@ def opened_entries(entries: Sequence[Entry], vault: Vault) -> tuple[Entry, ...]:
     """With their texts. Keys are asked for by several at once."""
     if not any(entry.sealed for entry in entries):
         return tuple(entries)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return tuple(pool.map(lambda entry: _opened(entry, vault), entries))
+    return side_by_side(lambda entry: _opened(entry, vault), entries)
 
 
 def _opened(entry: Entry, vault: Vault) -> Entry:

@@ -40,6 +40,7 @@ from chalicelib.domain.documents import Classification, Document, Reason, Urgenc
 from chalicelib.domain.erds import DeliveryState, EventName
 from chalicelib.domain.errors import ResendRefusedError
 from chalicelib.domain.registers import CIRCULAR
+from chalicelib.domain.secrecy import SecretContext
 from chalicelib.domain.thai import in_bangkok
 
 FAILING_STEPS = (
@@ -90,7 +91,8 @@ class SentLetter:
 
     `subject` and `urgency` are what lists show of it, and when it is reminded of; `act_within`
     is the time of "ด่วนภายใน". They stay in the table: neither evidence nor messages tell them.
-    A classified letter is registered in books of its own (A13).
+    A classified letter is registered in books of its own (A13), and what is kept of its
+    deliveries lies encrypted.
     `retain_until` is how long the letter is locked, and what lies beside it (B9).
     """
 
@@ -109,6 +111,18 @@ class SentLetter:
     @property
     def is_classified(self) -> bool:
         return self.classification is not Classification.NORMAL
+
+    def secrecy(self, purpose: str) -> SecretContext | None:
+        """What a part of it, or of a delivery of it, is encrypted for; None if it is not
+        classified."""
+        if not self.is_classified:
+            return None
+        return SecretContext(
+            document_id=self.document_id,
+            agency_id=self.sender,
+            classification=self.classification,
+            purpose=purpose,
+        )
 
     @classmethod
     def of(cls, document: Document, *, subject: str = "") -> SentLetter:

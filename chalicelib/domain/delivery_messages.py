@@ -26,7 +26,9 @@ ESCALATED = "tra.delivery.escalated.v1"
 
 
 def delivered_event(delivery: Delivery, evidence: str, *, public_url: str) -> bytes:
-    """For the recipient: a letter lies here. `evidence`: JWS of the SubmissionAcceptance."""
+    """For the recipient: a letter lies here. `evidence`: JWS of the SubmissionAcceptance. Of a
+    classified letter the recipient's system learns that it waits for the registrar of secrets, who
+    reads it here as an officer: no event tells what a letter is about, and no system opens one."""
     base = f"{public_url}/v1/inbox/{delivery.delivery_id}"
     return _event(
         delivery,
@@ -222,6 +224,7 @@ def _event(
             "recipient": delivery.recipient,
             "letter_number": letter.number,
             "letter_date": letter.dated.isoformat(),
+            "classification": letter.classification.value,
             "file_digest": write_digest(letter.file_digest),
             **more,
             "links": links,

@@ -140,7 +140,7 @@ and no way to fill a table."""
 
 def searched_in(letter: SentLetter) -> str:
     """What of a letter a search looks in, beside the other agency's id; of a classified one its
-    number only."""
+    number alone."""
     if letter.is_classified:
         return as_searched(letter.number)
     return as_searched(f"{letter.number}\n{letter.subject}")

@@ -27,6 +27,8 @@ class Fault(StrEnum):
     ENTRY_WITHOUT_FILE = "entry_without_file"
     FILE_WITHOUT_ENTRY = "file_without_entry"
     DIGEST_MISMATCH = "digest_mismatch"
+    NOT_ENCRYPTED = "not_encrypted"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - a code
     LOCK_MISSING = "lock_missing"
     LOCK_WEAKER = "lock_weaker"
     LOCK_TOO_SHORT = "lock_too_short"
@@ -60,6 +62,13 @@ class Fault(StrEnum):
     RECORD_MISSING = "record_missing"
     RECORD_WRONG = "record_wrong"
     RECORD_BEHIND = "record_behind"
+    ACCESS_LOG_MISMATCH = "access_log_mismatch"
+    ACCESS_RECORD_MISSING = "access_record_missing"
+    ACCESS_RECORD_DIFFERS = "access_record_differs"
+    ACCESS_DOUBLED = "access_doubled"
+    ACCESS_MISPLACED = "access_misplaced"
+    ACCESS_FORGOTTEN = "access_forgotten"
+    ACCESS_WAITS = "access_waits"
     UNFINISHED = "unfinished"
     LOG_BEHIND = "log_behind"
 
@@ -70,7 +79,13 @@ class Fault(StrEnum):
 
 
 _WARNINGS = frozenset(
-    {Fault.UNFINISHED, Fault.LOG_BEHIND, Fault.RECORD_BEHIND, Fault.DELIVERY_FORGOTTEN}
+    {
+        Fault.UNFINISHED,
+        Fault.LOG_BEHIND,
+        Fault.RECORD_BEHIND,
+        Fault.DELIVERY_FORGOTTEN,
+        Fault.ACCESS_WAITS,
+    }
 )
 
 _WORDS: dict[Fault, tuple[str, str]] = {
@@ -103,6 +118,14 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.DIGEST_MISMATCH: (
         "Entry, document and file do not name the same content.",
         "ค่าแฮชของรายการ เอกสาร และไฟล์ไม่ตรงกัน",
+    ),
+    Fault.NOT_ENCRYPTED: (
+        "A classified document's file lies in clear.",
+        "ไฟล์ของเอกสารที่มีชั้นความลับไม่ได้เข้ารหัสไว้",
+    ),
+    Fault.SECRET_UNREADABLE: (
+        "What is encrypted of the document was changed, or is another document's.",
+        "ข้อมูลที่เข้ารหัสของเอกสารถูกแก้ไข หรือเป็นของเอกสารอื่น",
     ),
     Fault.LOCK_MISSING: ("The file is not locked.", "ไฟล์ไม่ถูกล็อก"),
     Fault.LOCK_WEAKER: (
@@ -228,6 +251,31 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.RECORD_BEHIND: (
         "An evidence record was due long ago and was not made or renewed.",
         "ระเบียนหลักฐานเลยกำหนดจัดทำหรือต่ออายุ",
+    ),
+    Fault.ACCESS_LOG_MISMATCH: (
+        "The access log is not what was signed: an access was changed, removed, added or moved.",
+        "บันทึกการเข้าถึงไม่ตรงกับที่ลงนามไว้ มีรายการถูกแก้ไข ลบ เพิ่ม หรือย้าย",
+    ),
+    Fault.ACCESS_RECORD_MISSING: (
+        "An access that has its place in the log is no longer among the records.",
+        "รายการเข้าถึงที่อยู่ในบันทึกแล้วหายไปจากระเบียน",
+    ),
+    Fault.ACCESS_RECORD_DIFFERS: (
+        "The record of an access says something else than the log, or reports do not find it.",
+        "ระเบียนการเข้าถึงไม่ตรงกับบันทึก หรือรายงานค้นไม่พบ",
+    ),
+    Fault.ACCESS_DOUBLED: ("One access stands twice in the log.", "รายการเข้าถึงเดียวกันปรากฏซ้ำ"),
+    Fault.ACCESS_MISPLACED: (
+        "The record of an access names a place in the log that is not its own.",
+        "ระเบียนการเข้าถึงระบุลำดับในบันทึกไม่ตรงกับลำดับจริง",
+    ),
+    Fault.ACCESS_FORGOTTEN: (
+        "An access has no place in the log, and nothing will give it one.",
+        "รายการเข้าถึงไม่มีลำดับในบันทึกและไม่อยู่ในคิวรอ",
+    ),
+    Fault.ACCESS_WAITS: (
+        "An access waits for its place in the log for too long.",
+        "รายการเข้าถึงรอเข้าบันทึกนานเกินไป",
     ),
     Fault.UNFINISHED: ("The number waits for its end for too long.", "เลขนี้ค้างอยู่นานเกินไป"),
     Fault.DELIVERY_FORGOTTEN: (

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 from chalicelib.bootstrap import House
-from chalicelib.domain.access import Action, Actor
+from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.batches import Batch
 from chalicelib.domain.documents import Document
@@ -34,6 +34,11 @@ class _ForBatch:
             f"A line of a batch cannot do {action.value}.",
             f"บรรทัดในชุดเอกสารทำ {action.value} ไม่ได้",
         )
+
+    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
+        """Nor is anything of the agency's opened to them."""
+        del resource, action
+        return False
 
 
 def batch_room(house: House) -> BatchRoom:

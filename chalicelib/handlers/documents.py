@@ -203,7 +203,7 @@ def search_documents(call: Call) -> Response:
     public_url = call.house.settings.public_url
     now = call.house.clock()
     # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
-    known = [document for document in found.documents if call.may(Resource.of(document))]
+    known = call.shown(found.documents, Resource.of)
     items = [DocumentView.of(document, public_url, now) for document in known]
     return as_json(DocumentPage(items=items, cursor=found.cursor))
 
@@ -396,6 +396,9 @@ class Submitter(Protocol):
     def demand(self, action: Action) -> None:
         """Raises ForbiddenError."""
 
+    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
+        """Whether something is open to who asks."""
+
 
 def known_to(call: Submitter, version: int | None = None) -> Known:
     """What the edge looks things up in; of types the newest, or one version."""
@@ -532,8 +535,11 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
     if body.supersedes is None:
         return None
     call.demand(Action.SUPERSEDE_DOCUMENT)
+    old = call.house.documents.get(body.supersedes)
+    if old is not None and not call.may(Resource.of(old), Action.SUPERSEDE_DOCUMENT):
+        old = None  # what one may not know of looks non-existent (P6)
     reason = why_not_superseded(
-        call.house.documents.get(body.supersedes),
+        old,
         agency_id=call.caller.agency_id,
         document_type=kind.name,
         now=call.house.clock(),

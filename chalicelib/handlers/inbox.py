@@ -78,7 +78,7 @@ _BODY_ERRORS = (MalformedRequestError, RequestTooLargeError, InvalidRequestError
 def search_inbox(call: Call) -> Response:
     found = call.house.deliveries.inbox(letter_search(call, parse(AskInbox, call.query)))
     public_url = call.house.settings.public_url
-    known = [record for record in found.records if call.may(received(record))]
+    known = call.shown(found.records, received)
     items = [InboxItem.of(record, name_of(call), public_url) for record in known]
     return as_json(InboxPage(items=items, cursor=found.cursor))
 
@@ -233,6 +233,8 @@ def reject_arrival(call: Call) -> Response:
     asked = parse(RejectLetter, _body(call))
     if asked.rejection is not None:
         return _take_rejection(call, record, asked)
+    if asked.note is not None and record.delivery.letter.is_classified:
+        raise InvalidRequestError([_NO_NOTE])
     rejected = reject_letter(record.delivery.id, _request(asked), room=call.house.delivery_room)
     return _rejection_given(rejected.jws, new=not record.delivery.state.ended)
 
@@ -279,10 +281,11 @@ def received(record: DeliveryRecord) -> Resource:
 
 
 def _readable(call: Call) -> DeliveryRecord:
-    """The same of a letter whose file may be read."""
+    """The same of a letter whose file may be read, and is about to be."""
     record = arrived(call)
     if not may_read_file(record.delivery):
         raise NotFoundError
+    call.note(Action.READ_FILE, received(record))
     return record
 
 
@@ -369,6 +372,15 @@ def _rejection_given(jws: str, *, new: bool) -> Response:
 
 _NO_REASON = FieldFault(
     "/reason", "missing", "Say why the letter is rejected.", "ต้องระบุเหตุที่ปฏิเสธหนังสือ"
+)
+
+
+_NO_NOTE = FieldFault(
+    "/note",
+    "classified_note",
+    "A rejection goes to the sender's own system in clear, so of a classified letter it says the code "
+    "of the reason only; write what has to be said in a letter.",
+    "คำปฏิเสธส่งถึงระบบของผู้ส่งโดยไม่เข้ารหัส หนังสือที่มีชั้นความลับจึงระบุได้เฉพาะรหัสเหตุผล รายละเอียดอื่นโปรดทำเป็นหนังสือ",
 )
 
 

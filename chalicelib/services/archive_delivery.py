@@ -85,12 +85,15 @@ def _put(delivery: Delivery, name: str, jws: str, room: DeliveryArchive) -> None
     if until <= now:
         # What is sent again, or corrected, so late is no less proof; no lock may end in the past.
         until = retain_until(now, _LATE_YEARS)
+    key = archive_prefix(delivery.id) + name
     file = room.archive.put_once(
-        archive_prefix(delivery.id) + name,
+        key,
         jws.encode(),
         until,
         room.lock_mode,
         media_type=_MEDIA_TYPE,
+        # What a recipient writes when it rejects a letter may tell what that says.
+        secret=delivery.letter.secrecy(key),
     )
     if file.sha256 != hashlib.sha256(jws.encode()).hexdigest():
         raise ArchiveError("The archive holds other evidence under this delivery's key.")

@@ -82,16 +82,16 @@ def check_arrival(record: DeliveryRecord, *, room: ArrivalRoom) -> FileCheck:
     # 1. The bytes the recipient gets: the archived ones, exactly that version.
     file = _file_of(record, room)
     # 2. Seal and chain, where strangers' files are parsed; then the digest that was sent.
-    classified = record.delivery.letter.is_classified
-    checked, at = room.recent.of(file, partial(_verified, file, classified, room), room.clock)
+    checked, at = room.recent.of(file, partial(_verified, file, room), room.clock)
     # 3. Keep it.
     check = _judged(checked, record, at)
     room.deliveries.keep_check(record.delivery.id, check)
     return check
 
 
-def _verified(file: ArchivedFile, classified: bool, room: ArrivalRoom) -> CheckedFile:  # noqa: FBT001 - called by `partial`
-    if classified:  # there is no link to a classified file: its clear bytes are handed on
+def _verified(file: ArchivedFile, room: ArrivalRoom) -> CheckedFile:
+    if file.stored is not None:
+        # No link leads to a classified file: it is handed over, in memory from end to end.
         return room.checker.check(room.archive.read(file), room.anchors())
     link = room.archive.link(file, filename="letter.pdf", seconds=_LINK_SECONDS)
     return room.checker.check_linked(link, room.anchors())

@@ -244,11 +244,13 @@ def _archive(document: Document, sealed: SealedPdf, room: SealingRoom) -> Archiv
     if document.numbering is None:
         raise ValueError("only a numbered document is archived")
     until = retain_until(document.numbering.numbered_at, document.retention_years)
+    key = archive_key(document)
     return room.archive.put_once(
-        archive_key(document),
+        key,
         sealed.pdf,
         until,
         room.lock_mode,
         seal_level=sealed.level,
         proof_until=sealed.proof_until,
+        secret=document.secrecy(key),
     )

@@ -83,6 +83,7 @@ def test_the_types_of_the_house_pass(path: Path, room: ProofRoom) -> None:
         (lambda t: t.update(title_th="Training"), "wrong_pattern", "/title_th"),
         (lambda t: t.update(book="My Book"), "wrong_pattern", "/book"),
         (lambda t: t.update(book="receive"), "book_taken", "/book"),
+        (lambda t: t.update(book="access"), "book_taken", "/book"),
         (lambda t: t.update(retention_years=0), "too_small", "/retention_years"),
         (lambda t: t.update(max_pages=10_000), "too_large", "/max_pages"),
         (lambda t: t.update(requires=["valid_form"]), "not_allowed", "/requires/0"),

@@ -9,7 +9,8 @@ import json
 import re
 import urllib.parse
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 
 def forms_of(word: str) -> tuple[bytes, ...]:
@@ -81,3 +82,70 @@ def words_in(data: bytes, words: Iterable[str]) -> set[str]:
     for layer in unpacked(data):
         found |= {word for word, looks in forms.items() if any(look in layer for look in looks)}
     return found
+
+
+# -- what is looked through ------------------------------------------------------
+
+
+def told_by(value: object) -> Iterator[bytes]:
+    """All texts and bytes within an item, a header, an event: names as well as values."""
+    match value:
+        case bytes() | bytearray():
+            yield bytes(value)
+        case str():
+            yield value.encode()
+        case Mapping():
+            for name, member in value.items():
+                yield from told_by(name)
+                yield from told_by(member)
+        case list() | tuple() | set() | frozenset():
+            for member in value:
+                yield from told_by(member)
+        case None | bool() | int() | float():
+            yield str(value).encode()
+        case _:
+            yield bytes(getattr(value, "value", repr(value).encode()))
+
+
+def in_table(dynamodb: Any, table: str) -> dict[str, bytes]:
+    """Every item of a table, by its keys, its bytes one after the other."""
+    found: dict[str, bytes] = {}
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        for item in page["Items"]:
+            keys = [item[name] for name in ("pk", "sk", "register_id", "line") if name in item]
+            found[f"{table} {keys}"] = b"\n".join(told_by(item))
+    return found
+
+
+def in_bucket(s3: Any, bucket: str) -> dict[str, bytes]:
+    """Every version of every object, with its key, headers and metadata."""
+    found: dict[str, bytes] = {}
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for version in page.get("Versions", ()):
+            there = s3.get_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+            body = there.pop("Body").read()
+            beside = b"\n".join(told_by(json.loads(json.dumps(there, default=str))))
+            found[f"{bucket}/{version['Key']}"] = version["Key"].encode() + body + beside
+    return found
+
+
+def in_queue(sqs: Any, url: str) -> dict[str, bytes]:
+    """Every message that can be taken now; they are not deleted."""
+    found: dict[str, bytes] = {}
+    while messages := sqs.receive_message(
+        QueueUrl=url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=30,
+        AttributeNames=["All"],
+        MessageAttributeNames=["All"],
+    ).get("Messages"):
+        for message in messages:
+            found[f"{url} {message['MessageId']}"] = b"\n".join(told_by(message))
+    return found
+
+
+def leaks(places: Mapping[str, bytes], words: Iterable[str]) -> dict[str, set[str]]:
+    """Which words are told where."""
+    looked_for = tuple(words)
+    found = {place: words_in(data, looked_for) for place, data in places.items()}
+    return {place: told for place, told in found.items() if told}

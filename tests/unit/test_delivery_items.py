@@ -13,14 +13,16 @@ from pynamodb.models import Model
 
 from chalicelib.adapters.dynamodb.delivery_items import (
     EvidenceItem,
-    SmallJwsAttribute,
+    SealableJwsAttribute,
     StateItem,
     check_body,
     delivery_body,
     delivery_of,
 )
 from chalicelib.adapters.dynamodb.items import SmallJsonAttribute
+from chalicelib.adapters.sealed_parts import NoVault
 from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.delivery_events import Consigned, DeliveryEvent, HandedOver
 from chalicelib.domain.delivery_records import FileCheck, evidence_name, statement_name
 from chalicelib.domain.documents import Urgency
@@ -61,20 +63,20 @@ def test_a_delivery_survives_its_table(
     delivery, _ = evidenced(begun(channel, **letter), events, lambda payload: payload.decode())
     body = SmallJsonAttribute()
     kept = body.deserialize(body.serialize(delivery_body(delivery)))
-    assert delivery_of(delivery.id, delivery.letter.sender, kept) == delivery
+    assert delivery_of(delivery.id, delivery.letter.sender, Classification.NORMAL, kept) == delivery
 
 
 @given(st.text() | st.binary().map(lambda noise: f"eyJ9.{noise.hex()}.AA") | st.just("a.b.c"))
 def test_a_statement_keeps_its_bytes(text: str) -> None:
     """B9, P5: what was signed is read as it was signed, and what only looks so too."""
-    kept = SmallJwsAttribute()
+    kept = SealableJwsAttribute()
     assert kept.deserialize(kept.serialize(text)) == text
 
 
 @pytest.mark.parametrize("spelling", ["e30.e30.QQ", "e30.e30.QR", "e30=.e30=.QQ==", "e30.e30"])
 def test_base64_that_is_spelled_otherwise(spelling: str) -> None:
     """RFC 7515: two spellings of the same bytes are two texts, with two digests."""
-    kept = SmallJwsAttribute()
+    kept = SealableJwsAttribute()
     assert kept.deserialize(kept.serialize(spelling)) == spelling
 
 
@@ -88,8 +90,8 @@ def test_a_delivery_stays_small() -> None:
     ]
     delivery, chain = evidenced(first, events, Signer().sign)
     for jws in chain:
-        assert _size(EvidenceItem.of(delivery.id, 0, jws)) < _KILOBYTE
-    item = StateItem.planned(delivery, "5a" * 32, NOON)
+        assert _size(EvidenceItem.of(delivery, 0, jws, NoVault())) < _KILOBYTE
+    item = StateItem.planned(delivery, "5a" * 32, NOON, NoVault())
     item.entered_key = item.planned_key
     item.told = {"handed_over/2020/1577", "consigned"}
     item.archived = {*map(evidence_name, range(len(chain))), statement_name("d0" * 32)}

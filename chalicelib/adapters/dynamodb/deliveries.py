@@ -28,12 +28,12 @@ from chalicelib.adapters.dynamodb.delivery_items import (
     StateItem,
     StatementItem,
     check_body,
-    delivery_body,
     id_of,
+    kept_body,
+    kept_passings,
     open_shard,
     open_shards,
     partition,
-    passings_body,
     passings_of,
 )
 from chalicelib.adapters.dynamodb.faults import (
@@ -50,10 +50,11 @@ from chalicelib.adapters.dynamodb.searching import (
     every_one,
     found_keys,
     key_after,
-    one_of,
+    one_of_or_none,
     timed_between,
     timed_key_after,
 )
+from chalicelib.adapters.sealed_parts import NoVault, side_by_side
 from chalicelib.domain.deliveries import Delivery, DeliveryId, Outline, Progress
 from chalicelib.domain.delivery_records import (
     MOST_REFUSED,
@@ -76,8 +77,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Block, Entry, Head
-from chalicelib.domain.statements import jws_digest
-from chalicelib.ports import LetterPage, LetterSearch
+from chalicelib.ports import LetterPage, LetterSearch, Vault
 
 # A planned delivery is two items; a transaction has a hundred.
 _PLANNED_AT_ONCE = 50
@@ -89,14 +89,17 @@ _TRIES_FOR_MARKS = 3
 class DynamoDeliveryStore:
     """Deliveries in a table of their own; registering writes to the registers' table too."""
 
-    def __init__(self, deliveries_table: str, registers_table: str) -> None:
+    def __init__(
+        self, deliveries_table: str, registers_table: str, vault: Vault | None = None
+    ) -> None:
+        self._vault = vault or NoVault()
         self.items = bind(StateItem, deliveries_table)
         self._evidence = bind(EvidenceItem, deliveries_table)
         self._statements = bind(StatementItem, deliveries_table)
         self._refused = bind(RefusedItem, deliveries_table)
         self._refusals = bind(RefusalsItem, deliveries_table)
         self._marks = bind(MarkItem, deliveries_table)
-        self._lines = RegisterLines(registers_table)
+        self._lines = RegisterLines(registers_table, vault)
         self.connection = QuickConnection()
 
     # -- planning ------------------------------------------------------------
@@ -120,10 +123,12 @@ class DynamoDeliveryStore:
             with TransactWrite(connection=self.connection) as transaction:
                 for delivery, jws, salt in planned:
                     transaction.save(
-                        items.planned(delivery, salt, due_at), condition=items.pk.does_not_exist()
+                        items.planned(delivery, salt, due_at, self._vault),
+                        condition=items.pk.does_not_exist(),
                     )
                     transaction.save(
-                        evidence.of(delivery.id, 0, jws), condition=evidence.pk.does_not_exist()
+                        evidence.of(delivery, 0, jws, self._vault),
+                        condition=evidence.pk.does_not_exist(),
                     )
         except TransactWriteError as error:
             states = cancellations(error)[::2]
@@ -146,7 +151,7 @@ class DynamoDeliveryStore:
                 found = self.items.get(partition(delivery_id), StateItem.SK, consistent_read=True)
             except DoesNotExist:
                 return None
-            return found.to_domain()
+            return found.to_domain(self._vault)
 
     def write(self, change: DeliveryChange) -> None:
         """Idempotency key of this write: the length of the history before."""
@@ -230,17 +235,13 @@ class DynamoDeliveryStore:
         evidence, statements = self._evidence, self._statements
         for place, jws in enumerate(change.evidence, start=change.seen.evidence_count):
             transaction.save(
-                evidence.of(change.seen.id, place, jws), condition=evidence.pk.does_not_exist()
+                evidence.of(change.seen, place, jws, self._vault),
+                condition=evidence.pk.does_not_exist(),
             )
         if change.statement is None:
             return len(change.evidence)
         transaction.save(
-            statements(
-                partition(change.seen.id),
-                StatementItem.PREFIX + jws_digest(change.statement),
-                step=len(change.seen.history),
-                jws=change.statement,
-            ),
+            statements.of(change.seen, change.statement, self._vault),
             condition=statements.pk.does_not_exist(),
         )
         return len(change.evidence) + 1
@@ -272,7 +273,7 @@ class DynamoDeliveryStore:
             items.state.set(delivery.state.value),
             items.waits_since.set(to_text(delivery.waits_since)),
             items.steps.set(len(delivery.history)),
-            items.body.set(delivery_body(delivery)),
+            items.body.set(kept_body(delivery, self._vault)),
             *self._watching(delivery, change.due_at),
         ]
         if change.arrives and delivery.received is not None:
@@ -300,7 +301,7 @@ class DynamoDeliveryStore:
                 self._evidence.sk.startswith(EvidenceItem.PREFIX),
                 consistent_read=True,
             )
-            return tuple(item.jws for item in found)
+            return tuple(item.text(self._vault) for item in found)
 
     def statement(self, delivery_id: DeliveryId, digest: str) -> str | None:
         with translated():
@@ -310,7 +311,7 @@ class DynamoDeliveryStore:
                 )
             except DoesNotExist:
                 return None
-            return str(found.jws)
+            return found.text(self._vault)
 
     def statements(self, delivery_id: DeliveryId) -> tuple[str, ...]:
         with translated():
@@ -319,11 +320,13 @@ class DynamoDeliveryStore:
                 self._statements.sk.startswith(StatementItem.PREFIX),
                 consistent_read=True,
             )
-            return tuple(item.jws for item in sorted(found, key=lambda item: int(item.step)))
+            ordered = sorted(found, key=lambda item: int(item.step))
+            return tuple(item.text(self._vault) for item in ordered)
 
     def refuse(self, delivery_id: DeliveryId, refused: RefusedAnswer) -> None:
         """Idempotency key of this write: the digest of the text."""
         texts, counts = self._refused, self._refusals
+        parts = self._there(delivery_id).parts(self._vault)
         digest = hashlib.sha256(refused.text.encode()).hexdigest()
         try:
             with TransactWrite(connection=self.connection) as transaction:
@@ -334,7 +337,8 @@ class DynamoDeliveryStore:
                     condition=self.items.pk.exists(),
                 )
                 transaction.save(
-                    texts.of(delivery_id, digest, refused), condition=texts.pk.does_not_exist()
+                    texts.of(delivery_id, digest, refused, parts),
+                    condition=texts.pk.does_not_exist(),
                 )
                 transaction.update(
                     counts(partition(delivery_id), RefusalsItem.SK),
@@ -356,7 +360,15 @@ class DynamoDeliveryStore:
                 self._refused.sk.startswith(RefusedItem.PREFIX),
                 consistent_read=True,
             )
-            return tuple(sorted((item.to_domain() for item in found), key=lambda r: r.at))
+            read = (item.to_domain(self._vault) for item in found)
+            return tuple(sorted(read, key=lambda r: r.at))
+
+    def _there(self, delivery_id: DeliveryId) -> StateItem:
+        with translated():
+            try:
+                return self.items.get(partition(delivery_id), StateItem.SK, consistent_read=True)
+            except DoesNotExist as error:
+                raise NotFoundError from error
 
     # -- what was done about it ----------------------------------------------
 
@@ -399,22 +411,21 @@ class DynamoDeliveryStore:
                     message = "Somebody else named readers; read it again."
                     raise DeliveryMovedError(message) from error
                 raise
-            return item.to_domain()
+            return item.to_domain(self._vault)
 
     def pass_on(self, delivery_id: DeliveryId, passing: Passing) -> DeliveryRecord:
         """Idempotency key of this write: how often it was passed on before."""
-        items = self.items
+        items, item = self.items, self._there(delivery_id)
+        parts = item.parts(self._vault)
+        passed_on = passings_of(item.read_passings(parts))
         with translated():
-            try:
-                item = items.get(partition(delivery_id), StateItem.SK, consistent_read=True)
-            except DoesNotExist as error:
-                raise NotFoundError from error
-            passed_on = passings_of(item.passings)
             before = items.passed == len(passed_on) if passed_on else items.passed.does_not_exist()
             try:
                 item.update(
                     actions=[
-                        items.passings.set(passings_body([*passed_on, passing])),
+                        items.passings.set(
+                            kept_passings(delivery_id, [*passed_on, passing], parts)
+                        ),
                         items.passed.set(len(passed_on) + 1),
                         items.unit.set(passing.unit),
                     ],
@@ -425,7 +436,7 @@ class DynamoDeliveryStore:
                     message = "Somebody else passed the letter on; read it again."
                     raise DeliveryMovedError(message) from error
                 raise
-            return item.to_domain()
+            return item.to_domain(self._vault)
 
     def look_again(self, seen: Delivery, due_at: datetime | None) -> bool:
         with translated():
@@ -481,7 +492,8 @@ class DynamoDeliveryStore:
     def outbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
         matching = every_one(
-            one_of(items.classification, search.visible), _naming(items, search, items.recipient)
+            one_of_or_none(items.classification, search.visible),
+            _naming(items, search, items.recipient),
         )
         return self._search(search, items.outbox, ("sender", "planned_key"), matching)
 
@@ -533,8 +545,14 @@ class DynamoDeliveryStore:
         keys = [(partition(delivery_id), StateItem.SK) for delivery_id in ids]
         with translated():
             found = self.items.batch_get(keys, consistent_read=True)
-            known = {item.pk: item.to_domain() for item in found}
+            items = list(found)
+        every_at_once = any(item.parts(self._vault).are_secret for item in items)
+        read = side_by_side(self._opened, items) if every_at_once else map(self._opened, items)
+        known = dict(zip((item.pk for item in items), read, strict=True))
         return LetterPage(tuple(known[pk] for pk, _ in keys), cursor)
+
+    def _opened(self, item: StateItem) -> DeliveryRecord:
+        return item.to_domain(self._vault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -565,7 +583,7 @@ def _naming(
 
 def _visible(items: type[StateItem], search: LetterSearch) -> Condition:
     """Of these classifications, or opened to this officer by name."""
-    allowed = one_of(items.classification, search.visible)
+    allowed = one_of_or_none(items.classification, search.visible)
     if search.named_for is None:
         return allowed
     named: Condition = allowed | items.named.contains(named_text(search.named_for))

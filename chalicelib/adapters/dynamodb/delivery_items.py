@@ -12,7 +12,7 @@ import binascii
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pynamodb.attributes import (
     Attribute,
@@ -26,6 +26,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
 from chalicelib.adapters.dynamodb.items import (
+    SealableJsonAttribute,
     SmallJsonAttribute,
     officer_of,
     shards,
@@ -33,6 +34,7 @@ from chalicelib.adapters.dynamodb.items import (
     to_instant,
     to_text,
 )
+from chalicelib.adapters.sealed_parts import Parts
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.classification import Classification
 from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget, SentLetter, Step
@@ -48,6 +50,8 @@ from chalicelib.domain.documents import Reason, Urgency
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.receipt_judgement import Refusal
+from chalicelib.domain.statements import jws_digest
+from chalicelib.ports import Vault
 
 _UNBOUND = "unbound"
 
@@ -56,13 +60,17 @@ _OPEN_SHARDS = tuple(shards())
 _PLAIN, _PARTS = b"\x00", b"\x01"
 
 
-class SmallJwsAttribute(Attribute[str]):
+class SealableJwsAttribute(Attribute["str | bytes"]):
     """A compact JWS, byte for byte, in about half the space: header and payload are kept as the
-    JSON they are, compressed. What is not written in the one way of RFC 7515 is kept as it is."""
+    JSON they are, compressed. What is not written in the one way of RFC 7515 is kept as it is, and
+    so is what is encrypted in its place (`adapters/sealed_parts.py`)."""
 
     attr_type = BINARY
 
-    def serialize(self, value: str) -> bytes:
+    def serialize(self, value: str | bytes) -> bytes:
+        return value if isinstance(value, bytes) else self._small(value)
+
+    def _small(self, value: str) -> bytes:
         parts = [_decoded(part) for part in value.split(".")]
         read = [part for part in parts if part is not None]
         if len(read) != _JWS_PARTS or len(parts) != _JWS_PARTS or len(read[0]) > _LONGEST_HEADER:
@@ -71,7 +79,9 @@ class SmallJwsAttribute(Attribute[str]):
         told = bytes([len(header)]) + header + payload
         return _PARTS + bytes([len(signature)]) + signature + zlib.compress(told, 9)
 
-    def deserialize(self, value: bytes) -> str:
+    def deserialize(self, value: bytes) -> str | bytes:
+        if value[:1] not in {_PLAIN, _PARTS}:
+            return value
         if value[:1] == _PLAIN:
             return zlib.decompress(value[1:]).decode()
         rest = 2 + value[1]
@@ -138,7 +148,8 @@ class OpenIndex(GlobalSecondaryIndex["StateItem"]):
 class StateItem(Model):
     """A delivery as it is now: `sk` = `#STATE`. `steps` is how long its history is: whoever
     writes has seen the last one. In `inbox` once it arrived; in `open` while it has no outcome,
-    or something is left to do."""
+    or something is left to do. Of a classified letter `body` and
+    `passings` lie encrypted, and `search_text` holds its number."""
 
     class Meta:
         table_name = _UNBOUND
@@ -163,13 +174,13 @@ class StateItem(Model):
     search_text = UnicodeAttribute()
     classification = UnicodeAttribute(default=Classification.NORMAL.value)
     named = UnicodeSetAttribute(null=True)
-    body = SmallJsonAttribute()
+    body = SealableJsonAttribute()
     salt = BinaryAttribute(legacy_encoding=False)
     told = UnicodeSetAttribute(null=True)
     archived = UnicodeSetAttribute(null=True)
     duplicate_of = UnicodeAttribute(null=True)
     check = SmallJsonAttribute(null=True)
-    passings = SmallJsonAttribute(null=True)
+    passings = SealableJsonAttribute(null=True)
     passed = NumberAttribute(null=True)
     unit = UnicodeAttribute(null=True)
 
@@ -179,9 +190,9 @@ class StateItem(Model):
     open = OpenIndex()
 
     @classmethod
-    def planned(cls, delivery: Delivery, salt: str, due_at: datetime) -> StateItem:
+    def planned(cls, delivery: Delivery, salt: str, due_at: datetime, vault: Vault) -> StateItem:
         """A delivery as first stored."""
-        delivery_id = delivery.id
+        delivery_id, letter = delivery.id, delivery.letter
         return cls(
             pk=partition(delivery_id),
             sender=delivery.letter.sender,
@@ -194,25 +205,36 @@ class StateItem(Model):
             state=delivery.state.value,
             waits_since=to_text(delivery.waits_since),
             steps=len(delivery.history),
-            search_text=searched_in(delivery.letter),
-            classification=delivery.letter.classification.value,
-            body=delivery_body(delivery),
+            search_text=searched_in(letter),
+            classification=letter.classification.value,
+            body=kept_body(delivery, vault),
             salt=bytes.fromhex(salt),
         )
 
-    def to_domain(self) -> DeliveryRecord:
+    def parts(self, vault: Vault) -> Parts:
+        return _parts(id_of(self.pk), self.sender, self.classification, vault)
+
+    def to_domain(self, vault: Vault) -> DeliveryRecord:
+        """Raises SecretUnreadableError, UnavailableError."""
+        delivery_id, parts = id_of(self.pk), self.parts(vault)
+        body = parts.read_json(_body_of(delivery_id), self.body)
         due = self.due_at if self.due_at != self.NEVER else None
         return DeliveryRecord(
-            delivery=delivery_of(id_of(self.pk), self.sender, self.body),
+            delivery=delivery_of(delivery_id, self.sender, parts.classification, body),
             told=frozenset(self.told or ()),
             archived=frozenset(self.archived or ()),
             duplicate_of=self.duplicate_of,
             check=_check(self.check) if self.check else None,
-            passed_on=passings_of(self.passings),
+            passed_on=passings_of(self.read_passings(parts)),
             named=frozenset(officer_of(text) for text in self.named or ()),
             salt=bytes(self.salt).hex(),
             due_at=to_instant(due) if due else None,
         )
+
+    def read_passings(self, parts: Parts) -> Mapping[str, Any] | None:
+        if self.passings is None:
+            return None
+        return parts.read_json(_passings_of(id_of(self.pk)), self.passings)
 
 
 class EvidenceItem(Model):
@@ -225,11 +247,15 @@ class EvidenceItem(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    jws = SmallJwsAttribute()
+    jws = SealableJwsAttribute()
+    secret_of = UnicodeAttribute(null=True)
 
     @classmethod
-    def of(cls, delivery_id: DeliveryId, place: int, jws: str) -> EvidenceItem:
-        return cls(partition(delivery_id), f"{cls.PREFIX}{place:06d}", jws=jws)
+    def of(cls, delivery: Delivery, place: int, jws: str, vault: Vault) -> EvidenceItem:
+        return _kept_jws(cls, delivery, f"{cls.PREFIX}{place:06d}", jws, vault)
+
+    def text(self, vault: Vault) -> str:
+        return _read_text(self.pk, self.sk, self.secret_of, self.jws, vault)
 
 
 class StatementItem(Model):
@@ -244,7 +270,17 @@ class StatementItem(Model):
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
     step = NumberAttribute()
-    jws = SmallJwsAttribute()
+    jws = SealableJwsAttribute()
+    secret_of = UnicodeAttribute(null=True)
+
+    @classmethod
+    def of(cls, seen: Delivery, jws: str, vault: Vault) -> StatementItem:
+        item = _kept_jws(cls, seen, cls.PREFIX + jws_digest(jws), jws, vault)
+        item.step = len(seen.history)
+        return item
+
+    def text(self, vault: Vault) -> str:
+        return _read_text(self.pk, self.sk, self.secret_of, self.jws, vault)
 
 
 class RefusedItem(Model):
@@ -257,27 +293,32 @@ class RefusedItem(Model):
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
-    text = SmallJwsAttribute()
+    text = SealableJwsAttribute()
+    secret_of = UnicodeAttribute(null=True)
     refusal = UnicodeAttribute()
     field = UnicodeAttribute(null=True)
     brought_by = UnicodeAttribute(null=True)
     at = UnicodeAttribute()
 
     @classmethod
-    def of(cls, delivery_id: DeliveryId, digest: str, refused: RefusedAnswer) -> RefusedItem:
+    def of(
+        cls, delivery_id: DeliveryId, digest: str, refused: RefusedAnswer, parts: Parts
+    ) -> RefusedItem:
+        sk = cls.PREFIX + digest
         return cls(
             partition(delivery_id),
-            cls.PREFIX + digest,
-            text=refused.text,
+            sk,
+            text=parts.keep_text(_beside(delivery_id, sk), refused.text),
+            secret_of=_secret_of(parts),
             refusal=refused.refusal.value,
             field=refused.field or None,
             brought_by=refused.brought_by,
             at=to_text(refused.at),
         )
 
-    def to_domain(self) -> RefusedAnswer:
+    def to_domain(self, vault: Vault) -> RefusedAnswer:
         return RefusedAnswer(
-            text=self.text,
+            text=_read_text(self.pk, self.sk, self.secret_of, self.text, vault),
             refusal=Refusal(self.refusal),
             field=self.field or "",
             brought_by=self.brought_by,
@@ -343,6 +384,63 @@ def open_shards() -> Sequence[str]:
     return _OPEN_SHARDS
 
 
+# -- what is encrypted -------------------------------------------------------
+
+
+def parts_of(delivery: Delivery, vault: Vault) -> Parts:
+    letter = delivery.letter
+    return Parts(vault, letter.document_id, letter.sender, letter.classification)
+
+
+def kept_body(delivery: Delivery, vault: Vault) -> Mapping[str, Any] | bytes:
+    return parts_of(delivery, vault).keep_json(_body_of(delivery.id), delivery_body(delivery))
+
+
+def kept_passings(
+    delivery_id: DeliveryId, passings: Sequence[Passing], parts: Parts
+) -> Mapping[str, Any] | bytes:
+    return parts.keep_json(_passings_of(delivery_id), passings_body(passings))
+
+
+def _parts(delivery_id: DeliveryId, sender: str, classification: str | None, vault: Vault) -> Parts:
+    found = Classification(classification or Classification.NORMAL)
+    return Parts(vault, delivery_id.document_id, sender, found)
+
+
+def _body_of(delivery_id: DeliveryId) -> str:
+    return f"delivery {delivery_id}"
+
+
+def _passings_of(delivery_id: DeliveryId) -> str:
+    return f"passings {delivery_id}"
+
+
+def _beside(delivery_id: DeliveryId, sk: str) -> str:
+    """Place of what lies beside a delivery in its partition."""
+    return f"delivery {delivery_id} {sk}"
+
+
+_Signed = TypeVar("_Signed", EvidenceItem, StatementItem)
+
+
+def _kept_jws(kind: type[_Signed], delivery: Delivery, sk: str, jws: str, vault: Vault) -> _Signed:
+    parts = parts_of(delivery, vault)
+    kept = parts.keep_text(_beside(delivery.id, sk), jws)
+    return kind(partition(delivery.id), sk, jws=kept, secret_of=_secret_of(parts))
+
+
+def _secret_of(parts: Parts) -> str | None:
+    """Whose it is and how secret, as an item beside the delivery says it; None in clear."""
+    return f"{parts.agency_id}/{parts.classification.value}" if parts.are_secret else None
+
+
+def _read_text(pk: str, sk: str, secret_of: str | None, kept: str | bytes, vault: Vault) -> str:
+    delivery_id = id_of(pk)
+    sender, _, classification = (secret_of or "").partition("/")
+    parts = _parts(delivery_id, sender, classification, vault)
+    return parts.read_text(_beside(delivery_id, sk), kept)
+
+
 # -- the delivery ------------------------------------------------------------
 
 
@@ -381,12 +479,17 @@ def delivery_body(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def delivery_of(delivery_id: DeliveryId, sender: str, body: Mapping[str, Any]) -> Delivery:
+def delivery_of(
+    delivery_id: DeliveryId,
+    sender: str,
+    classification: Classification,
+    body: Mapping[str, Any],
+) -> Delivery:
     count, end = body["evidence"]
     give_up_at, most_tries = body["budget"]
     return Delivery(
         id=delivery_id,
-        letter=_letter(delivery_id, sender, body["letter"]),
+        letter=_letter(delivery_id, sender, classification, body["letter"]),
         channel=ChannelKind(body["channel"]),
         budget=RetryBudget(to_instant(give_up_at), most_tries),
         planned_at=to_instant(body["planned_at"]),
@@ -408,15 +511,20 @@ def delivery_of(delivery_id: DeliveryId, sender: str, body: Mapping[str, Any]) -
     )
 
 
-def _letter(delivery_id: DeliveryId, sender: str, body: Mapping[str, Any]) -> SentLetter:
+def _letter(
+    delivery_id: DeliveryId,
+    sender: str,
+    classification: Classification,
+    body: Mapping[str, Any],
+) -> SentLetter:
     return SentLetter(
         **{
             **body,
             "document_id": delivery_id.document_id,
             "sender": sender,
+            "classification": classification,
             "dated": date.fromisoformat(body["dated"]),
             "urgency": Urgency(body["urgency"]),
-            "classification": Classification(body.get("classification", Classification.NORMAL)),
             "act_within": _instant(body["act_within"]),
             "retain_until": _instant(body["retain_until"]),
         }

@@ -24,6 +24,9 @@ from chalicelib.domain.errors import FieldFault, InvalidRequestError
 SEARCH_PAGES = 10
 SEARCH_PAGE_SIZE = 100
 
+_NO_CLASSIFICATION = "none"
+"""Nothing is classified so."""
+
 
 def found_keys(pages: Any, key_name: str, limit: int) -> tuple[list[str], str | None]:
     """The range keys that matched, `limit` at most, and the cursor to go on with (None: nothing
@@ -97,8 +100,15 @@ def timed_between(
 def one_of(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
     """The attribute has one of these values; with none, no value will do."""
     values = sorted(one.value for one in allowed)
-    found: Condition = attribute.is_in(*values) if values else attribute.does_not_exist()
+    found: Condition = attribute.is_in(*values or [_NO_CLASSIFICATION])
     return found
+
+
+def one_of_or_none(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
+    """The same where what was stored first, none of it classified, has no such attribute."""
+    values = set(allowed)
+    found = one_of(attribute, values)
+    return found | attribute.does_not_exist() if Classification.NORMAL in values else found
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:

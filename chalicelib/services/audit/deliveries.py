@@ -196,7 +196,9 @@ class _Letter:
         while batch := list(islice(keys, _FILES)):
             self.counts["delivery_files"] += len(batch)
             newest = [unread(versions[0]) for _, versions in batch]
-            there = self.room.archive.examine(newest, read_bytes=self.room.read_bytes)
+            # The digest that the store tells of an encryption says nothing of what was signed.
+            read = self.room.read_bytes or self.document.is_classified
+            there = self.room.archive.examine(newest, read_bytes=read)
             for (key, versions), examined in zip(batch, there, strict=True):
                 self.demanded.discard(key)
                 yield from self._faults_of_file(key, versions, examined, file)
@@ -216,8 +218,10 @@ class _Letter:
         digest = self.expected.get(key) or self._expected_by_now(key)
         if digest is None:
             yield self._finding(Fault.FILE_WITHOUT_ENTRY, key)
-        elif examined is None or examined.sha256 != digest:
+        elif examined is None or _clear_digest(examined) != digest:
             yield self._finding(Fault.EVIDENCE_DIFFERS, key)
+        elif self.document.is_classified and examined.clear_sha256 is None:
+            yield self._finding(Fault.NOT_ENCRYPTED, key)
         elif examined.lock_mode is None or examined.retain_until is None:
             yield self._finding(Fault.LOCK_MISSING, key)
         elif examined.retain_until < file.retain_until.replace(microsecond=0):
@@ -247,3 +251,7 @@ def _files_of(
     digests = {evidence_name(place): jws_digest(jws) for place, jws in enumerate(chain)}
     digests |= {statement_name(digest): digest for digest in map(jws_digest, statements)}
     return {archive_prefix(delivery.id) + name: digest for name, digest in digests.items()}
+
+
+def _clear_digest(examined: Examined) -> str | None:
+    return examined.sha256 if examined.clear_sha256 is None else examined.clear_sha256

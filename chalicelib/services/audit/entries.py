@@ -8,6 +8,7 @@ from datetime import datetime
 
 from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.documents import Document, DocumentState, archive_key, content_digest
+from chalicelib.domain.errors import SecretUnreadableError
 from chalicelib.domain.findings import Fault, Finding, Findings
 from chalicelib.domain.registers import Entry, EntryState, Register
 from chalicelib.domain.standing import marks_of
@@ -81,8 +82,8 @@ def _fault_between(entry: Entry, document: Document, limit: datetime) -> Fault |
     fault = None
     if not _is_its_entry(entry, document):
         fault = Fault.DOUBLE
-    elif not _same_content(entry, document):
-        fault = Fault.DIGEST_MISMATCH
+    elif content_fault := _fault_of_content(entry, document):
+        fault = content_fault
     elif document.state is not _STATES.get(entry.state):
         fault = Fault.STATE_MISMATCH
     elif entry.marks != marks_of(document.rulings):
@@ -113,6 +114,14 @@ def _is_its_entry(entry: Entry, document: Document) -> bool:
         numbering.number,
         numbering.child,
     ) == (entry.register, *entry.position)
+
+
+def _fault_of_content(entry: Entry, document: Document) -> Fault | None:
+    """Of a classified document its content is decrypted for this, in memory."""
+    try:
+        return None if _same_content(entry, document) else Fault.DIGEST_MISMATCH
+    except SecretUnreadableError:
+        return Fault.SECRET_UNREADABLE
 
 
 def _same_content(entry: Entry, document: Document) -> bool:

@@ -36,8 +36,11 @@ def _faults_of(
     if found is None:
         yield at(entry, Fault.ENTRY_WITHOUT_FILE, file.key)
         return
-    if (found.size, found.sha256) != (file.size, file.sha256):
+    lies, clear = file.lies_as, found.clear_sha256
+    if (found.size, found.sha256) != (lies.size, lies.sha256) or clear not in {None, file.sha256}:
         yield at(entry, Fault.DIGEST_MISMATCH, file.key)
+    if document.is_classified and file.stored is None:
+        yield at(entry, Fault.NOT_ENCRYPTED, file.key)
     if found.lock_mode is None or found.retain_until is None:
         yield at(entry, Fault.LOCK_MISSING, file.key)
         return
