@@ -42,7 +42,7 @@ def _enrolled(approver: api.Client) -> str:
     return recovery
 
 
-def test_two_officers_approve_a_list(
+def test_two_officers_approve_a_list(  # noqa: PLR0917 - fixtures
     deployment: Deployment,
     aws: Session,
     sign_in: Callable[[str], api.Client],
