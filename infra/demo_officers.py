@@ -167,8 +167,9 @@ class Desk:
     def _check_records(self, clerk: api.Client, view: Mapping[str, Any]) -> None:
         document_id = view["document_id"]
         bundle = clerk.get(f"/v1/documents/{document_id}/evidence")
-        if len(bundle["approvals"]) != 2:  # noqa: PLR2004 - POLICY
-            raise OfficersError(f"{document_id}: {len(bundle['approvals'])} records of two")
+        records = bundle["approval"]["records"]
+        if len(records) != POLICY[ISSUER]["approvals"][TYPE]["approvers"]:
+            raise OfficersError(f"{document_id}: {len(records)} records of two")
         verify_offline(clerk, document_id, bundle, self.deployment, self.room)
 
     # -- a secret letter ---------------------------------------------------------------
