@@ -353,7 +353,7 @@ def test_a_secret_register_shows_number_date_and_classification(
         "running_number": "๑",
         "number": 1,
         "child": 0,
-        "dated": "2026-11-22",
+        "dated": "2026-11-21",
         "classification": "secret",
         "subject": "ลับมาก",
         "document_type": "classified",
@@ -532,7 +532,7 @@ def test_each_reading_names_its_reader_on_every_page(office: Office) -> None:
         for page in told:
             assert name in page
             assert agency in page
-            assert "๒๒ พฤศจิกายน ๒๕๖๙" in page
+            assert "๒๑ พฤศจิกายน ๒๕๖๙" in page
     assert dict(office.fakes.archive.files) == before
 
 
