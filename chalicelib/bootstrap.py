@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         OneTimeCodes,
         PagePainter,
         Previewer,
+        ProxyUseStore,
         RegisterPrinter,
         RegisterStore,
         Renderer,
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from chalicelib.services.deliver import Courier
     from chalicelib.services.delivery_steps import DeliveryRoom
     from chalicelib.services.dispatch import DispatchRoom
+    from chalicelib.services.first_administrator import BootstrapRoom
     from chalicelib.services.name_readers import ReaderRoom
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
@@ -126,7 +128,9 @@ if TYPE_CHECKING:
     from chalicelib.services.status_list import StatusRoom
     from chalicelib.services.sweep import Broom
     from chalicelib.services.take_answer import AnswerRoom
+    from chalicelib.services.tell_lock import LockRoom
     from chalicelib.services.use_factor import FactorRoom
+    from chalicelib.services.use_proxy import ProxyRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
@@ -907,6 +911,7 @@ class House:
             logs=self.logs,
             archive=self.archive_inventory,
             log_files=self.log_inventory,
+            access_log=self.access_log,
             rounds=self.rounds,
             records=self.evidence_records,
             renewal=self.renewal_policy,
@@ -1029,6 +1034,27 @@ class House:
         )
 
     @cached_property
+    def proxy_uses(self) -> ProxyUseStore:
+        from chalicelib.adapters.dynamodb.proxies import DynamoProxyUses
+
+        return DynamoProxyUses(self.settings.registers_table)
+
+    @cached_property
+    def proxy_room(self) -> ProxyRoom:
+        from chalicelib.services.use_proxy import ProxyRoom
+
+        return ProxyRoom(
+            documents=self.documents,
+            uses=self.proxy_uses,
+            signer=self.evidence_signer,
+            archive=self.archive,
+            clock=self.clock,
+            pause=_pause,
+            public_url=self.settings.public_url,
+            lock_mode=self.settings.lock_mode,
+        )
+
+    @cached_property
     def personnel_office(self) -> PersonnelOffice:
         from chalicelib.services.appoint import PersonnelOffice
 
@@ -1046,6 +1072,17 @@ class House:
             clock=self.clock,
             ids=self.ids,
             pause=_pause,
+            dispatch_queue=self.dispatch_queue,
+        )
+
+    @cached_property
+    def lock_room(self) -> LockRoom:
+        from chalicelib.services.tell_lock import LockRoom
+
+        return LockRoom(
+            directory=self.directory,
+            channels=self.channels,
+            public_url=self.settings.public_url,
         )
 
     @cached_property
@@ -1366,6 +1403,33 @@ def publishing_room(stack: str, environment: Mapping[str, str]) -> PublishingRoo
         lock_mode=LockMode(deployed["TRA_LOCK_MODE"]),
         packaged={bundle.name: bundle.digest for bundle in packaged_bundles()},
         is_agency=lambda agency_id: directory.agency(agency_id) is not None,
+    )
+
+
+def bootstrap_room(stack: str, environment: Mapping[str, str]) -> BootstrapRoom:
+    """What gives an agency its first administrator, from outside, with the credentials of
+    `environment`: it writes to the table of officers. See `auditor`."""
+    from chalicelib.adapters.announcing import OperatorAnnouncer
+    from chalicelib.adapters.dynamodb.directory import DynamoDirectory
+    from chalicelib.adapters.dynamodb.officers import DynamoOfficers
+    from chalicelib.adapters.functions import caller, settings_of
+    from chalicelib.adapters.ids import RandomIds
+    from chalicelib.services.first_administrator import BootstrapRoom
+
+    os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+    deployed = settings_of(f"{stack}-api", environment)
+    announcer = OperatorAnnouncer(
+        _client("logs"),
+        _client("cloudwatch"),
+        log_group=f"/tra/{stack}/operators",
+        caller=caller(environment),
+    )
+    return BootstrapRoom(
+        officers=DynamoOfficers(deployed["TRA_OFFICERS_TABLE"]),
+        directory=DynamoDirectory(deployed["TRA_DIRECTORY_TABLE"]),
+        clock=utc_now,
+        new_id=RandomIds().document_id,
+        announce=announcer.announce,
     )
 
 

@@ -25,9 +25,13 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib import (
+    cli_access,
+    cli_approvals,
     cli_audit,
     cli_batch,
+    cli_factors,
     cli_letters,
+    cli_officers,
     cli_readers,
     cli_redrive,
     cli_renewals,
@@ -226,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     file.set_defaults(run=_file)
 
     cli_rulings.add_to(commands, _identity("approver"))
+    cli_approvals.add_to(commands, _identity("approver"), _identity("clerk"))
     image = commands.add_parser(
         "image", parents=[identity], help="fetch a picture of a document, for a phone"
     )
@@ -237,9 +242,12 @@ def _parser() -> argparse.ArgumentParser:
     cli_verify.add_to(commands)
     _add_log_commands(commands)
     cli_batch.add_to(commands, _identity("application"))
+    cli_factors.add_to(commands, _identity("approver"))
     cli_letters.add_to(commands, _identity("clerk"))
+    cli_officers.add_to(commands, _identity("administrator"))
     cli_readers.add_to(commands, _identity("registrar"))
     cli_audit.add_to(commands)
+    cli_access.add_to(commands, _identity("auditor"))
     cli_renewals.add_to(commands)
     cli_redrive.add_to(commands)
     cli_types.add_to(commands)
@@ -258,7 +266,10 @@ def _identity(role: str) -> argparse.ArgumentParser:
 
 
 def _add_log_commands(commands: Any) -> None:
-    a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
+    a_log = {
+        "metavar": "LOG",
+        "help": "agency/book/year/numbers or …/outcomes; agency/access/year/accesses",
+    }
 
     log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
     log.add_argument("log", **a_log)

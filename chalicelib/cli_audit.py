@@ -18,8 +18,15 @@ from chalicelib.bootstrap import auditor
 from chalicelib.cli_options import add_stack, stack_of
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Report
-from chalicelib.domain.registers import Register
-from chalicelib.services.audit import AuditRoom, Progress, Unaudited, audit, audit_all
+from chalicelib.domain.registers import ACCESS_BOOK, Register
+from chalicelib.services.audit import (
+    AuditRoom,
+    Progress,
+    Unaudited,
+    access_logs,
+    audit,
+    audit_all,
+)
 
 _FOUND, _MISUSED = 1, 2
 _WIDTH = 72
@@ -31,8 +38,15 @@ def add_to(commands: Any) -> None:
     command = commands.add_parser(
         "audit", help="look for gaps, lost files, broken locks and forked logs (read-only)"
     )
-    command.add_argument("register", nargs="?", metavar="REGISTER", help="agency/book/year")
-    command.add_argument("--all", action="store_true", help="every register there is")
+    command.add_argument(
+        "register",
+        nargs="?",
+        metavar="REGISTER",
+        help="agency/book/year; agency/access/year for an access log",
+    )
+    command.add_argument(
+        "--all", action="store_true", help="every register and access log there is"
+    )
     command.add_argument("--json", metavar="FILE", help="write the report there (- for stdout)")
     command.add_argument(
         "--quick", action="store_true", help="compare stored checksums; do not read every file"
@@ -73,7 +87,12 @@ def _audit(
 
 
 def _demand_begun(register: Register, room: AuditRoom) -> Register:
-    if not room.registers.head(register).last_number:
+    begun = (
+        register in access_logs(room)
+        if register.book == ACCESS_BOOK
+        else room.registers.head(register).last_number
+    )
+    if not begun:
         message = f"There is no register {register.register_id}."
         raise NoSuchRegisterError(message, f"ไม่มีทะเบียน {register.register_id}")
     return register

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from chalicelib.domain.access_log import LEAST_RETENTION_YEARS
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.identity import USUAL_NAMES, ClaimNames
 from chalicelib.domain.retention import LockMode
@@ -143,7 +144,9 @@ class Settings:
             slice_days=reader.number("TRA_SLICE_DAYS"),
             renewal_lead_days=reader.number("TRA_RENEWAL_LEAD_DAYS"),
             timestamp_price_satang=reader.number("TRA_TIMESTAMP_PRICE_SATANG"),
-            access_retention_years=max(reader.number_or("TRA_ACCESS_RETENTION_YEARS", 10), 1),
+            access_retention_years=max(
+                reader.number_or("TRA_ACCESS_RETENTION_YEARS", 0), LEAST_RETENTION_YEARS
+            ),
         )
         reader.raise_faults()
         if settings.is_production:

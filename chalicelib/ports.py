@@ -40,12 +40,14 @@ from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.errors import FieldFault
 from chalicelib.domain.evidence_records import ArchiveStamp, Chain
 from chalicelib.domain.evidence_rounds import CoveredSlice, Members, Round, RoundEnd, RoundPlan
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.letter_marks import LetterMarks
 from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.presentation import Attachment
+from chalicelib.domain.proxies import Count, Use
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
@@ -382,6 +384,20 @@ class SecurityKeys(Protocol):
         for that the counter went on."""
 
 
+class ProxyUseStore(Protocol):
+    """What e-Proxies were used for. Strongly consistent: a power that may be used once is used
+    once."""
+
+    def use(self, document_id: str, use_id: str) -> Use | None: ...
+
+    def times(self, document_id: str, power: str) -> int:
+        """How often the power of a proxy was used so far."""
+
+    def enter(self, use: Use, counts: Sequence[Count]) -> Use:
+        """Keep a use, and count it, in one transaction. The same id again returns what was kept
+        first. Raises RegisterConflictError if one of the powers was used meanwhile."""
+
+
 class Vault(Protocol):
     """Encrypts what is classified before it reaches any table, queue, log, bucket or cache (A13,
     C5)."""
@@ -419,12 +435,13 @@ class AccessPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptAccess:
     """A record as it is kept, for the audit: its bytes, and its place, if it has one. `waits`:
-    whoever gives places will find it."""
+    whoever gives places will find it; `listed`: so will the reports."""
 
     access_id: str
     body: bytes
     seq: int | None
     waits: bool
+    listed: bool = True
 
 
 class AccessStore(Protocol):
@@ -929,6 +946,9 @@ class WorkQueue(Protocol):
 
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         """The same for work on deliveries of letters."""
+
+    def send_lock(self, notice: LockNotice) -> None:
+        """The same for what an agency is to hear of a second factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

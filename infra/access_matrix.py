@@ -48,7 +48,8 @@ _INTRODUCTION = """\
 
 Written by `python -m infra.access_matrix` out of `chalicelib/domain/access.py`; do not edit it. The first
 column is the action, which is also the OAuth scope that the token needs. A letter in a cell is a
-classification for which the role may do it:
+classification for which the role may do it. Roles are those of one appointment that holds now, never of a
+token (docs/adr/0043); `application` is what an agency's registered application is:
 
 | mark | classification | for whom |
 |---|---|---|
@@ -66,7 +67,9 @@ _REFUSALS = """\
 
 | reason | answer | why |
 |---|---|---|
-| `scope_missing` | 403 | the token was not given for this |
+| `not_appointed` | 403 | the person holds no appointment in the agency of the token now |
+| `not_registered` | 403 | the application is not registered now, or by another agency |
+| `scope_missing` | 403 | the token was not given for this, or the application is not registered for it |
 | `role_missing` | 403 | none of the roles may do it, whatever it is done to |
 | `other_agency` | 404 | it is another agency's, and what it is to us does not open this |
 | `not_there` | 404 | only making a thing can be asked before it exists |

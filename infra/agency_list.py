@@ -3,9 +3,10 @@
     {"closed_days": [{"date": "2026-12-11", "name_th": "…", "name_en": "…"}],
      "agencies": [{"agency_id": "diw", "name_th": "…", "name_en": "…", "seal_key": "RSA_3072",
                    "channel": "queue", "reply_keys": […], "units": […],
-                   "office_hours": {…}, "reminders": {…}}]}
+                   "office_hours": {…}, "reminders": {…}, "approvals": {…}}]}
 
-What stands in `office_hours` and `reminders` is said in domain/office_settings.py, how an agency
+What stands in `office_hours` and `reminders` is said in domain/office_settings.py, in `approvals`
+(how its documents are approved) in domain/approval_settings.py, how an agency
 is reached in domain/channel_settings.py; `closed_days` are days off of all agencies, such as a
 holiday the cabinet has just added.
 """
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chalicelib.domain.approval_settings import approvals_of
 from chalicelib.domain.channel_settings import MEMBERS, Reach, reach_of, repeated
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
@@ -32,14 +34,14 @@ from chalicelib.domain.seals import KeyAlgorithm
 
 AGENCIES = Path(__file__).resolve().parent / "agencies.json"
 
-_READ_APART = frozenset({"seal_key", "office_hours", "reminders"}) | MEMBERS
+_READ_APART = frozenset({"seal_key", "office_hours", "reminders", "approvals"}) | MEMBERS
 
 _T = TypeVar("_T")
 
 
 def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
     """The agencies of the list. Raises InvalidRequestError with every fault in closed days,
-    hours, reminders and channels, pointers from the root of the file."""
+    hours, reminders, approvals and channels, pointers from the root of the file."""
     listed = json.loads(path.read_text(encoding="utf-8"))
     reading = _Reading()
     everywhere = reading.section(listed, "", "closed_days", closed_days_of) or ()
@@ -50,6 +52,7 @@ def read_agencies(path: Path = AGENCIES) -> tuple[Agency, ...]:
     if not reading.faults:
         # By its `kid` alone an answer says whose it is.
         reading.faults += repeated("kid", _kids(agencies))
+        reading.faults += _unknown_central(agencies)
     if reading.faults:
         raise InvalidRequestError(reading.faults)
     return agencies
@@ -82,6 +85,7 @@ class _Reading:
             # Read once more, as the directory will: together they may be too many days.
             office=self.section(both, pointer, "office_hours", office_hours_of) or office,
             reminders=self.section(entry, pointer, "reminders", reminders_of) or agency.reminders,
+            approvals=self.section(entry, pointer, "approvals", approvals_of) or {},
         )
 
     def section(
@@ -119,6 +123,20 @@ def _kids(agencies: Sequence[Agency]) -> Iterator[tuple[str, str]]:
     for position, agency in enumerate(agencies):
         for place, key in enumerate(agency.reply_keys):
             yield f"/agencies/{position}/reply_keys/{place}/kid", key["kid"]
+
+
+def _unknown_central(agencies: Sequence[Agency]) -> Iterator[FieldFault]:
+    """Nobody would decide on what waits for the officers of an agency that is not there."""
+    known = {agency.agency_id for agency in agencies}
+    for position, agency in enumerate(agencies):
+        for name, policy in agency.approvals.items():
+            if policy.central is not None and policy.central not in known:
+                yield FieldFault(
+                    f"/agencies/{position}/approvals/{name}/central",
+                    "unknown_agency",
+                    "This agency is not in the list.",
+                    "ไม่มีหน่วยงานนี้ในรายชื่อ",
+                )
 
 
 def _closed_too(office: OfficeHours, everywhere: Sequence[ClosedDay]) -> OfficeHours:

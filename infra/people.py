@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from zlib import crc32
 
 from chalicelib.domain.access import Role
+from chalicelib.domain.appointing import BOOTSTRAP
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import AlreadyBegunError
 from chalicelib.domain.officers import Appointment, Client, Period
@@ -133,7 +134,7 @@ def appoint_people(officers: OfficerStore, agencies: Iterable[str], at: datetime
             appointment = one.appointed(at)
             if Role.ADMINISTRATOR in one.roles:
                 with suppress(AlreadyBegunError):
-                    officers.begin(appointment)
+                    officers.begin(replace(appointment, appointed_by=BOOTSTRAP))
             else:
                 officers.appoint(appointment)
         for system in applications_of(agency_id):

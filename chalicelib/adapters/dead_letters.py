@@ -21,7 +21,7 @@ QUEUES = ("number.fifo", "seal", "deliver", "dispatch", "replies", "batch", "bat
 """Names of Tra's queues behind that of the stack."""
 
 _FIFO = ".fifo"
-_NAMING = ("document_id", "batch", "delivery")
+_NAMING = ("document_id", "batch", "delivery", "lock")
 _BATCH = 10
 
 # Shorter than anybody who moves a message needs, longer than it takes to move ten.

@@ -49,6 +49,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     XmlRefusedError,
 )
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.merkle import EMPTY_HEAD
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
@@ -649,6 +650,9 @@ class MemoryQueue:
 
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         self.messages += [(str(each), None) for each in deliveries]
+
+    def send_lock(self, notice: LockNotice) -> None:
+        self.messages.append((str(notice), None))
 
 
 @dataclass

@@ -21,11 +21,16 @@ class MemoryRecord:
     record: AccessRecord
     seq: int | None = None
     waits: bool = True
+    listed: bool = True
 
     def kept(self) -> KeptAccess:
         body = self.record.to_bytes()
         return KeptAccess(
-            access_id=self.record.access_id, body=body, seq=self.seq, waits=self.waits
+            access_id=self.record.access_id,
+            body=body,
+            seq=self.seq,
+            waits=self.waits,
+            listed=self.listed,
         )
 
 
@@ -94,7 +99,7 @@ class MemoryAccessStore:
     def _demand_next(self, leaf: AccessLeaf, index: int) -> None:
         kept = self.records.get((leaf.log_id, leaf.access_id))
         is_next = leaf.seq == len(self.leaves_of.get(leaf.log_id, ())) + index
-        if kept is None or not kept.waits or kept.record != leaf.record or not is_next:
+        if kept is None or not kept.waits or not is_next:
             raise RegisterConflictError("Somebody else gave this place, or this record one.")
 
     def _search(self, wanted: Callable[[AccessRecord], bool], search: AccessSearch) -> AccessPage:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from chalicelib.domain.batches import BatchWork
     from chalicelib.domain.deliveries import DeliveryId
+    from chalicelib.domain.factor_events import LockNotice
     from chalicelib.ports import Ids
 
 _BATCH = 10
@@ -23,7 +24,7 @@ _BATCH = 10
 
 class SqsWorkQueue:
     """One of Tra's own queues, plain or FIFO. Messages carry the id of a document or
-    delivery, or the name of a batch, and nothing else."""
+    delivery, or the name of a batch or notice, and nothing else."""
 
     def __init__(self, client: SQSClient, url: str, ids: Ids) -> None:
         self._client = client
@@ -42,6 +43,10 @@ class SqsWorkQueue:
     def send_deliveries(self, deliveries: Sequence[DeliveryId]) -> None:
         """As `send`."""
         self._send(({"delivery": str(each)} for each in deliveries), None)
+
+    def send_lock(self, notice: LockNotice) -> None:
+        """As `send`."""
+        self._send([{"lock": str(notice)}], None)
 
     def _send(self, bodies: Iterable[dict[str, str]], group: str | None) -> None:
         remaining = iter(bodies)

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.directory import AttachmentKind, DocumentType, Paper
 from chalicelib.domain.errors import ConfigurationError
 from chalicelib.domain.published_types import TYPE_NAME, TypeBundle, TypeRecord
@@ -151,6 +152,7 @@ def _type_of(name: str, read: Callable[[str], Any]) -> DocumentType:
             requires=tuple(rules.pop("requires", ())),
             business_key=tuple(rules.pop("business_key", ())),
             issuers=tuple(rules.pop("issuers", ())),
+            approval=ApprovalPolicy(**rules.pop("approval", {})),
             attachment=AttachmentKind(rules.pop("attachment", AttachmentKind.CONTENT)),
             content_schema=read("schema.json"),
             example=read("example.json"),

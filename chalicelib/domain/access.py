@@ -186,6 +186,10 @@ class Resource:
     thing_id: str | None = None
     kind: ThingKind | None = None
 
+    @property
+    def is_classified(self) -> bool:
+        return self.classification is not Classification.NORMAL
+
     @classmethod
     def of(cls, document: Document) -> Resource:
         """A letter is its recipients' only by a delivery: see `of_letter`."""

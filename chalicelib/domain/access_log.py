@@ -24,7 +24,7 @@ from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.merkle import TreeHead, leaf_hash, verify_inclusion
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.registers import Register
+from chalicelib.domain.registers import ACCESS_BOOK, Register
 from chalicelib.domain.thai import in_bangkok
 from chalicelib.domain.things import Thing, ThingKind
 from chalicelib.domain.tlog import (
@@ -39,10 +39,6 @@ from chalicelib.domain.tlog import (
     member_of,
     read_instant,
 )
-
-BOOK = "access"
-"""What stands in a log's name in the place of a book: `<agency>/access/<year>`. No register may
-be called so (`registers.RESERVED_BOOKS`)."""
 
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 """What an issuer may call somebody (OpenID Connect Core 1.0, section 2)."""
@@ -71,7 +67,7 @@ def is_logged(action: Action, resource: Resource) -> bool:
     """
     if not resource.exists:
         return False
-    return action in LOGGED or resource.classification is not Classification.NORMAL
+    return action in LOGGED or resource.is_classified
 
 
 def thing_of(action: Action, resource: Resource) -> Thing:
@@ -145,7 +141,7 @@ class AccessRecord(Leaf):
     @property
     def log(self) -> Register:
         """The log this belongs to: of the officer's agency, by the calendar of Bangkok."""
-        return Register(self.agency_id, BOOK, in_bangkok(self.at).year)
+        return Register(self.agency_id, ACCESS_BOOK, in_bangkok(self.at).year)
 
     @property
     def log_id(self) -> str:
@@ -273,6 +269,10 @@ def verify_access(
     verify_inclusion(leaf_hash(entry), leaf.seq, proof, head)
     return leaf
 
+
+LEAST_RETENTION_YEARS = 10
+"""Whole calendar years for which archived leaves stay locked, at least: a deployment may keep them
+for longer, as it must where it keeps what they are about for longer (docs/adr/0049)."""
 
 # -- what is archived ---------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from chalicelib.domain.access import Action, Actor, Role, Verdict, decide
 from chalicelib.domain.errors import AppointmentRefusedError, FieldFault
@@ -20,8 +21,21 @@ BOOTSTRAP = "bootstrap"
 """Who appointed the first administrator: an operator, from outside. No issuer can call anybody so:
 see `is_nobody`."""
 
+
+class Intervention(StrEnum):
+    """Why an operator gives an agency an administrator: its first one, or all others are lost."""
+
+    FIRST = "first"
+    LOST = "lost"
+
+
 LATE = timedelta(minutes=1)
 """A caller's clock may be late by as much and still mean "now"."""
+
+
+# As an issuer calls people and applications (OIDC core, 2: at most 255 characters of ASCII). No `%`:
+# in a path it would stand for two names.
+SUBJECT = r"^[!-$&-~]{1,255}$"
 
 
 def is_nobody(subject: str) -> bool:

@@ -3,8 +3,8 @@
 A record is canonical JSON under the service's evidence key (compact JWS). It says who decided
 what, in which position, by which appointment and with whose authority, with which use of the
 second factor, when, and on which content digest; nothing of the content itself. Of a classified
-document it does not say the officer's words either, which may tell of the content, but binds
-them under the document's salt.
+document it has neither type nor digest, which somebody could guess the content by, nor the
+officer's words: it binds content and words under the document's salt (A13).
 
 What is printed under a document and attached to it is made from the records in its case alone,
 so that rendering again gives the same bytes (P2).
@@ -80,14 +80,16 @@ class UsedAuthority:
 class ApprovalStatement:
     """What a record says. `number` is the decision's place in its case, from 1; `agency_id` the
     document's, `officer` who decided; `order` the instrument that appointed the officer.
-    `policy` is what the case demanded. `reason` is None where no word was said, and where the
-    document is classified: then `reason_commitment` binds it (hex)."""
+    `policy` is what the case demanded. Digests are hex. Of a classified document
+    `content_commitment` and `reason_commitment` stand in the place of digest and reason, and
+    `document_type` is no type."""
 
     issuer_url: str
     document_id: str
     document_type: str
     agency_id: str
-    content_digest: str
+    content_digest: str | None
+    content_commitment: str | None
     policy: ApprovalPolicy
     number: int
     choice: Choice
@@ -114,7 +116,8 @@ class ApprovalStatement:
             "document_id": self.document_id,
             "document_type": self.document_type,
             "agency_id": self.agency_id,
-            "content_digest": write_digest(self.content_digest),
+            "content_digest": _written_or_none(self.content_digest),
+            "content_commitment": _written_or_none(self.content_commitment),
             "policy": written_policy(self.policy),
         }
 
@@ -123,9 +126,7 @@ class ApprovalStatement:
             "number": self.number,
             "decision": self.choice.value,
             "reason": self.reason,
-            "reason_commitment": write_digest(self.reason_commitment)
-            if self.reason_commitment
-            else None,
+            "reason_commitment": _written_or_none(self.reason_commitment),
             "who": {
                 "agency_id": self.officer.agency_id,
                 "subject": self.officer.subject,
@@ -167,9 +168,10 @@ def statement_of(
     return ApprovalStatement(
         issuer_url=public_url,
         document_id=document.document_id,
-        document_type=document.document_type,
+        document_type=document.public_type,
         agency_id=document.agency_id,
-        content_digest=decision.content_digest,
+        content_digest=None if secret else decision.content_digest,
+        content_commitment=document.commitment if secret else None,
         policy=demanded(case.policy),
         number=len(case.decisions) + 1,
         choice=decision.choice,
@@ -276,6 +278,10 @@ def written_policy(policy: ApprovalPolicy) -> dict[str, Any]:
     }
 
 
+def _written_or_none(digest: str | None) -> str | None:
+    return None if digest is None else write_digest(digest)
+
+
 def _written_authority(used: UsedAuthority | None) -> dict[str, str] | None:
     if used is None:
         return None
@@ -297,7 +303,8 @@ def _read(fields: Fields) -> ApprovalStatement:
         document_id=fields.text("document_id", _MOST_ID),
         document_type=fields.text("document_type", _MOST_ID),
         agency_id=fields.text("agency_id", _MOST_ID),
-        content_digest=fields.digest("content_digest"),
+        content_digest=fields.digest_or_none("content_digest"),
+        content_commitment=fields.digest_or_none("content_commitment"),
         policy=read_policy(fields.object("policy")),
         number=fields.count("number"),
         choice=_word(Choice, fields, "decision"),
@@ -365,12 +372,13 @@ class RecordFault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """What records have to be about."""
+    """What records have to be about; `document_type` as bundles tell it."""
 
     document_id: str
     document_type: str
     agency_id: str
     content_digest: str
+    commitment: str
     numbered_at: datetime
 
 
@@ -394,9 +402,10 @@ def faults_of(
 
 
 def _is_about(told: ApprovalStatement, about: Approved) -> bool:
-    return (told.document_id, told.document_type, told.agency_id, told.content_digest) == (
+    same_document = (told.document_id, told.document_type, told.agency_id) == (
         about.document_id,
         about.document_type,
         about.agency_id,
-        about.content_digest,
     )
+    said = (told.content_digest, told.content_commitment)
+    return same_document and said in {(about.content_digest, None), (None, about.commitment)}

@@ -38,6 +38,18 @@ class ApprovalPolicy:
         if not 1 <= self.open_days <= MOST_OPEN_DAYS:
             raise ValueError(f"a case stays open for 1 to {MOST_OPEN_DAYS} days")
 
+    def at_least(self, demanded: ApprovalPolicy) -> ApprovalPolicy:
+        """This policy, but by no fewer officers, by no others, and no more freely than what is
+        demanded. Where nobody is demanded, it is as it is."""
+        if not demanded.approvers:
+            return self
+        return replace(
+            self,
+            approvers=max(self.approvers, demanded.approvers),
+            central=demanded.central or self.central,
+            own_submission=self.own_submission and demanded.own_submission,
+        )
+
     def agency_of(self, issuer: str) -> str:
         """Whose approvers decide."""
         return self.central or issuer
@@ -127,6 +139,13 @@ class ApprovalCase:
     @property
     def approvals(self) -> tuple[ApprovalDecision, ...]:
         return tuple(d for d in self.decisions if d.choice is Choice.APPROVE)
+
+    @property
+    def missing(self) -> int:
+        """How many more officers have to approve; none once it is decided."""
+        if self.state.ended:
+            return 0
+        return max(0, self.policy.approvers - len(self.approvals))
 
     def is_complete_for(self, content_digest: str) -> bool:
         """Whether this content may get a number. `number` asks again, of what it numbers: not the

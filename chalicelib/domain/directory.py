@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -144,10 +144,10 @@ class DocumentType:
         return not self.issuers or agency_id in self.issuers
 
     def approved_by(self, agency: Agency) -> ApprovalPolicy:
-        """How documents of this type are approved in that agency: as it has set, but by no fewer
-        officers than the type demands."""
-        own = agency.approvals.get(self.name, self.approval)
-        return replace(own, approvers=max(own.approvers, self.approval.approvers))
+        """How documents of this type are approved in that agency: as it has set, but no more
+        freely than the type demands."""
+        own = agency.approvals.get(self.name)
+        return self.approval if own is None else own.at_least(self.approval)
 
     def subject_of(self, content: Mapping[str, Any]) -> str:
         return _text_at(content, self.subject_at) or self.title_th

@@ -43,6 +43,11 @@ class Fault(StrEnum):
     STANDING_MISMATCH = "standing_mismatch"
     RULING_MISSING = "ruling_missing"
     RULING_DIFFERS = "ruling_differs"
+    APPROVAL_MISSING = "approval_missing"
+    APPROVAL_WRONG = "approval_wrong"
+    APPROVAL_RECORD_MISSING = "approval_record_missing"
+    APPROVAL_RECORD_DIFFERS = "approval_record_differs"
+    APPROVAL_RECORD_WRONG = "approval_record_wrong"
     LETTER_UNSENT = "letter_unsent"
     DELIVERY_MISMATCH = "delivery_mismatch"
     OUTCOME_WRONG = "delivery_outcome_wrong"
@@ -57,6 +62,13 @@ class Fault(StrEnum):
     RECORD_MISSING = "record_missing"
     RECORD_WRONG = "record_wrong"
     RECORD_BEHIND = "record_behind"
+    ACCESS_LOG_MISMATCH = "access_log_mismatch"
+    ACCESS_RECORD_MISSING = "access_record_missing"
+    ACCESS_RECORD_DIFFERS = "access_record_differs"
+    ACCESS_DOUBLED = "access_doubled"
+    ACCESS_MISPLACED = "access_misplaced"
+    ACCESS_FORGOTTEN = "access_forgotten"
+    ACCESS_WAITS = "access_waits"
     UNFINISHED = "unfinished"
     LOG_BEHIND = "log_behind"
 
@@ -67,7 +79,13 @@ class Fault(StrEnum):
 
 
 _WARNINGS = frozenset(
-    {Fault.UNFINISHED, Fault.LOG_BEHIND, Fault.RECORD_BEHIND, Fault.DELIVERY_FORGOTTEN}
+    {
+        Fault.UNFINISHED,
+        Fault.LOG_BEHIND,
+        Fault.RECORD_BEHIND,
+        Fault.DELIVERY_FORGOTTEN,
+        Fault.ACCESS_WAITS,
+    }
 )
 
 _WORDS: dict[Fault, tuple[str, str]] = {
@@ -162,6 +180,26 @@ _WORDS: dict[Fault, tuple[str, str]] = {
         "The archive holds another decision than the one that was signed and told.",
         "คำสั่งในคลังเอกสารไม่ใช่คำสั่งที่ลงนามและแจ้งไว้",
     ),
+    Fault.APPROVAL_MISSING: (
+        "The number was given without the approvals that the document needs.",
+        "ออกเลขโดยได้รับอนุมัติไม่ครบ",
+    ),
+    Fault.APPROVAL_WRONG: (
+        "A decision on the document cannot have been made: of another officer, content or time.",
+        "ผลการพิจารณาไม่ถูกต้อง เช่น ผู้อนุมัติซ้ำ คนละหน่วยงาน คนละเนื้อหา หรือพ้นกำหนด",
+    ),
+    Fault.APPROVAL_RECORD_MISSING: (
+        "The signed record of a decision is not in the archive.",
+        "ไม่มีบันทึกการอนุมัติที่ลงนามในคลังเอกสาร",
+    ),
+    Fault.APPROVAL_RECORD_DIFFERS: (
+        "The archive holds another record of a decision than was signed.",
+        "บันทึกการอนุมัติในคลังเอกสารไม่ใช่ที่ลงนามไว้",
+    ),
+    Fault.APPROVAL_RECORD_WRONG: (
+        "The record of a decision is not signed by the service, or says something else.",
+        "บันทึกการอนุมัติไม่ได้ลงนามโดยระบบ หรือไม่ตรงกับผลการพิจารณา",
+    ),
     Fault.LETTER_UNSENT: (
         "An issued letter has no delivery to one of its recipients.",
         "หนังสือที่ออกแล้วไม่มีรายการส่งถึงผู้รับบางราย",
@@ -213,6 +251,31 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.RECORD_BEHIND: (
         "An evidence record was due long ago and was not made or renewed.",
         "ระเบียนหลักฐานเลยกำหนดจัดทำหรือต่ออายุ",
+    ),
+    Fault.ACCESS_LOG_MISMATCH: (
+        "The access log is not what was signed: an access was changed, removed, added or moved.",
+        "บันทึกการเข้าถึงไม่ตรงกับที่ลงนามไว้ มีรายการถูกแก้ไข ลบ เพิ่ม หรือย้าย",
+    ),
+    Fault.ACCESS_RECORD_MISSING: (
+        "An access that has its place in the log is no longer among the records.",
+        "รายการเข้าถึงที่อยู่ในบันทึกแล้วหายไปจากระเบียน",
+    ),
+    Fault.ACCESS_RECORD_DIFFERS: (
+        "The record of an access says something else than the log, or reports do not find it.",
+        "ระเบียนการเข้าถึงไม่ตรงกับบันทึก หรือรายงานค้นไม่พบ",
+    ),
+    Fault.ACCESS_DOUBLED: ("One access stands twice in the log.", "รายการเข้าถึงเดียวกันปรากฏซ้ำ"),
+    Fault.ACCESS_MISPLACED: (
+        "The record of an access names a place in the log that is not its own.",
+        "ระเบียนการเข้าถึงระบุลำดับในบันทึกไม่ตรงกับลำดับจริง",
+    ),
+    Fault.ACCESS_FORGOTTEN: (
+        "An access has no place in the log, and nothing will give it one.",
+        "รายการเข้าถึงไม่มีลำดับในบันทึกและไม่อยู่ในคิวรอ",
+    ),
+    Fault.ACCESS_WAITS: (
+        "An access waits for its place in the log for too long.",
+        "รายการเข้าถึงรอเข้าบันทึกนานเกินไป",
     ),
     Fault.UNFINISHED: ("The number waits for its end for too long.", "เลขนี้ค้างอยู่นานเกินไป"),
     Fault.DELIVERY_FORGOTTEN: (

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.errors import TraError
+from chalicelib.domain.registers import ACCESS_BOOK
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 SHARED = "_common/"
@@ -186,7 +187,8 @@ def with_version(
     """The record after publishing `bundle`; the record itself if it holds it already.
 
     Raises TypeRefusedError: other files under a version that is published, a version that
-    does not follow the newest, another book than before, or the book of another type.
+    does not follow the newest, another book than before, or the book of another type or of the
+    access log.
     """
     if record is None:
         _demand_free(book, bundle.name, others)
@@ -236,6 +238,11 @@ def _is_text(data: bytes) -> bool:
 
 
 def _demand_free(book: str, name: str, others: Sequence[TypeRecord]) -> None:
+    if book == ACCESS_BOOK:
+        raise TypeRefusedError(
+            f"The book {book!r} is that of the access log; give {name} a `book` of its own.",
+            f"สมุดทะเบียน {book!r} เป็นของบันทึกการเข้าถึง โปรดกำหนด `book` ของ {name} แยกต่างหาก",
+        )
     holder = next((o.name for o in others if o.book == book and o.name != name), None)
     if holder is not None:
         raise TypeRefusedError(

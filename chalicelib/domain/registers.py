@@ -26,6 +26,10 @@ class Book:
     agency_id: str
     name: str
 
+    def __post_init__(self) -> None:
+        if self.name == ACCESS_BOOK:
+            raise ValueError("no numbers are given in the book of the access log")
+
     @property
     def is_secret(self) -> bool:
         return is_secret_book(self.name)
@@ -444,6 +448,9 @@ def statement_key(register: Register) -> str:
 
 SEND, RECEIVE, CIRCULAR = "send", "receive", "circular"
 """Books that every agency has; circulars (ว) have a sequence of their own."""
+
+ACCESS_BOOK = "access"
+"""What stands in the name of an access log (`diw/access/2026`), and so is no register's."""
 
 _SECRET = "-secret"  # noqa: S105 - the end of a book's name
 

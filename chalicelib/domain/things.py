@@ -10,6 +10,7 @@ class ThingKind(StrEnum):
     """Kinds of things; the values are stable."""
 
     DOCUMENT = "document"
+    BATCH = "batch"
     APPOINTMENT = "appointment"
     AUTHORITY = "authority"
     CLIENT = "client"

@@ -127,6 +127,15 @@ def parse_path(path: str) -> FileName:
     return name
 
 
+def parse_bundle(path: str) -> EntryBundle | None:
+    """The entry bundle that `path` names; None if it names anything else."""
+    try:
+        name = parse_path(path)
+    except PathError:
+        return None
+    return name if isinstance(name, EntryBundle) else None
+
+
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """One immutable file. Writing it again with the same bytes is harmless; other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,30 +13,38 @@ from chalicelib.domain.access_log import Origin, is_logged, record_access
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.tlog import LeafError
 
-Allowed = tuple[Actor, Resource]
-"""What somebody was allowed to have to do with, and as which appointment."""
+Access = tuple[Actor, Resource]
+"""With what somebody was allowed to have to do, and as which appointment."""
 
 
-def record(
-    allowed: Sequence[Allowed], action: Action, context: Mapping[str, Any], *, house: House
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the request is: the action that `allowed` it, the one it is recorded as, and what the
+    gateway says of it."""
+
+    allowed: Action
+    action: Action
+    context: Mapping[str, Any]
+
+
+def record(accesses: Sequence[Access], asked: Asked, *, house: House) -> None:
     """Record those of the accesses that have to be (`is_logged`), each once for a request that
-    the gateway sends again. `context` is the gateway's of the request.
+    the gateway sends again.
 
     Raises UnavailableError if that cannot be done: then nothing may be answered. Dies anywhere:
     an access is recorded whose answer never left. Raises ValueError for a thing without name.
     """
-    logged = [(actor, thing) for actor, thing in allowed if is_logged(action, thing)]
+    logged = [(actor, thing) for actor, thing in accesses if is_logged(asked.action, thing)]
     if not logged:
         return
-    at, origin = house.clock(), _origin(context)
+    at, origin = house.clock(), _origin(asked.context)
     try:
         records = [
             record_access(
                 salt=house.ids.salt(),
                 actor=actor,
-                action=action,
-                decision=decide(actor, action, thing),
+                action=asked.action,
+                decision=decide(actor, asked.allowed, thing),
                 resource=thing,
                 origin=origin,
                 at=at,

@@ -87,7 +87,7 @@ def list_approvals(call: Call) -> Response:
         cursor=query.cursor,
     )
     # What the caller may not know of is left out; the place to go on tells nothing of it.
-    open_to = [one for one in page.documents if call.may(Resource.of(one))]
+    open_to = call.shown(page.documents, Resource.of)
     items = [_awaiting(call, one, one.approval) for one in open_to if one.approval is not None]
     return as_json(AwaitingPage(items=items, cursor=page.cursor))
 

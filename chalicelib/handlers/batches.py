@@ -34,6 +34,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
     UnknownDocumentTypeError,
 )
+from chalicelib.domain.things import ThingKind
 from chalicelib.handlers.batch_lines import demand_no_approval
 from chalicelib.handlers.batch_models import (
     BatchPage,
@@ -280,7 +281,9 @@ def _ref(call: Call) -> BatchRef:
 def _found(call: Call) -> Batch:
     """Raises NotFoundError, ForbiddenError."""
     batch = desk_of.find(_ref(call), desk=call.house.batch_desk)
-    call.authorise(Resource(agency_id=batch.agency_id, thing_id=batch.batch_id))
+    call.authorise(
+        Resource(agency_id=batch.agency_id, thing_id=batch.batch_id, kind=ThingKind.BATCH)
+    )
     return batch
 
 

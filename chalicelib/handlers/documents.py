@@ -203,7 +203,7 @@ def search_documents(call: Call) -> Response:
     public_url = call.house.settings.public_url
     now = call.house.clock()
     # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
-    known = [document for document in found.documents if call.may(Resource.of(document))]
+    known = call.shown(found.documents, Resource.of)
     items = [DocumentView.of(document, public_url, now) for document in known]
     return as_json(DocumentPage(items=items, cursor=found.cursor))
 
@@ -448,7 +448,7 @@ def build_submission(
         supersedes=_superseded(call, kind, body),
         circular=circular,
         act_within=instant_of(body.act_within) if body.act_within else None,
-        approval=approval_of(call, kind),
+        approval=approval_of(call, kind, type_at),
     )
     if made.is_classified and circular:
         raise InvalidRequestError([_SECRET_CIRCULAR])
@@ -464,10 +464,20 @@ _SECRET_CIRCULAR = FieldFault(
 )
 
 
-def approval_of(call: Submitter, kind: DocumentType) -> ApprovalPolicy:
-    """How the caller's agency approves documents of this type."""
+def approval_of(call: Submitter, kind: DocumentType, at: str = "/document_type") -> ApprovalPolicy:
+    """How the caller's agency approves documents of this type. Raises InvalidRequestError if the
+    agency whose officers are to decide is not there: nobody ever would."""
     agency = call.house.directory.agency(call.caller.agency_id)
-    return kind.approved_by(agency) if agency else kind.approval
+    policy = kind.approved_by(agency) if agency else kind.approval
+    if policy.approvers and policy.central and call.house.directory.agency(policy.central) is None:
+        fault = FieldFault(
+            at,
+            "no_central_approver",
+            "The agency whose officers approve documents of this type is not in the directory.",
+            "ไม่มีหน่วยงานกลางที่มีอำนาจอนุมัติเอกสารประเภทนี้ในทะเบียนหน่วยงาน",
+        )
+        raise InvalidRequestError([fault])
+    return policy
 
 
 def demand_prefix(call: Submitter, kind: DocumentType, at: str = "/document_type") -> None:

@@ -18,6 +18,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.keyring import Keyring
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.second_factor import CONFIRMED_WITHIN, thing_of
+from chalicelib.domain.strict_json import json_object
 from chalicelib.handlers.factor_models import (
     AskChallenge,
     AssertionAsked,
@@ -48,6 +49,9 @@ from chalicelib.services.enrol_factor import (
 from chalicelib.services.reset_factor import ResetState, reset_factors
 
 blueprint = Blueprint(__name__)
+
+# As long as the longest request that shows a factor: a list of decisions (handlers/approvals.py).
+_MOST_ASKED_BYTES = 4 * 1024 * 1024
 
 _ERRORS = (
     MalformedRequestError,
@@ -180,7 +184,7 @@ def renew_recovery_codes(call: Call) -> Response:
     errors=_ERRORS,
 )
 def ask_challenge(call: Call) -> Response:
-    asked = parse(AskChallenge, call.json_object())
+    asked = parse(AskChallenge, json_object(call.body(_MOST_ASKED_BYTES)))
     purpose = purpose_of_request(asked.action, {}, asked.what)
     options = challenge(call.caller.officer, purpose, room=call.house.factor_room)
     return as_json(AssertionAsked(purpose=purpose, options=dict(options)), status=201)

@@ -78,7 +78,7 @@ _BODY_ERRORS = (MalformedRequestError, RequestTooLargeError, InvalidRequestError
 def search_inbox(call: Call) -> Response:
     found = call.house.deliveries.inbox(letter_search(call, parse(AskInbox, call.query)))
     public_url = call.house.settings.public_url
-    known = [record for record in found.records if call.may(received(record))]
+    known = call.shown(found.records, received)
     items = [InboxItem.of(record, name_of(call), public_url) for record in known]
     return as_json(InboxPage(items=items, cursor=found.cursor))
 
@@ -281,10 +281,11 @@ def received(record: DeliveryRecord) -> Resource:
 
 
 def _readable(call: Call) -> DeliveryRecord:
-    """The same of a letter whose file may be read."""
+    """The same of a letter whose file may be read, and is about to be."""
     record = arrived(call)
     if not may_read_file(record.delivery):
         raise NotFoundError
+    call.note(Action.READ_FILE, received(record))
     return record
 
 

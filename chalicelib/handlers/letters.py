@@ -172,7 +172,7 @@ def _demand_confirmed(call: Call, letter: ReadLetter, seen: Confirmation) -> Non
 )
 def search_outbox(call: Call) -> Response:
     found = call.house.deliveries.outbox(letter_search(call, parse(AskOutbox, call.query)))
-    known = [record for record in found.records if call.may(Resource.sent(record.delivery))]
+    known = call.shown(found.records, lambda record: Resource.sent(record.delivery))
     items = [_view(call, record) for record in known]
     return as_json(OutboxPage(items=items, cursor=found.cursor))
 

@@ -12,6 +12,7 @@ from chalice.app import CloudWatchEvent, SQSEvent
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.errors import NotFoundError, TraError
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 
 Report = dict[str, list[dict[str, str]]]
@@ -19,13 +20,15 @@ Report = dict[str, list[dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one message asks for: work on a document, on a batch, or on a delivery."""
+    """What one message asks for: work on a document, on a batch, or on a delivery, or to tell of
+    a lock."""
 
     message_id: str
     group: str
     document_id: str = ""
     batch: BatchWork | None = None
     delivery: DeliveryId | None = None
+    lock: LockNotice | None = None
 
     @property
     def named(self) -> dict[str, str]:
@@ -35,6 +38,8 @@ class Message:
             named["batch"] = str(self.batch)
         if self.delivery is not None:
             named["delivery_id"] = str(self.delivery)
+        if self.lock is not None:
+            named["lock"] = str(self.lock)
         return named
 
 
@@ -59,6 +64,8 @@ def _read(message_id: str, group: str, body: str) -> Message | None:
             return Message(message_id, group, batch=BatchWork.parse(told["batch"]))
         if "delivery" in told:
             return Message(message_id, group, delivery=DeliveryId.parse(told["delivery"]))
+        if "lock" in told:
+            return Message(message_id, group, lock=LockNotice.parse(told["lock"]))
         value = told["document_id"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from chalicelib.domain.approvals import ApprovalCase, CaseState, Choice
 from chalicelib.domain.channel_settings import reply_keys_data
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.content_rules import EARLIEST, LATEST
@@ -314,7 +315,9 @@ class SubmitDocument(_Strict):
 class SearchDocuments(_Strict):
     """Query of GET /v1/documents."""
 
-    state: Literal["accepted", "numbered", "issued", "rejected", "void"] | None = None
+    state: (
+        Literal["awaiting_approval", "accepted", "numbered", "issued", "rejected", "void"] | None
+    ) = None
     type: TypeName | None = None
     q: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="Text in the content, any case."
@@ -480,6 +483,47 @@ class BatchLineView(_Answer):
     line: int = Field(description="Of the batch's file, from 1.")
 
 
+class GivenDecisionView(_Answer):
+    """What an officer decided; GET /v1/documents/{id}/approval has the signed record."""
+
+    decision: Choice
+    name_th: str
+    position_th: str
+    decided_at: datetime
+    reason: str | None
+
+
+class CaseView(_Answer):
+    """How far a document is with the officers who have to approve it."""
+
+    state: CaseState
+    approvers: int = Field(description="So many different officers have to approve.")
+    missing: int = Field(description="So many approvals are awaited still; 0 once it is decided.")
+    agency_id: str = Field(description="Whose officers decide: the issuer's, or a central one's.")
+    expires_at: datetime = Field(description="Not decided by then, it ends as rejected.")
+    decisions: list[GivenDecisionView]
+
+    @classmethod
+    def of(cls, case: ApprovalCase) -> Self:
+        return cls(
+            state=case.state,
+            approvers=case.policy.approvers,
+            missing=case.missing,
+            agency_id=case.policy.agency_of(case.issuer),
+            expires_at=case.expires_at,
+            decisions=[
+                GivenDecisionView(
+                    decision=decision.choice,
+                    name_th=decision.name_th,
+                    position_th=decision.position_th,
+                    decided_at=decision.at,
+                    reason=decision.reason,
+                )
+                for decision in case.decisions
+            ],
+        )
+
+
 class DocumentView(AcceptedDocument):
     agency_id: str
     document_type: str
@@ -509,6 +553,9 @@ class DocumentView(AcceptedDocument):
     act_within: datetime | None = Field(description="Of a letter that is ด่วนภายใน: until when.")
     standing: StandingView | None = Field(description="Of an issued document: what it is worth.")
     supersedes: str | None = Field(description="Id of the document that this one replaces.")
+    approval: CaseView | None = Field(
+        description="How officers approve it; null where none has to."
+    )
 
     @classmethod
     def of(cls, document: Document, public_url: str, now: datetime) -> Self:  # type: ignore[override]  # what it is worth depends on the time
@@ -556,6 +603,7 @@ class DocumentView(AcceptedDocument):
             act_within=document.act_within,
             standing=StandingView.of(document, now),
             supersedes=document.supersedes,
+            approval=CaseView.of(document.approval) if document.approval else None,
         )
 
 
@@ -654,6 +702,9 @@ class DocumentTypeView(_Answer):
         "Pointer in which `*` is every member of a list."
     )
     issuers: list[str] = Field(description="The only agencies that may issue it; empty: all.")
+    approvers: int = Field(
+        description="So many officers approve each document at least; the agency may want more."
+    )
     links: dict[str, str]
 
     @classmethod
@@ -1072,5 +1123,6 @@ def _type_fields(kind: DocumentType, public_url: str) -> dict[str, Any]:
         "recipients_within": kind.recipients_within,
         "phone_image": kind.phone_image,
         "issuers": list(kind.issuers),
+        "approvers": kind.approval.approvers,
         "links": {"self": f"{public_url}/v1/document-types/{kind.name}"},
     }

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from chalicelib.domain.access import Action, Actor, Role
-from chalicelib.domain.appointing import application_scopes, is_nobody
+from chalicelib.domain.appointing import SUBJECT, application_scopes, is_nobody
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import TopSecretRefusedError
 from chalicelib.domain.officers import (
@@ -35,10 +35,6 @@ from chalicelib.services.grant_authority import AuthorityRequest
 from chalicelib.services.register_client import ClientRequest
 
 MOST_ON_A_PAGE = 200
-
-# As an issuer calls people and applications (OIDC core, 2: at most 255 characters of ASCII). No `%`:
-# in a path it would stand for two names.
-SUBJECT = r"^[!-$&-~]{1,255}$"
 
 Subject = Annotated[str, StringConstraints(pattern=SUBJECT)]
 PrintedName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]

@@ -6,13 +6,14 @@ recorded in the access log.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from urllib.parse import quote, unquote
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
-from chalicelib.domain.appointing import record_id
+from chalicelib.domain.appointing import SUBJECT, record_id
 from chalicelib.domain.errors import (
     AppointmentRefusedError,
     FactorRefusedError,
@@ -27,6 +28,7 @@ from chalicelib.domain.errors import (
     UnavailableError,
 )
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import ThingKind
 from chalicelib.handlers.claims import claim_of
 from chalicelib.handlers.factor_models import FactorShown, purpose_of_request
 from chalicelib.handlers.models import parse
@@ -91,7 +93,7 @@ def appoint_officer(call: Call) -> Response:
     raw = call.json_object()
     body = parse(AppointOfficer, raw)
     appointment_id = _new_id(call, raw)
-    _authorise(call, appointment_id)
+    _authorise(call, ThingKind.APPOINTMENT, appointment_id)
     made = appoint(
         body.request(appointment_id, call.caller.officer),
         _proof(call, raw, body),
@@ -136,6 +138,7 @@ def show_officer(call: Call) -> Response:
     appointments = call.house.officers.appointments_of(officer)
     if not appointments:
         raise NotFoundError
+    call.authorise(Resource(agency_id=officer.agency_id))
     authorities = call.house.officers.authorities_of(officer)
     return as_json(OfficerView.of(officer, appointments, authorities, call.house.clock()))
 
@@ -154,7 +157,7 @@ def end_an_appointment(call: Call) -> Response:
     appointment_id = _identifier(call, "appointment_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, appointment_id)
+    _authorise(call, ThingKind.APPOINTMENT, appointment_id)
     now = call.house.clock()
     ended = end_appointment(
         call.caller.agency_id,
@@ -204,7 +207,7 @@ def grant_an_authority(call: Call) -> Response:
     body = parse(GrantAuthority, raw)
     _demand_types(call, body.document_types)
     authority_id = _new_id(call, raw)
-    _authorise(call, authority_id)
+    _authorise(call, ThingKind.AUTHORITY, authority_id)
     granted = grant_authority(
         body.request(authority_id, call.caller.officer),
         _proof(call, raw, body),
@@ -249,7 +252,7 @@ def end_an_authority(call: Call) -> Response:
     authority_id = _identifier(call, "authority_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, authority_id)
+    _authorise(call, ThingKind.AUTHORITY, authority_id)
     ended = end_authority(
         call.caller.agency_id,
         authority_id,
@@ -278,7 +281,7 @@ def end_an_authority(call: Call) -> Response:
 def register_a_client(call: Call) -> Response:
     raw = call.json_object()
     body = parse(RegisterClient, raw)
-    _authorise(call, body.client_id)
+    _authorise(call, ThingKind.CLIENT, body.client_id)
     client = register_client(
         body.request(call.caller.officer),
         _proof(call, raw, body),
@@ -314,9 +317,11 @@ def list_clients(call: Call) -> Response:
 )
 def end_a_client(call: Call) -> Response:
     client_id = unquote(call.path["client_id"])
+    if not re.match(SUBJECT, client_id):
+        raise NotFoundError
     raw = call.json_object()
     body = parse(EndIt, raw)
-    _authorise(call, client_id)
+    _authorise(call, ThingKind.CLIENT, client_id)
     ended = end_client(
         call.caller.agency_id,
         client_id,
@@ -339,9 +344,9 @@ def _new_id(call: Call, raw: dict[str, object]) -> str:
     return record_id(claim.agency_id, f"{call.request.path}/{claim.key}")
 
 
-def _authorise(call: Call, thing_id: str) -> None:
+def _authorise(call: Call, kind: ThingKind, thing_id: str) -> None:
     """Of the caller's own agency: no request names another one."""
-    call.authorise(Resource(agency_id=call.caller.agency_id, thing_id=thing_id))
+    call.authorise(Resource(agency_id=call.caller.agency_id, kind=kind, thing_id=thing_id))
 
 
 def _proof(call: Call, raw: dict[str, object], body: FactorShown) -> Prove:

@@ -7,10 +7,10 @@ is documented, and what the tests about the whole look at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel
@@ -31,6 +31,8 @@ from chalicelib.handlers.authorizer import authorizer, identity_of
 from chalicelib.handlers.problems import problem, unexpected
 from chalicelib.handlers.telemetry import LogEvent, count, flush, logger, tracer
 from chalicelib.services.identify import identify
+
+_T = TypeVar("_T")
 
 # A document's content lies twice, as it is and for searching, in one DynamoDB item (400 kB).
 MAX_BODY_BYTES = 128 * 1024
@@ -109,28 +111,48 @@ class Call:
         if self.action is None:
             raise ValueError("a public route authorises nothing")
         self._caller = _permitted(self.actors, self.action, resource)[0]
-        access_hook.record(
-            [(self._caller, resource)], self.action, self.request.context, house=self.house
-        )
+        self._record(self.action, [(self._caller, resource)])
 
-    def show(self, resources: Iterable[Resource]) -> None:
-        """Record what a list is about to tell of classified things, each by itself: who asks for
-        the accesses to one of them hears of the list, too (C5). Call it with what the list tells
-        more of than that there is something. Raises as `authorise`."""
+    def note(self, action: Action, resource: Resource) -> None:
+        """Record that this request, which was authorised, does something else with the thing as
+        well: a letter's file is read where its arrival is shown. Raises UnavailableError."""
+        self._record(action, [(self.caller, resource)])
+
+    def shown(self, items: Iterable[_T], thing_of: Callable[[_T], Resource]) -> list[_T]:
+        """Those of a list's items that are open to who asks. Each that is classified is recorded
+        by itself: who asks for the accesses to it hears of the list, too (C5). Raises
+        UnavailableError if that cannot be."""
         if self.action is None:
-            raise ValueError("a public route shows nothing classified")
-        shown = [
-            (_permitted(self.actors, self.action, resource)[0], resource) for resource in resources
-        ]
-        access_hook.record(shown, self.action, self.request.context, house=self.house)
+            raise ValueError("a public route shows nothing that is not everybody's")
+        shown, accesses = [], []
+        for item in items:
+            thing = thing_of(item)
+            actor = self._first_allowed(self.action, thing)
+            if actor is not None:
+                shown.append(item)
+                accesses.append((actor, thing))
+        classified = [(a, thing) for a, thing in accesses if thing.is_classified]
+        self._record(self.action, classified)
+        return shown
+
+    def _record(self, action: Action, accesses: Sequence[access_hook.Access]) -> None:
+        if self.action is not None:
+            asked = access_hook.Asked(self.action, action, self.request.context)
+            access_hook.record(accesses, asked, house=self.house)
+
+    def _first_allowed(self, action: Action, resource: Resource | None) -> Actor | None:
+        allowed = (
+            actor
+            for actor in self.actors
+            if decide(actor, action, resource).verdict is Verdict.ALLOW
+        )
+        return next(allowed, None)
 
     def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
         """Whether this is open to who asks (the route's action, unless another one is named):
         what a list leaves out, and what an answer offers. Nothing is refused by it."""
         asked = action or self.action
-        return asked is not None and any(
-            decide(one, asked, resource).verdict is Verdict.ALLOW for one in self.actors
-        )
+        return asked is not None and self._first_allowed(asked, resource) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

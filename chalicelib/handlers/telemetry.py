@@ -47,6 +47,7 @@ class LogEvent(StrEnum):
     CLIENT_ENDED = "TRA-OFF-006 application ended"
     APPROVED = "TRA-APP-001 officer decided on documents"
     WITHDRAWN = "TRA-APP-002 document withdrawn before it was approved"
+    PROXY_ASKED = "TRA-PRX-001 use of an e-Proxy judged and recorded"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"
@@ -81,6 +82,7 @@ class LogEvent(StrEnum):
     ROUND_MADE = "TRA-EVR-002 round of evidence time-stamped"
     FACTOR_ENROLLED = "TRA-FAC-001 second factor confirmed"
     FACTOR_GIVEN_UP = "TRA-FAC-002 second factor given up by its owner"
+    LOCK_TOLD = "TRA-FAC-004 an agency's own system told of a locked second factor"
     FACTOR_RESET = "TRA-FAC-003 word given for the reset of an officer's second factors"
     COSIGNED = "TRA-LOG-003 checkpoint co-signed"
 

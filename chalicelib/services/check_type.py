@@ -26,7 +26,14 @@ from chalicelib.domain.example_content import FILLS, NoPictureError, least_of, m
 from chalicelib.domain.pointers import steps
 from chalicelib.domain.presentation import PREVIEW_MARK
 from chalicelib.domain.published_types import TypeBundle
-from chalicelib.domain.registers import CIRCULAR, RECEIVE, Book, Numbering, is_secret_book
+from chalicelib.domain.registers import (
+    ACCESS_BOOK,
+    CIRCULAR,
+    RECEIVE,
+    Book,
+    Numbering,
+    is_secret_book,
+)
 from chalicelib.domain.schema_rules import schema_findings
 from chalicelib.domain.type_findings import Faint, Finding, TemplateFaultError, TemplateNote
 from chalicelib.domain.type_rules import submission_faults
@@ -207,14 +214,16 @@ def _of_rules(bundle: TypeBundle, room: ProofRoom) -> Iterator[Finding]:
         yield Finding(
             "book_taken",
             f"{_TYPE}#/book",
-            "This book belongs to the registers of letters; name one of your own.",
-            "สมุดนี้เป็นของทะเบียนหนังสือ โปรดตั้งชื่อสมุดของตนเอง",
+            "This book belongs to the registers of letters or to the access log; name one of your own.",
+            "สมุดนี้เป็นของทะเบียนหนังสือหรือบันทึกการเข้าถึง โปรดตั้งชื่อสมุดของตนเอง",
         )
 
 
 def _is_taken(book: object) -> bool:
-    """Whether it is a book of letters, or lies beside another one for what is classified."""
-    return isinstance(book, str) and (book in {RECEIVE, CIRCULAR} or is_secret_book(book))
+    """Whether it is a book of letters or of the access log, or lies beside another one for what is
+    classified."""
+    taken = {RECEIVE, CIRCULAR, ACCESS_BOOK}
+    return isinstance(book, str) and (book in taken or is_secret_book(book))
 
 
 def _kind_with_schema(schema: Mapping[str, Any]) -> DocumentType:

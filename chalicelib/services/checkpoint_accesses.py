@@ -24,7 +24,7 @@ from chalicelib.domain.errors import RegisterConflictError, TraError
 from chalicelib.domain.merkle import TILE_WIDTH
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.retention import LockMode, retain_until
-from chalicelib.domain.tlog import EntryBundle, PathError, encode_bundle, parse_path
+from chalicelib.domain.tlog import encode_bundle, parse_bundle
 from chalicelib.ports import AccessStore, Archive, LogFiles, LogState, LogStore
 from chalicelib.services.checkpoint import CheckpointRoom, FailedLog, extend
 
@@ -148,11 +148,11 @@ class AccessLogFiles:
     public: LogFiles
 
     def put(self, register: Register, log: LogName, path: str, data: bytes) -> None:
-        if _bundle(path) is None:
+        if parse_bundle(path) is None:
             self.public.put(register, log, path, data)
 
     def get(self, register: Register, log: LogName, path: str) -> bytes | None:
-        bundle = _bundle(path)
+        bundle = parse_bundle(path)
         if bundle is None:
             return self.public.get(register, log, path)
         start = bundle.index * TILE_WIDTH
@@ -182,11 +182,3 @@ class LeafKeeper:
             self.lock_mode,
             media_type=MEDIA_TYPE,
         )
-
-
-def _bundle(path: str) -> EntryBundle | None:
-    try:
-        name = parse_path(path)
-    except PathError:
-        return None
-    return name if isinstance(name, EntryBundle) else None

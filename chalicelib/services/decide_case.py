@@ -131,7 +131,8 @@ def _move(
         if not isinstance(result, Decided):
             raise refused(result.why)
         # No step of a history lies before the one before it, whatever two clocks say.
-        at = max(room.clock(), document.history[-1].at)
+        said = (decision.at for decision in result.case.decisions)
+        at = max(room.clock(), document.history[-1].at, *said)
         moved = with_case(document, result.case, at)
         try:
             room.documents.decide(document, moved)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
+    APPROVALS,
     EXPIRED,
     ISSUED,
     Document,
@@ -46,6 +47,7 @@ from chalicelib.ports import (
     EvidenceSigner,
     WorkQueue,
 )
+from chalicelib.services.archive_approvals import archive_records
 from chalicelib.services.send import SendingRoom, send
 
 _MEDIA_TYPE = "application/jose"
@@ -72,7 +74,8 @@ class Courier:
 def deliver(
     document_id: str, *, courier: Courier, in_time: Callable[[], bool] = lambda: True
 ) -> Document:
-    """Send each recipient agency its events, or, of a letter, begin its deliveries.
+    """Send each recipient agency its events, or, of a letter, begin its deliveries. Of a document
+    that officers refused, nobody is told; their records are archived.
 
     Raises UnavailableError if somebody could not be told yet; the others were, and are
     not told again. Dies after a send and before its note: that recipient gets the same
@@ -84,6 +87,8 @@ def deliver(
     document = courier.documents.get(document_id)
     if document is None:
         raise NotFoundError
+    if document.state is DocumentState.REJECTED:
+        return _close(document, courier)
     if document.state is not DocumentState.ISSUED:
         return document
 
@@ -110,6 +115,16 @@ def deliver(
         raise UnavailableError("Not told yet: " + " ".join(untold))
 
     # 4. Nothing is left to do, perhaps until it expires.
+    courier.documents.settle(document)
+    return document
+
+
+def _close(document: Document, courier: Courier) -> Document:
+    """What officers decided is kept, though no document came of it (C2)."""
+    if not document.settled:
+        archive_records(document, archive=courier.archive, lock_mode=courier.lock_mode)
+        mark = archived_mark(APPROVALS)
+        document = courier.documents.mark_notified(document.document_id, mark)
     courier.documents.settle(document)
     return document
 

@@ -135,7 +135,7 @@ def confirm(
 
         # 4. Say it.
         if isinstance(result, NotUsed):
-            raise told(result)
+            raise told(result, officer, room)
         kept = noted.held_as(factor_id)
         if kept is None:
             raise ValueError("a factor that was confirmed is kept")

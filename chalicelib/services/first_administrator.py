@@ -7,26 +7,32 @@ raises an alarm (docs/adr/0044, docs/runbook.md).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.access import Role
-from chalicelib.domain.appointing import BOOTSTRAP
-from chalicelib.domain.errors import AppointmentRefusedError, NotFoundError
+from chalicelib.domain.appointing import BOOTSTRAP, SUBJECT, Intervention, is_nobody
+from chalicelib.domain.errors import (
+    AppointmentRefusedError,
+    FieldFault,
+    InvalidRequestError,
+    NotFoundError,
+)
 from chalicelib.domain.officers import Appointment, Period
 from chalicelib.ports import Clock, Directory, OfficerStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootstrapRoom:
-    """`announce` makes it heard, before and whatever becomes of it."""
+    """`announce` makes it heard. Raises UnavailableError, and then nothing is done."""
 
     officers: OfficerStore
     directory: Directory
     clock: Clock
     new_id: Callable[[], str]
-    announce: Callable[[str, str], None]
+    announce: Callable[[str, Intervention], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +67,11 @@ def begin_agency(first: FirstAdministrator, *, room: BootstrapRoom) -> Appointme
     Dies before step 3: it was announced, and did not happen. Repeatable then; after step 3 the
     repeat raises AlreadyBegunError, and `tra officers` shows who it is.
     """
-    # 1. Only of an agency that there is.
-    if room.directory.agency(first.agency_id) is None:
-        raise NotFoundError
+    # 1. Only of an agency that there is, and somebody who can sign in.
+    _demand_sense(first, room.directory)
 
     # 2. Heard even if step 3 fails: who tries this in vain is of interest too.
-    room.announce(first.agency_id, "first")
+    room.announce(first.agency_id, Intervention.FIRST)
 
     # 3. One transaction with the mark that an agency has only once.
     appointment = first.made_at(room.clock(), room.new_id())
@@ -82,6 +87,7 @@ def replace_lost(another: FirstAdministrator, *, room: BootstrapRoom) -> Appoint
     step 3: it was announced, and did not happen.
     """
     # 1. This is no second way to begin.
+    _demand_sense(another, room.directory)
     if not room.officers.administrators(another.agency_id):
         raise AppointmentRefusedError(
             "not_begun",
@@ -90,7 +96,28 @@ def replace_lost(another: FirstAdministrator, *, room: BootstrapRoom) -> Appoint
         )
 
     # 2. Heard, whatever becomes of it.
-    room.announce(another.agency_id, "lost")
+    room.announce(another.agency_id, Intervention.LOST)
 
     # 3. An appointment beside the others.
     return room.officers.appoint(another.made_at(room.clock(), room.new_id()))
+
+
+def _demand_sense(somebody: FirstAdministrator, directory: Directory) -> None:
+    if directory.agency(somebody.agency_id) is None:
+        raise NotFoundError
+    faults = [
+        FieldFault(f"/{name}", "wrong_format", *_NO_TEXT)
+        for name in ("name_th", "position_th", "order")
+        if not getattr(somebody, name).strip() or not getattr(somebody, name).isprintable()
+    ]
+    if not re.match(SUBJECT, somebody.subject) or is_nobody(somebody.subject):
+        faults.append(FieldFault("/subject", "wrong_format", *_NO_SUBJECT))
+    if faults:
+        raise InvalidRequestError(faults)
+
+
+_NO_TEXT = ("Must be text that can be printed.", "ต้องเป็นข้อความที่พิมพ์ได้")
+_NO_SUBJECT = (
+    "Must be the `sub` of a person, as the identity provider issues it: ASCII without spaces.",
+    "ต้องเป็นค่า sub ของบุคคลตามที่ผู้ให้บริการยืนยันตัวตนกำหนด เป็นอักษร ASCII ไม่มีช่องว่าง",
+)

@@ -285,7 +285,7 @@ def _assign(waiting: Sequence[Document], to: Numberer) -> list[Document]:
     waiting = [document for document in waiting if document.wish is None]
     if not waiting:
         return []
-    now = to.clock()
+    now = _moment(waiting, to)
     register = _book_of(waiting).at(now)
     head = to.registers.head(register)
     if head.closing:
@@ -300,6 +300,11 @@ def _assign(waiting: Sequence[Document], to: Numberer) -> list[Document]:
     ]
     to.registers.assign(block, {d.document_id: d for d in numbered})
     return numbered
+
+
+def _moment(waiting: Sequence[Document], to: Numberer) -> datetime:
+    """Now, but no number is older than the approvals that allow it, whatever two clocks say."""
+    return max([to.clock(), *(d.history[-1].at for d in waiting if d.approval)])
 
 
 def _book_of(waiting: Sequence[Document]) -> Book:
@@ -366,7 +371,7 @@ def _use_reserved(document: Document, entry: Entry, to: Numberer) -> Document:
     )
     numbering = replace(
         numbering_of(entry, _letter_prefix(document, to)),
-        numbered_at=to.clock(),
+        numbered_at=_moment([document], to),
         dated=entry.numbered_at,
     )
     numbered = document.numbered(numbering)
@@ -377,7 +382,7 @@ def _use_reserved(document: Document, entry: Entry, to: Numberer) -> Document:
 def _insert(document: Document, parent: Entry, to: Numberer) -> Document:
     """The letter date is the parent's; the real time of issue stands beside it."""
     child = to.registers.children(parent.register, parent.number) + 1
-    entry = insert_after(parent, child, _claim(document, to), to.clock())
+    entry = insert_after(parent, child, _claim(document, to), _moment([document], to))
     numbering = numbering_of(entry, _letter_prefix(document, to), dated=parent.numbered_at)
     numbered = document.numbered(numbering)
     to.registers.insert(entry, numbered)

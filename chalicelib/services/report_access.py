@@ -79,5 +79,5 @@ def _appointments(
 ) -> dict[str, Appointment]:
     """Of the own officers: each looked up once, however often it stands there."""
     ids = {one.appointment_id for one in accesses if one.agency_id == agency_id}
-    found = (room.officers.appointment(agency_id, one) for one in sorted(ids - {None}, key=str))
+    found = (room.officers.appointment(agency_id, one) for one in ids if one is not None)
     return {one.appointment_id: one for one in found if one is not None}

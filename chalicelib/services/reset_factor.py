@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from chalicelib.domain.errors import FactorMovedError, ForbiddenError
+from chalicelib.domain.errors import FactorMovedError, ForbiddenError, NotFoundError
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.second_factor import ShownFactor
 from chalicelib.services.use_factor import TRIES, FactorRoom, busy, use_factor
@@ -23,11 +23,13 @@ def reset_factors(
     """Give one word for a reset; with the second, of somebody else, all factors of `owner` are
     gone, and who that is enrols anew. Who may do it, in the same agency, was checked before.
 
-    Raises ForbiddenError for the owner, FactorRefusedError, UnavailableError. Dies half-way: the
+    Raises ForbiddenError for the owner, NotFoundError, FactorRefusedError, UnavailableError. Dies half-way: the
     factor is spent, the same request goes on within an hour. Repeatable.
     """
     # 1. Nobody resets the own ones, nor those of another agency.
-    if owner == by or owner.agency_id != by.agency_id:
+    if owner.agency_id != by.agency_id:
+        raise NotFoundError
+    if owner == by:
         raise ForbiddenError("own_factor", *_OWN)
 
     # 2. The officer's own factor, for exactly this.

@@ -46,6 +46,7 @@ from chalicelib.ports import (
     WorkQueue,
     XmlSealer,
 )
+from chalicelib.services.archive_approvals import archive_records
 from chalicelib.services.attach import sealed_attachment
 
 # Who voids what no page can be made of: the function itself (P4: reason, actor, time).
@@ -79,10 +80,10 @@ def seal(document_id: str, *, room: SealingRoom) -> Document:
     Returns the document as it ended. Raises a retryable TraError if something has to
     heal first; the message then comes back.
 
-    Dies before step 5: nothing outside happened but signatures. Dies between 5 and 6:
-    the repeat finds the archived bytes and finalises with *their* digest, so the first
-    file stays the only one (P2). Dies between 6 and 7: the repeat sends the message,
-    or `sweep` does.
+    Dies before step 6: nothing outside happened but signatures, and records of approvals were
+    archived, which stay. Dies between 6 and 7: the repeat finds the archived bytes and finalises
+    with *their* digest, so the first file stays the only one (P2). Dies between 7 and 8: the
+    repeat sends the message, or `sweep` does.
     """
     # 1. Read how far it is.
     document = room.documents.get(document_id)
@@ -91,7 +92,7 @@ def seal(document_id: str, *, room: SealingRoom) -> Document:
     if document.state is DocumentState.NUMBERED:
         document = _make(document, room)
 
-    # 7. Tell the delivery, by this run or a repeat; of the document it replaced, too.
+    # 8. Tell the delivery, by this run or a repeat; of the document it replaced, too.
     if document.state is DocumentState.ISSUED and not document.settled:
         replaced = [document.supersedes] if document.supersedes else []
         room.deliver_queue.send([document.document_id, *replaced])
@@ -111,22 +112,25 @@ def _make(document: Document, room: SealingRoom) -> Document:
 
 def _seal_and_archive(document: Document, room: SealingRoom) -> Document:
     agency, kind = _authority(document, room), _type_of(document, room)
+
+    # 2. What officers decided lies in the archive before anything is sealed on their word (C2).
+    archive_records(document, archive=room.archive, lock_mode=room.lock_mode)
     try:
-        # 2. Seal the XML to be attached, if there is any; render and lint. What fails here fails for ever: the number ends as void (P4).
+        # 3. Seal the XML to be attached, if there is any; render and lint. What fails here fails for ever: the number ends as void (P4).
         linted = _render(document, agency, kind, room)
     except (RenderError, LintError) as error:
         return _end_unmade(document, Reason.of(error), room)
 
-    # 3. Seal what was linted, and nothing else.
+    # 4. Seal what was linted, and nothing else.
     sealed = room.sealer.seal(linted, agency.seals, kind.seal)
 
-    # 4. Check the own seal before it can leave.
+    # 5. Check the own seal before it can leave.
     room.sealer.verify_own(sealed, linted)
 
-    # 5. Archive, write-once and locked; a file that lies there already wins.
+    # 6. Archive, write-once and locked; a file that lies there already wins.
     file = _archive(document, sealed, room)
 
-    # 6. Entry and document become final together, and with them the document they replace.
+    # 7. Entry and document become final together, and with them the document they replace.
     return _finalise(document, file, room)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from chalicelib.domain.errors import (
     FactorRefusedError,
     UnavailableError,
 )
+from chalicelib.domain.factor_events import LockNotice
 from chalicelib.domain.keyring import (
     Grant,
     HeldFactor,
@@ -42,6 +44,7 @@ from chalicelib.ports import (
     Ids,
     OneTimeCodes,
     SecurityKeys,
+    WorkQueue,
 )
 
 # Somebody else wrote the same officer's factors at the same moment.
@@ -51,7 +54,8 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorRoom:
-    """Collaborators of everything about second factors; `pause` as in `number`."""
+    """Collaborators of everything about second factors; `pause` as in `number`. What
+    `dispatch_queue` carries makes the agency's own system hear of a lock."""
 
     factors: FactorStore
     secrets: FactorSecrets
@@ -60,6 +64,7 @@ class FactorRoom:
     clock: Clock
     ids: Ids
     pause: Callable[[int], None]
+    dispatch_queue: WorkQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,20 @@ def use_factor(
 
         # 4. Say it.
         if isinstance(tried.result, NotUsed):
-            raise told(tried.result)
+            raise told(tried.result, officer, room)
         return tried.keyring.grants[-1].use
     raise busy()
 
 
-def told(failed: NotUsed) -> FactorRefusedError:
-    """The error of a failure that was written; if it locked the factor, supervisors hear of it."""
+def told(failed: NotUsed, officer: Officer, room: FactorRoom) -> FactorRefusedError:
+    """The error of a failure that was written. If it locked the factor, supervisors hear of it: by
+    an alarm, in their list, and in the agency's own system, if it has one."""
     if not failed.tell_supervisor:
         return refused(failed.why)
+    # The lock stands, whether or not a queue takes the notice; the alarm rings by the error below.
+    with suppress(UnavailableError):
+        notice = LockNotice(officer.agency_id, room.ids.document_id(), room.clock())
+        room.dispatch_queue.send_lock(notice)
     return FactorLockedError(failed.why.value, *_WORDS[failed.why])
 
 
@@ -203,7 +213,8 @@ class _Try:
                 return grant.use
         if not self.keyring.has_challenge(challenge, self.purpose, self.at):
             counter = None
-        return self._charge(held, use_assertion(held.factor, counter, challenge, self.at))
+        charged = self._charge(held, use_assertion(held.factor, counter, challenge, self.at))
+        return replace(charged, keyring=charged.keyring.without_challenge(challenge))
 
     def _charge(self, held: HeldFactor, result: Result, method: Method | None = None) -> _Charged:
         used_as = method or held.method

@@ -67,6 +67,7 @@ def verify_approvals(
             document_type=facts.document_type,
             agency_id=facts.agency_id,
             content_digest=facts.content_digest,
+            commitment=as_text(bundle["commitment"]),
             numbered_at=at,
         )
         statements = _statements(records, trust, found)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from tests.bench.access import access_decision_microseconds
+from tests.bench.approvals import approval_list_1000_seconds
 from tests.bench.batches import batch_documents_per_core_second, batch_peak_mb
 from tests.bench.busy import seal_core_busy
 from tests.bench.cold_import import cold_import_api_ms, cold_import_seal_ms
@@ -64,6 +65,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
         batch_documents_per_core_second,
         batch_peak_mb,
         access_decision_microseconds,
+        approval_list_1000_seconds,
     )
 }
 

@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb.directory import DynamoDirectory
 from chalicelib.adapters.memory import MemoryDirectory
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.documents import Urgency
@@ -54,6 +55,12 @@ FULL = Agency(
             Urgency.ROUTINE: (Stage(timedelta(hours=2), StageKind.REMIND),),
         }
     ),
+    approvals={
+        "certificate": ApprovalPolicy(approvers=2),
+        "factory-licence": ApprovalPolicy(
+            approvers=1, central="opdc", own_submission=True, open_days=14
+        ),
+    },
 )
 
 

@@ -79,6 +79,7 @@ def _who_may(
         ("statements", "close"),
         ("evidence-records", "renew"),
         ("batches", "batch"),
+        ("access", "checkpoint"),
     ],
 )
 def test_one_function_writes_each_part_of_the_archive(
@@ -89,7 +90,8 @@ def test_one_function_writes_each_part_of_the_archive(
 ) -> None:
     """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, evidence of
     deliveries from `dispatch` alone, closing statements from `close` alone, evidence records
-    from `renew` alone, manifests of batches from `batch` alone."""
+    from `renew` alone, manifests of batches from `batch` alone, the access log (C5) from
+    `checkpoint` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -131,6 +133,40 @@ def test_strangers_files_are_read_by_one_function(
         ),
     )
     assert "verify" not in readers
+
+
+def test_classified_documents_are_opened_by_who_works_on_them(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """A13, C5: data keys of classified documents are made by the functions that write them and
+    unwrapped by those that need their text; what parses strangers' files, answers the public,
+    makes logs and lists or closes years can do neither."""
+    key = deployment.outputs["SecretsKey"]
+    context = {
+        "document": "01HPERMISSIONTEST",
+        "agency": "diw",
+        "classification": "secret",
+        "purpose": "reason",
+    }
+    made = (
+        deployment.session()
+        .client("kms")
+        .generate_data_key(KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+    )
+
+    def opens(session: boto3.session.Session) -> None:
+        session.client("kms").decrypt(
+            KeyId=key, CiphertextBlob=made["CiphertextBlob"], EncryptionContext=context
+        )
+
+    def keeps(session: boto3.session.Session) -> None:
+        session.client("kms").generate_data_key(
+            KeyId=key, KeySpec="AES_256", EncryptionContext=context
+        )
+
+    readers = {"api", "number", "seal", "deliver", "dispatch", "receive", "sweep"}
+    assert _who_may(as_function, opens) == readers | {"renew", "audit"}
+    assert _who_may(as_function, keeps) == readers
 
 
 def test_what_was_checked_is_written_by_who_checks(

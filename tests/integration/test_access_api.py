@@ -14,6 +14,7 @@ from chalicelib.domain.access import Action, Relation, Role
 from chalicelib.domain.access_log import AccessRecord
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.officers import Appointment, Period
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.things import ThingKind
 from chalicelib.ports import AccessSearch
@@ -56,8 +57,8 @@ def _get(
     )
 
 
-def _report(api: Api, who: dict[str, Any] | None = None, **query: str) -> Answer:
-    return _get(api, "/v1/access-log", who or AUDITOR, query=query)
+def _report(api: Api, who: dict[str, Any] = AUDITOR, /, **query: str) -> Answer:
+    return _get(api, "/v1/access-log", who, query=query)
 
 
 def _recorded(api: Api) -> list[AccessRecord]:
@@ -186,6 +187,53 @@ def test_without_an_origin_there_is_no_answer(
     )
     assert answer.status == 503
     assert _recorded(api) == []
+
+
+def test_a_list_is_an_access_to_each_classified_thing_in_it(
+    api: Api, secret: str, normal: str
+) -> None:
+    """C5: whoever searches has seen what the answer tells; who gets nothing of it has not."""
+    answer = _get(api, "/v1/documents", REGISTRAR)
+    assert {one["document_id"] for one in answer.json["items"]} == {secret, normal}
+    (record,) = _recorded(api)
+    assert (record.action, record.thing_id, record.reason) == (
+        Action.SEARCH_DOCUMENTS,
+        secret,
+        "registrar",
+    )
+    api.fakes.access_log.records.clear()
+    answer = _get(api, "/v1/documents", CLERK)
+    assert {one["document_id"] for one in answer.json["items"]} == {normal}
+    assert _recorded(api) == []
+
+
+def test_of_two_appointments_the_one_that_opened_it_is_recorded(api: Api, secret: str) -> None:
+    """C5, A13: the registrar's, though the clerk's came first and would open normal things."""
+    officer = Officer("diw", "both")
+    roles = {"a": Role.CLERK, "b": Role.REGISTRAR}
+    for name, role in roles.items():
+        api.fakes.officers.appoint(
+            Appointment(
+                appointment_id=f"both-{name}",
+                agency_id="diw",
+                subject="both",
+                name_th="สองตำแหน่ง",
+                position_th="เจ้าหน้าที่",
+                roles=frozenset({role}),
+                clearance=Classification.SECRET
+                if role is Role.REGISTRAR
+                else Classification.NORMAL,
+                period=Period(NOON - timedelta(days=9)),
+                order="๑/๒๕๖๙",
+                appointed_by="head",
+                appointed_at=NOON - timedelta(days=9),
+            )
+        )
+    left_out = {"roles", "client_id"}
+    who = {name: value for name, value in CLERK.items() if name not in left_out} | {"sub": "both"}
+    assert _get(api, "/v1/documents/{document_id}", who, document_id=secret).status == 200
+    (record,) = _recorded(api)
+    assert (record.officer, record.appointment_id) == (officer, "both-b")
 
 
 # -- reports --------------------------------------------------------------------

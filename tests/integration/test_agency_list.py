@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.holidays import read_holidays
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Unit
 from chalicelib.domain.documents import Urgency
@@ -156,3 +157,19 @@ def test_the_list_that_is_shipped_has_each_channel() -> None:
         "dga": "สพร ๒๕๖๓",
         "mot": "คค (ปคร) ๐๒๑๐",
     }
+
+
+def test_how_documents_are_approved_is_read(tmp_path: Path) -> None:
+    """Issue 7.4: an agency turns approvals on in the list, by type; a central agency must be there
+    to decide, and every fault is told at its place."""
+    wanted = {"licence": {"approvers": 1, "central": "b", "open_days": 7}}
+    own, other = read_agencies(_list(tmp_path, _agency("a", approvals=wanted), _agency("b")))
+    assert own.approvals == {"licence": ApprovalPolicy(approvers=1, central="b", open_days=7)}
+    assert other.approvals == {}
+    bad = {"licence": {"approvers": 9}, "permit": {"approvers": 1}}
+    with pytest.raises(InvalidRequestError) as raised:
+        read_agencies(_list(tmp_path, _agency("a", approvals=bad)))
+    assert [f.pointer for f in raised.value.faults] == ["/agencies/0/approvals/licence/approvers"]
+    with pytest.raises(InvalidRequestError) as raised:
+        read_agencies(_list(tmp_path, _agency("a", approvals=wanted)))
+    assert [f.pointer for f in raised.value.faults] == ["/agencies/0/approvals/licence/central"]

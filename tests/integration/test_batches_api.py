@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.jsonschema import JsonSchemaContentChecker
+from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.registers import Register
 from tests.fault.harness import World, audit
@@ -18,6 +19,7 @@ from tests.fault.test_batches import REGISTER
 from tests.integration.conftest import Answer, Api
 from tests.support.batch_files import json_lines
 from tests.support.rooms import sample_event
+from tests.support.samples import AGENCIES
 
 Body = dict[str, Any]
 
@@ -363,3 +365,19 @@ def test_what_is_told_of_bad_lines_is_kept_in_small_pieces(api: Api, world: Worl
     pieces = [len(told) for (_, name), told in kept.items() if name.startswith("faults/")]
     assert sum(pieces) > 4_000_000
     assert max(pieces) < 1_500_000
+
+
+def test_lines_are_refused_once_officers_have_to_approve(
+    api: Api, world: World, licence: Body
+) -> None:
+    """B7: the agency turned approvals on between the upload and the check; no line is numbered
+    without them."""
+    batch_id = _make(api)["batch_id"]
+    agency = replace(AGENCIES[0], approvals={"licence": ApprovalPolicy(approvers=1)})
+    world.fakes.directory.put_agency(agency)
+    world.fakes.batch_files.uploads[BatchRef("diw", batch_id)] = json_lines(_lines(licence, 2))
+    assert _act(api, batch_id, "check").status == 202
+    world.run_to_rest()
+    report = _report(world, _show(api, batch_id))
+    assert {row["code"] for row in report} == {"approval_needed"}
+    assert world.fakes.ledger.registers() == ()

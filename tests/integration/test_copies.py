@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pypdf
 import pytest
@@ -59,3 +62,23 @@ def test_what_is_no_letter_is_refused(broken: bytes) -> None:
     with pytest.raises(RenderError) as raised:
         near_preview().print_copy(broken, SHEET)
     assert "copied" in raised.value.detail
+
+
+def test_a_copy_never_lies_on_a_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Issue 7, 6: the clear file of a classified letter is in memory while it is copied, and
+    nowhere else: all that lies in the temporary folder is a template and a link to nothing."""
+    seen: dict[str, bool] = {}
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rendered = _rendered("official-letter")
+    compiled = TypstCopyPrinter._compiled
+
+    def looking(self: TypstCopyPrinter, root: Path, *rest: Any) -> bytes:
+        for file in tmp_path.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                seen[file.name] = rendered[:2_000] in file.read_bytes()
+        return compiled(self, root, *rest)
+
+    monkeypatch.setattr(TypstCopyPrinter, "_compiled", looking)
+    assert TypstCopyPrinter().print_copy(rendered, SHEET).startswith(b"%PDF-")
+    assert seen == {"copy.typ": False}
+    assert not list(tmp_path.iterdir())

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.domain.access import Role
+from chalicelib.domain.access import Action, Role
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.things import ThingKind
 from infra.client import SCOPES
 from tests.integration.conftest import Answer, Api
 from tests.support.appointed import appoint as arrange
@@ -485,6 +486,26 @@ def test_no_name_reaches_a_log(office: Office, log: StringIO) -> None:
     for secret in ("สมศรี", "somsri", "ย้าย", office.code(HEAD)):
         assert secret not in told
         assert json.dumps(secret)[1:-1] not in told
+
+
+def test_each_change_is_in_the_access_log(office: Office) -> None:
+    """Issue 7, item 7: who changed whose appointment, authority or application, when; what was
+    refused before it could be done too, because it was tried with the right to it."""
+    made = office.appoint()
+    granted = office.act("/v1/authorities", GRANT).json
+    office.act("/v1/clients", SYSTEM)
+    office.end(made["appointment_id"], by=DEPUTY)
+    logged = {
+        (one.subject, one.action, one.kind, one.thing_id)
+        for one in office.api.fakes.access_log.waiting(100)
+    }
+    appoint = Action.APPOINT_OFFICER
+    assert logged == {
+        ("head", appoint, ThingKind.APPOINTMENT, made["appointment_id"]),
+        ("deputy", appoint, ThingKind.APPOINTMENT, made["appointment_id"]),
+        ("head", appoint, ThingKind.AUTHORITY, granted["authority_id"]),
+        ("head", appoint, ThingKind.CLIENT, SYSTEM["client_id"]),
+    }
 
 
 def _everything(office: Office) -> tuple[Any, ...]:

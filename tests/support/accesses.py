@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.access import Action, Relation
@@ -37,3 +37,11 @@ ACCESS = AccessRecord(
 def access(access_id: str = "A1", **changes: Any) -> AccessRecord:
     """An access, as changed."""
     return replace(ACCESS, access_id=access_id, **changes)
+
+
+def accesses(count: int, first: int = 0, **changes: Any) -> list[AccessRecord]:
+    """So many, a second between them, each with its own salt."""
+    return [
+        access(f"A{n:05d}", at=NOON + timedelta(seconds=n), salt=f"{n:064x}", **changes)
+        for n in range(first, first + count)
+    ]

@@ -20,6 +20,7 @@ from chalicelib.domain.approvals import (
 )
 from chalicelib.domain.approved_documents import with_case
 from chalicelib.domain.documents import Change, Document, DocumentState
+from chalicelib.ports import EvidenceSigner
 from tests.support.approved import PUBLIC_URL, approver
 from tests.support.samples import document
 
@@ -54,6 +55,7 @@ def decision(
     choice: Choice = Choice.APPROVE,
     *,
     at: datetime | None = None,
+    signer: EvidenceSigner | None = None,
     **changes: Any,
 ) -> ApprovalDecision:
     """What an officer of the approving agency says of exactly this document, with its record."""
@@ -76,7 +78,7 @@ def decision(
     if about.approval is None:
         return said
     told = statement_of(about, said, appointment=officer, authority=None, public_url=PUBLIC_URL)
-    return replace(said, record=CountingSigner().sign(told.payload()))
+    return replace(said, record=(signer or CountingSigner()).sign(told.payload()))
 
 
 def case_of(waiting: Document) -> ApprovalCase:

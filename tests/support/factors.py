@@ -10,13 +10,26 @@ from typing import TYPE_CHECKING
 import pyotp
 
 from chalicelib.adapters.totp import PyotpCodes
+from chalicelib.domain.access import Action
 from chalicelib.domain.approvals import Method
 from chalicelib.domain.keyring import HeldFactor
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.second_factor import Factor, FactorState
+from tests.support.rooms import sample_event
 
 if TYPE_CHECKING:
     from tests.support.rooms import Fakes
+
+_BASE = {
+    name: value
+    for name, value in sample_event("api")["requestContext"]["authorizer"].items()
+    if name != "client_id"
+}
+_ALL = " ".join(Action)
+SOMSRI = {**_BASE, "sub": "somsri", "roles": "approver", "scope": _ALL}
+BOSS = {**SOMSRI, "sub": "boss", "roles": "supervisor"}
+HEAD = {**SOMSRI, "sub": "head", "roles": "administrator"}
+"""What the gateway says of three officers of `diw`: an approver, a supervisor, an administrator."""
 
 
 @dataclass(frozen=True)

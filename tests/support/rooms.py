@@ -39,6 +39,7 @@ from chalicelib.adapters.memory_factors import MemoryFactors, MemoryFactorSecret
 from chalicelib.adapters.memory_inventory import MemoryArchiveInventory, MemoryLogInventory
 from chalicelib.adapters.memory_logs import MemoryLogFiles, MemoryLogSigner
 from chalicelib.adapters.memory_officers import MemoryOfficers
+from chalicelib.adapters.memory_proxies import MemoryProxyUses
 from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.status_function import StatusFunction
@@ -136,6 +137,7 @@ class Fakes:
     ledger: MemoryLedger = field(default_factory=lambda: MemoryLedger(sweep_after=SWEEP_AFTER))
     deliveries: MemoryDeliveryStore = field(init=False)
     directory: MemoryDirectory = field(default_factory=lambda: MemoryDirectory(AGENCIES, ("root",)))
+    proxy_uses: MemoryProxyUses = field(default_factory=MemoryProxyUses)
     officers: MemoryOfficers = field(default_factory=MemoryOfficers)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     factors: MemoryFactors = field(default_factory=MemoryFactors)
@@ -182,6 +184,7 @@ class Fakes:
             "log_signer": self.log_signer,
             "directory": self.directory,
             "officers": self.officers,
+            "proxy_uses": self.proxy_uses,
             "archive": self.archive,
             "archive_inventory": MemoryArchiveInventory(self.archive),
             "log_inventory": MemoryLogInventory(self.log_files),

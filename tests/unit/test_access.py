@@ -78,6 +78,7 @@ def test_what_a_role_may_do_at_home(action: Action, role: Role) -> None:
         Action.FORWARD_LETTER: saraban,
         Action.APPROVE_DOCUMENT: {Role.APPROVER},
         Action.WITHDRAW_DOCUMENT: {Role.APPLICATION, Role.CLERK},
+        Action.READ_SELF: set(Role),
         Action.READ_OFFICERS: {Role.ADMINISTRATOR, Role.SUPERVISOR, Role.AUDITOR},
         Action.APPOINT_OFFICER: {Role.ADMINISTRATOR},
         Action.ENROL_FACTOR: set(Role) - {Role.APPLICATION},

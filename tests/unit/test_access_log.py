@@ -36,6 +36,7 @@ from chalicelib.domain.merkle import (
     leaf_hash,
 )
 from chalicelib.domain.persons import Officer
+from chalicelib.domain.registers import Book
 from chalicelib.domain.things import Thing, ThingKind
 from chalicelib.domain.tlog import LeafError
 
@@ -303,3 +304,9 @@ def test_whatever_stands_in_a_log_is_a_leaf_or_none(member: str, value: object) 
         assert strange != entry
     else:
         assert leaf.to_bytes() == strange
+
+
+def test_no_register_is_called_like_an_access_log() -> None:
+    """P1, C5: no number can ever be given in its name, whoever named the book."""
+    with pytest.raises(ValueError, match="access log"):
+        Book("diw", "access")

@@ -47,6 +47,7 @@ inbox:reject         application clerk registrar
 inbox:forward        application clerk registrar
 documents:approve    approver
 documents:withdraw   application clerk
+me:read              application clerk approver registrar supervisor auditor administrator
 officers:read        supervisor auditor administrator
 officers:appoint     administrator
 factors:enrol        clerk approver registrar supervisor auditor administrator

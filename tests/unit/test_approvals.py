@@ -180,3 +180,26 @@ def test_no_number_without_complete_approvals(
     assert not case.is_complete_for(OTHER)
     if case.state is CaseState.APPROVED:
         assert len(good) >= approvers
+
+
+def test_officers_of_two_agencies_may_be_called_the_same() -> None:
+    """B7, 6.1.1(2): the central approver is not the submitter, though two issuers call both so."""
+    case = _case(central="opdc")
+    approved = _moved(decide(case, _decision(WRITER, agency="opdc")))
+    assert approved.state is CaseState.APPROVED
+
+
+def test_what_is_missing_counts_down() -> None:
+    """B7: who submitted sees how many approvals are awaited, and none once it is decided."""
+    case = _case(2)
+    once = _moved(decide(case, _decision()))
+    assert (case.missing, once.missing) == (2, 1)
+    assert _moved(decide(once, _decision("head-2"))).missing == 0
+    assert _moved(decide(once, _decision("head-2", Choice.REJECT))).missing == 0
+
+
+@pytest.mark.parametrize("days", [0, -1, 366])
+def test_a_case_is_not_open_for_ever(days: int) -> None:
+    """P4: it ends within a year, and has a day at least."""
+    with pytest.raises(ValueError, match="days"):
+        ApprovalPolicy(approvers=1, open_days=days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,7 @@ KEYCLOAK_PERSON: dict[str, Any] = {
     "azp": "tra-web",
     "scope": "openid documents:read documents:submit",
     "preferred_username": "somsri",
-    "organization": {"diw": {}},
-    "tra": {"agency": "diw"},
+    "agency": "diw",
     "realm_access": {"roles": ["administrator", "registrar"]},
 }
 KEYCLOAK_APPLICATION: dict[str, Any] = {
@@ -30,7 +30,7 @@ ENTRA_PERSON: dict[str, Any] = {
     "oid": "11111111-2222-3333-4444-555555555555",
     "azp": "99999999-0000-0000-0000-000000000000",
     "scp": "documents:read files:read",
-    "extension_agency": "diw",
+    "extn.agency": "diw",
     "idtyp": "user",
 }
 ENTRA_APPLICATION: dict[str, Any] = {
@@ -40,8 +40,10 @@ ENTRA_APPLICATION: dict[str, Any] = {
     "roles": ["documents:submit"],
     "idtyp": "app",
 }
-KEYCLOAK = "agency=tra.agency application=client_id"
-ENTRA = "subject=oid agency=extension_agency client_id=azp scope=scp,roles application=idtyp==app"
+_GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide" / "sign-in.md"
+KEYCLOAK, ENTRA = re.findall(
+    r"^ +OidcClaims='(.*)'$", _GUIDE.read_text(encoding="utf-8"), re.MULTILINE
+)
 
 
 def _named(claims: dict[str, Any], names: str = "") -> Identity:

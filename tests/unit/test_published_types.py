@@ -119,6 +119,8 @@ def test_a_type_keeps_its_book_and_takes_no_others(desk: Desk) -> None:
         desk.publish(bundle_of(version=2, book="elsewhere"))
     with pytest.raises(TypeRefusedError, match="that of pilot"):
         desk.publish(bundle_of("other", book="pilot"))
+    with pytest.raises(TypeRefusedError, match="access log"):
+        desk.publish(bundle_of("another", book="access"))
 
 
 def test_names_of_the_house_are_taken(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chalicelib.domain import bundle_verdict, delivery_verdict, verdict
+from chalicelib.domain import approval_verdict, bundle_verdict, delivery_verdict, verdict
 from chalicelib.domain.verdict import Finding
 from chalicelib.services import verify_document
 
@@ -14,7 +14,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "verify.md"
 
 def _findings() -> list[Finding]:
     found: list[Finding] = []
-    for module in (verdict, bundle_verdict, delivery_verdict, verify_document):
+    for module in (verdict, bundle_verdict, approval_verdict, delivery_verdict, verify_document):
         for member in vars(module).values():
             if isinstance(member, Finding):
                 found.append(member)

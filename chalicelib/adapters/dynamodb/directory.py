@@ -12,6 +12,7 @@ from pynamodb.exceptions import DoesNotExist
 
 from chalicelib.adapters.dynamodb.faults import translated
 from chalicelib.adapters.dynamodb.items import DirectoryItem, bind
+from chalicelib.domain.approval_settings import approvals_data, approvals_of
 from chalicelib.domain.channels import ChannelKind
 from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.errors import ConfigurationError
@@ -58,6 +59,7 @@ class DynamoDirectory:
             **asdict(agency),
             "office": office_hours_data(agency.office),
             "reminders": reminders_data(agency.reminders),
+            "approvals": approvals_data(agency.approvals),
         }
         self._put(_AGENCY, agency.agency_id, body)
 
@@ -109,7 +111,7 @@ def _agency(body: str) -> Agency:
     # Entries written before there were office hours have the default ones.
     office, reminders = data.pop("office", {}), data.pop("reminders", {})
     channel, units = data.pop("channel", None), data.pop("units", ())
-    keys = data.pop("reply_keys", ())
+    keys, approvals = data.pop("reply_keys", ()), data.pop("approvals", {})
     return Agency(
         **data,
         channel=ChannelKind(channel) if channel else None,
@@ -117,6 +119,7 @@ def _agency(body: str) -> Agency:
         units=tuple(Unit(**unit) for unit in units),
         office=office_hours_of(office),
         reminders=reminders_of(reminders),
+        approvals=approvals_of(approvals),
         seals=tuple(
             SealCredential(key_id=seal["key_id"], chain_pem=tuple(seal["chain_pem"]))
             for seal in seals

@@ -31,6 +31,7 @@ from chalicelib.domain.second_factor import Factor, FactorState, FactorUse
 from chalicelib.ports import LockedFactor
 
 _UNBOUND = "unbound"
+_NEVER = "-"
 
 
 class KeyringItem(Model):
@@ -129,11 +130,9 @@ class DynamoFactors:
         try:
             with TransactWrite(connection=self.connection) as transaction:
                 transaction.save(item, condition=self._as_seen(keyring.revision))
-                if until is None:
-                    transaction.delete(listed)
-                else:
-                    listed.until = to_text(until)
-                    transaction.save(listed)
+                # Nothing here is ever deleted: a lock that was lifted ended before all time.
+                listed.until = _NEVER if until is None else to_text(until)
+                transaction.save(listed)
         except TransactWriteError as error:
             cancellations(error)
             raise _moved() from error

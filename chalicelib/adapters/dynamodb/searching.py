@@ -105,13 +105,10 @@ def one_of(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Co
 
 
 def one_of_or_none(attribute: UnicodeAttribute, allowed: Iterable[Classification]) -> Condition:
-    """The same where what is not classified has no such attribute."""
+    """The same where what was stored first, none of it classified, has no such attribute."""
     values = set(allowed)
-    unmarked: Condition = attribute.does_not_exist()
-    if values == {Classification.NORMAL}:
-        return unmarked
     found = one_of(attribute, values)
-    return found | unmarked if Classification.NORMAL in values else found
+    return found | attribute.does_not_exist() if Classification.NORMAL in values else found
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:

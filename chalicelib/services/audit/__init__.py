@@ -15,9 +15,11 @@ from itertools import count as numbers_from
 
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding, Findings, Report
-from chalicelib.domain.registers import REGISTER_LOGS, Entry, Head, LogName, Register
+from chalicelib.domain.registers import ACCESS_BOOK, REGISTER_LOGS, Entry, Head, LogName, Register
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
+from chalicelib.services.audit.accesses import audit_accesses
+from chalicelib.services.audit.approvals import examine_approvals
 from chalicelib.services.audit.closing import Tally, examine_closing
 from chalicelib.services.audit.deliveries import examine_letters, examine_received
 from chalicelib.services.audit.entries import Pair, at, examine_pair, pages
@@ -35,7 +37,7 @@ from chalicelib.services.audit.replay import Replay
 from chalicelib.services.audit.room import AuditRoom, Progress
 from chalicelib.services.audit.rulings import StatusLines, examine_rulings, sift_rulings
 
-__all__ = ["AuditRoom", "Progress", "Unaudited", "audit", "audit_all"]
+__all__ = ["AuditRoom", "Progress", "Unaudited", "access_logs", "audit", "audit_all"]
 
 _LEAVES = 1_000
 
@@ -47,13 +49,15 @@ def audit(register: Register, *, room: AuditRoom) -> Report:
     findings. Raises UnavailableError if something cannot be read: then nothing is
     known. Repeatable; dies anywhere: nothing happened.
     """
+    if register.book == ACCESS_BOOK:
+        return audit_accesses(register, room=room)
     visit = _Visit(register, replace(room, is_paused=cache(room.is_paused)))
     # 1. How far everything is. Read first: whatever comes later is newer.
     visit.begin()
     # 2. The outcome log, built again and compared; and summed up by number.
     visit.replay_outcomes()
-    # 3. Every entry with its document, file, lock, outcomes, and the number log with it; a
-    #    letter with all its deliveries, a number of a receive register with its own.
+    # 3. Every entry with its document, its approvals, file, lock, outcomes, and the number log
+    #    with it; a letter with all its deliveries, a number of a receive register with its own.
     visit.walk_entries()
     # 4. The archive from its own side: nothing lies there that nobody knows.
     visit.sift_archive()
@@ -76,12 +80,13 @@ class Unaudited:
 def audit_all(
     *, room: AuditRoom, in_time: Callable[[], bool] = lambda: True
 ) -> Iterator[Report | Unaudited]:
-    """Audit every register, one report at a time; one that fails holds up no other.
+    """Audit every register and access log, one report at a time; one that fails holds up no
+    other.
 
     Each day begins with another register, so that where one run's time is too short
     for all (`in_time` says so), none is left out for ever.
     """
-    registers = room.registers.registers()
+    registers = (*room.registers.registers(), *access_logs(room))
     first = room.clock().toordinal() % len(registers) if registers else 0
     for register in (*registers[first:], *registers[:first]):
         if not in_time():
@@ -91,6 +96,12 @@ def audit_all(
             yield audit(register, room=room)
         except TraError as error:
             yield Unaudited(register, error)
+
+
+def access_logs(room: AuditRoom) -> tuple[Register, ...]:
+    """Every access log: those with places, and those of which the first record still waits."""
+    known = {*room.access_log.logs(), *room.access_log.waiting_logs()}
+    return tuple(sorted(known))
 
 
 @dataclass
@@ -172,7 +183,8 @@ class _Visit:
             known = [pair for pair in page if pair[0].number <= self.head.last_number]
             found, files = examine_files(known, room=self.room)
             ruled, rulings = examine_rulings(known, self.limit, room=self.room)
-            for finding in (*found, *ruled, *self._examine_deliveries(known)):
+            approved, decisions = examine_approvals(known, room=self.room)
+            for finding in (*found, *ruled, *approved, *self._examine_deliveries(known)):
                 self.findings.note(finding)
             for pair in known:
                 status_lines.take(pair[0])
@@ -185,6 +197,7 @@ class _Visit:
             self.counts["entries"] += len(known)
             self.counts["files"] += files
             self.counts["rulings"] += rulings
+            self.counts["approvals"] += decisions
             self._show("entries", page[-1][0].number, self.head.last_number)
             if len(known) < len(page):
                 self._check_beyond(page[len(known)][0])

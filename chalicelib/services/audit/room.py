@@ -10,6 +10,7 @@ from chalicelib.domain.batches import BatchRef
 from chalicelib.domain.evidence_rounds import RenewalPolicy
 from chalicelib.domain.notes import Verify
 from chalicelib.ports import (
+    AccessStore,
     ArchiveInventory,
     Clock,
     DeliveryStore,
@@ -55,6 +56,7 @@ class AuditRoom:
     logs: LogStore
     archive: ArchiveInventory
     log_files: LogInventory
+    access_log: AccessStore
     rounds: RoundStore
     records: EvidenceRecords
     log_key: Callable[[], bytes]
