@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib import (
+    cli_access,
     cli_approvals,
     cli_audit,
     cli_batch,
@@ -246,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_officers.add_to(commands, _identity("administrator"))
     cli_readers.add_to(commands, _identity("registrar"))
     cli_audit.add_to(commands)
+    cli_access.add_to(commands, _identity("auditor"))
     cli_renewals.add_to(commands)
     cli_redrive.add_to(commands)
     cli_types.add_to(commands)
@@ -264,7 +266,10 @@ def _identity(role: str) -> argparse.ArgumentParser:
 
 
 def _add_log_commands(commands: Any) -> None:
-    a_log = {"metavar": "LOG", "help": "agency/book/year/numbers or …/outcomes"}
+    a_log = {
+        "metavar": "LOG",
+        "help": "agency/book/year/numbers or …/outcomes; agency/access/year/accesses",
+    }
 
     log = commands.add_parser("log", help="show a public log's checkpoint, and verify it")
     log.add_argument("log", **a_log)

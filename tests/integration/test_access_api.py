@@ -57,8 +57,8 @@ def _get(
     )
 
 
-def _report(api: Api, who: dict[str, Any] | None = None, **query: str) -> Answer:
-    return _get(api, "/v1/access-log", who or AUDITOR, query=query)
+def _report(api: Api, who: dict[str, Any] = AUDITOR, /, **query: str) -> Answer:
+    return _get(api, "/v1/access-log", who, query=query)
 
 
 def _recorded(api: Api) -> list[AccessRecord]:

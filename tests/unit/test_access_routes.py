@@ -76,8 +76,7 @@ def test_a_route_that_does_what_is_recorded_records_it(operation: Operation) -> 
 def _resources() -> Iterator[tuple[str, ast.Call]]:
     for path in sorted(_HANDLERS.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            is_resource = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            if is_resource and node.func.id == "Resource":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Resource":
                 yield f"{path.stem}:{node.lineno}", node
 
 

@@ -111,6 +111,17 @@ def _plant_leaf(site: Site, place: int, leaf: bytes) -> None:
     site.leaves[place] = leaf
 
 
+def _change_leaf_and_record(site: Site) -> None:
+    _plant_leaf(site, 7, _changed(site.leaves[7], subject="somchai"))
+    site.kept("A00007").record = replace(site.records[7], subject="somchai")
+
+
+def _swap_leaves(site: Site) -> None:
+    first, second = site.leaves[7], site.leaves[8]
+    _plant_leaf(site, 7, _changed(second, seq=7))
+    _plant_leaf(site, 8, _changed(first, seq=8))
+
+
 _Planted = Callable[[Site], Any]
 
 _FAULTS: list[tuple[str, _Planted, set[Fault]]] = [
@@ -121,10 +132,7 @@ _FAULTS: list[tuple[str, _Planted, set[Fault]]] = [
     ),
     (
         "leaf-and-record-changed",
-        lambda s: (
-            _plant_leaf(s, 7, _changed(s.leaves[7], subject="somchai")),
-            setattr(s.kept("A00007"), "record", replace(s.records[7], subject="somchai")),
-        ),
+        _change_leaf_and_record,
         {Fault.ACCESS_LOG_MISMATCH},
     ),
     (
@@ -159,11 +167,7 @@ _FAULTS: list[tuple[str, _Planted, set[Fault]]] = [
     ),
     (
         "leaves-swapped",
-        lambda s: (
-            s.leaves.insert(8, s.leaves.pop(7)),
-            _plant_leaf(s, 7, _changed(s.leaves[7], seq=7)),
-            _plant_leaf(s, 8, _changed(s.leaves[8], seq=8)),
-        ),
+        _swap_leaves,
         {Fault.ACCESS_LOG_MISMATCH, Fault.ACCESS_MISPLACED},
     ),
     (
