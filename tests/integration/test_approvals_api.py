@@ -471,6 +471,19 @@ def test_a_list_names_each_document_once_and_not_too_many(
     assert desk.now(document).awaits_approval
 
 
+def test_each_look_at_a_document_is_an_access(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
+    """Item 7: who decides on a list, and who sees a preview, had to do with each document of it, by
+    that appointment; who found nothing had not."""
+    officer, stranger = desk.officer(), desk.officer("x", "rd")
+    documents = [desk.submitted(licence) for _ in range(3)]
+    stranger.decides_all(documents)
+    officer.decides_all(documents)
+    for document in documents:
+        [access] = desk.api.fakes.access_log.of_thing(document.document_id)
+        assert (access.subject, access.action) == ("approver-1", "documents:approve")
+        assert access.appointment_id == officer.appointment.appointment_id
+
+
 # -- what awaits, and how it looks ---------------------------------------------
 
 
