@@ -17,6 +17,7 @@ from chalicelib.domain.approval_records import statement_in
 from chalicelib.domain.approvals import ApprovalPolicy, Method
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.officers import Authority, AuthorityKind, Ending, Period
+from chalicelib.ports import AccessSearch
 from tests.integration.conftest import Answer, Api
 from tests.support.approval_desk import (
     CASE,
@@ -478,10 +479,15 @@ def test_each_look_at_a_document_is_an_access(desk: ApprovalDesk, licence: dict[
     documents = [desk.submitted(licence) for _ in range(3)]
     stranger.decides_all(documents)
     officer.decides_all(documents)
-    for document in documents:
-        [access] = desk.api.fakes.access_log.of_thing(document.document_id)
-        assert (access.subject, access.action) == ("approver-1", "documents:approve")
-        assert access.appointment_id == officer.appointment.appointment_id
+    log = desk.api.fakes.access_log
+    page = log.of_officer(officer.officer, AccessSearch())
+    assert {one.thing.thing_id for one in page.accesses} == {
+        document.document_id for document in documents
+    }
+    assert {(one.action, one.appointment_id) for one in page.accesses} == {
+        ("documents:approve", officer.appointment.appointment_id)
+    }
+    assert log.of_officer(stranger.officer, AccessSearch()).accesses == ()
 
 
 # -- what awaits, and how it looks ---------------------------------------------
