@@ -89,7 +89,7 @@ def use_proxy(request: UseRequest, *, room: ProxyRoom) -> Used:
             return _told(_the_same(stored, request), room)
 
         # 2. Judge by everything as it stands now.
-        now = to_the_millisecond(room.clock())
+        now = room.clock()
         chain = _chain(request, now, room)
         used = [room.uses.times(p.document.document_id, request.act.power) for p in chain]
         use = _answer(request, chain, used, now)
@@ -145,7 +145,7 @@ def _answer(request: UseRequest, chain: Sequence[Proxy], used: Sequence[int], no
         use_id=request.use_id,
         document_id=request.document.document_id,
         asked_by=request.by,
-        at=now,
+        at=to_the_millisecond(now),  # as a statement tells it; what holds was looked at as of now
         reasons=judge(chain, request.act, used),
         request_digest=request.request_digest,
         statement="",

@@ -245,3 +245,58 @@ def test_the_same_id_is_something_to_its_agency(
     if not route.path.startswith(SELF):
         assert asked, "a route with an id in its path authorises a Resource"
         assert _owner(route) in {resource.agency_id for resource in asked}
+
+
+LISTS = [
+    o
+    for o in OPERATIONS
+    if o.action and "{" not in o.path and o.method == "GET" and o.query
+    if "cursor" in o.query.model_fields
+]
+
+FILTERS: tuple[dict[str, str], ...] = (
+    {},
+    {"limit": "1"},
+    {"agency": "slc"},
+    {"agency_id": "slc"},
+    {"officer": "slc-colleague"},
+    {"document_id": AWAITING.document_id},
+    {"q": "ขอเชิญประชุม"},
+    {"type": "licence"},
+    {"state": "awaiting_approval"},
+    {"cursor": "c2xjIw"},
+)
+
+
+NEEDED = {"/v1/access-log": {"document_id": AWAITING.document_id}}
+"""What a list cannot be asked for without."""
+
+
+def _listed(
+    place: Place, route: Operation, caller: dict[str, Any], query: dict[str, str]
+) -> Answer:
+    return place.office.api.call("GET", route.path, query=query, authorizer=caller)
+
+
+@pytest.mark.parametrize("route", LISTS, ids=_id)
+def test_no_filter_and_no_cursor_widens_a_list(route: Operation, place: Place) -> None:
+    """P6, issue 7: whatever a stranger filters by, and with the very cursor of the owner's list,
+    nothing of the owner's is listed, and a page of nothing says no more than that."""
+    owner, stranger = _somebody(_owner(route)), _somebody("opm")
+    things = {AWAITING.document_id, *place.ids.values()} - {"slc", "send", "2026", "1"}
+    things -= {place.ids["number"]}
+    # Which the access log tells of.
+    place.ask(next(o for o in ITEMS if o.name == "preview_document"), place.ids, owner)
+    needed = NEEDED.get(route.path, {})
+    own = _listed(place, route, owner, needed)
+    assert own.status == 200, own.text
+    assert any(thing in own.text for thing in things), own.text
+    cursor = _told(_listed(place, route, owner, {**needed, "limit": "1"})).get("cursor")
+    for query in (*FILTERS, {"cursor": cursor} if cursor else {}):
+        answer = _listed(place, route, stranger, {**needed, **query})
+        assert answer.status in {200, 404, 422}, answer.text
+        asked_for = {*needed.values(), *query.values()}
+        assert not [thing for thing in things - asked_for if thing in answer.text]
+        if answer.status == 200:
+            told = json.dumps(_told(answer)["items"])
+            assert "slc" not in told
