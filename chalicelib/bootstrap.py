@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         OneTimeCodes,
         PagePainter,
         Previewer,
+        ProxyUseStore,
         RegisterPrinter,
         RegisterStore,
         Renderer,
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
     from chalicelib.services.take_answer import AnswerRoom
     from chalicelib.services.tell_lock import LockRoom
     from chalicelib.services.use_factor import FactorRoom
+    from chalicelib.services.use_proxy import ProxyRoom
     from chalicelib.services.verify import SealValidator
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
@@ -1029,6 +1031,27 @@ class House:
 
         return CosigningRoom(
             logs=self.logs, directory=self.directory, verify=verify, clock=self.clock
+        )
+
+    @cached_property
+    def proxy_uses(self) -> ProxyUseStore:
+        from chalicelib.adapters.dynamodb.proxies import DynamoProxyUses
+
+        return DynamoProxyUses(self.settings.registers_table)
+
+    @cached_property
+    def proxy_room(self) -> ProxyRoom:
+        from chalicelib.services.use_proxy import ProxyRoom
+
+        return ProxyRoom(
+            documents=self.documents,
+            uses=self.proxy_uses,
+            signer=self.evidence_signer,
+            archive=self.archive,
+            clock=self.clock,
+            pause=_pause,
+            public_url=self.settings.public_url,
+            lock_mode=self.settings.lock_mode,
         )
 
     @cached_property

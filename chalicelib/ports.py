@@ -47,6 +47,7 @@ from chalicelib.domain.merkle import TreeHead
 from chalicelib.domain.officers import Appointment, Authority, Client, Ending
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.presentation import Attachment
+from chalicelib.domain.proxies import Count, Use
 from chalicelib.domain.published_types import TypeBundle, TypeRecord
 from chalicelib.domain.registers import Block, Entry, Head, LogName, Register
 from chalicelib.domain.retention import LockMode
@@ -381,6 +382,20 @@ class SecurityKeys(Protocol):
     ) -> int | None:
         """The authenticator's counter (0: it has none), if the assertion holds (section 7.2) but
         for that the counter went on."""
+
+
+class ProxyUseStore(Protocol):
+    """What e-Proxies were used for. Strongly consistent: a power that may be used once is used
+    once."""
+
+    def use(self, document_id: str, use_id: str) -> Use | None: ...
+
+    def times(self, document_id: str, power: str) -> int:
+        """How often the power of a proxy was used so far."""
+
+    def enter(self, use: Use, counts: Sequence[Count]) -> Use:
+        """Keep a use, and count it, in one transaction. The same id again returns what was kept
+        first. Raises RegisterConflictError if one of the powers was used meanwhile."""
 
 
 class Vault(Protocol):

@@ -3,8 +3,9 @@
 Starts everything on the embedded AWS, submits documents of two agencies over HTTPS's
 local stand-in, waits, downloads them, checks their seals with code that did not make
 them, has them verified as anybody can, reads the recipients' queues, re-derives the
-registers from their public endpoints, tries to destroy what is archived, prints a table of
-documents and one of letters, and stops everything. Letters: demo_letters.py. Leaves
+registers from their public endpoints, tries to destroy what is archived, prints tables of
+documents, letters and accesses, and stops everything. Letters: demo_letters.py; approvals and a
+secret letter: demo_officers.py. Leaves
 `build/demo/summary.json`, the PDFs, receipts and evidence, and one document of every type on
 one picture, `contact-sheet.png`.
 """
@@ -33,7 +34,8 @@ from chalicelib.adapters.types import PackagedDocumentTypes
 from infra import client as api
 from infra import contact_sheet, local, pictures
 from infra.demo_letters import WITH_OWN_KEYS, Post
-from infra.letter_recipient import ReplyKey, list_with_keys
+from infra.demo_officers import POLICY, Desk
+from infra.letter_recipient import ReplyKey, list_with
 from infra.log_check import CheckedRegister, check_register
 from infra.progress import PhaseError, Phases
 from infra.seal_check import SealReport, check_seal, check_with_pdfsig
@@ -78,7 +80,7 @@ class Shown:
     told: tuple[str, ...] = ()
 
 
-def run(phases: Phases) -> tuple[list[Shown], Post]:
+def run(phases: Phases) -> tuple[list[Shown], Post, Desk]:
     """Raises PhaseError when a phase failed; it has been said which and why."""
     with local.reserved(TARGET):
         local.stop(TARGET / "local")  # what a killed demo left running
@@ -87,17 +89,19 @@ def run(phases: Phases) -> tuple[list[Shown], Post]:
         return _run(phases)
 
 
-def _run(phases: Phases) -> tuple[list[Shown], Post]:
+def _run(phases: Phases) -> tuple[list[Shown], Post, Desk]:
     keys = {agency: ReplyKey() for agency in WITH_OWN_KEYS}
     with local.running(TARGET / "local", phases=phases, setup=_setup(keys)) as deployment:
         log = deployment.directory / "aws.log"
         post = Post(deployment, keys, TARGET / "letters")
+        desk = Desk(deployment, TARGET / "officers")
         with phases("sign in and submit documents", log=log) as show:
             clients = _sign_in(deployment)
             submitted = _submit(clients)
             show(f"{len(submitted)} accepted")
         with phases("send the real letters", log=log) as show:
             show(post.send())
+        _let_officers_decide(desk, phases, log)
         with phases("number, seal, archive, deliver", log=log) as show:
             views = api.wait_until_told(submitted, seconds=_WAIT_SECONDS, show=show)
             _refuse_unissued(views)
@@ -114,6 +118,7 @@ def _run(phases: Phases) -> tuple[list[Shown], Post]:
             events = _read_inboxes(deployment, shown)
             show(f"{len(events)} events")
         _follow_the_letters(post, phases, log)
+        _show_what_officers_did(desk, phases, log)
         with phases("publish and re-derive the registers", log=log) as show:
             named = {one.view["numbering"]["register_id"] for one in shown}
             registers = _check_registers(deployment, sorted(named | post.registers()))
@@ -129,7 +134,7 @@ def _run(phases: Phases) -> tuple[list[Shown], Post]:
         if pictures.can_draw():
             with phases("draw a contact sheet") as show:
                 show(_draw(shown))
-    return shown, post
+    return shown, post, desk
 
 
 def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
@@ -147,10 +152,31 @@ def _follow_the_letters(post: Post, phases: Phases, log: Path) -> None:
         post.wait_for_the_end(show)
 
 
+def _let_officers_decide(desk: Desk, phases: Phases, log: Path) -> None:
+    with phases("submit what officers approve", log=log) as show:
+        show(desk.submit())
+    with phases("officers enrol a second factor", log=log) as show:
+        show(desk.enrol())
+    with phases("they approve, and refuse one", log=log) as show:
+        show(desk.decide())
+    with phases("a registrar sends a secret letter", log=log) as show:
+        show(desk.send_secret())
+
+
+def _show_what_officers_did(desk: Desk, phases: Phases, log: Path) -> None:
+    with phases("number what was approved", log=log) as show:
+        show(desk.wait_for_numbers(show))
+    with phases("a registrar reads the secret letter", log=log) as show:
+        show(desk.receive_secret(show))
+    with phases("an auditor asks who read it", log=log) as show:
+        show(desk.report())
+
+
 def _setup(keys: Mapping[str, ReplyKey]) -> local.Setup:
-    """Some agencies answer with keys of their own. Nobody wants to wait three days to see what
+    """Some agencies answer with keys of their own, one wants approvals. Nobody wants to wait three days to see what
     becomes of a webhook that never answers."""
-    agencies = list_with_keys(keys, TARGET / "agencies.json")
+    own_keys = {agency: {"reply_keys": [key.public]} for agency, key in keys.items()}
+    agencies = list_with({**own_keys, **POLICY}, TARGET / "agencies.json")
     return local.Setup(agencies=agencies, parameters={"GiveUpAfterSeconds": "10"})
 
 
@@ -434,13 +460,13 @@ def main() -> int:
     phases = Phases()
     started = time.monotonic()
     try:
-        shown, post = run(phases)
+        shown, post, desk = run(phases)
     except PhaseError:
         return 1
     except local.LocalError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"\n{table(_rows(shown))}\n\n{table(post.rows())}\n")
+    print(f"\n{table(_rows(shown))}\n\n{table(post.rows())}\n\n{table(desk.rows())}\n")
     print(f"{os.path.relpath(TARGET / 'summary.json')} and the PDFs beside it", end=" · ")
     print(f"{time.monotonic() - started:.0f} s · everything is stopped")
     return 0

@@ -9,8 +9,6 @@ checked offline.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import time
 from collections import Counter
@@ -21,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from chalicelib import cli
 from chalicelib.domain.delivery_messages import DELIVERED
 from chalicelib.domain.thai import long_instant
 from infra import agency_list, real_letters
@@ -29,6 +26,7 @@ from infra import client as api
 from infra.agency_systems import PREFIX
 from infra.letter_recipient import Recipient, ReplyKey
 from infra.local import ROOT
+from infra.offline import verify_offline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -263,25 +261,7 @@ class Post:
         one = next(sent for sent in self.sent if len(sent.deliveries) > 1)
         sender = self._client(one.sender)
         bundle = sender.get(f"/v1/documents/{one.document_id}/evidence")
-        log = f"/v1/registers/{bundle['register_id']}/numbers"
-        kept = {
-            f"evidence-{one.document_id}.json": _json(bundle),
-            "jwks.json": _json(self._jwks()),
-            "agencies.json": _json(sender.get("/v1/agencies")),
-        }
-        for name, text in kept.items():
-            (self._room / name).write_text(text, encoding="utf-8")
-        letter = self._room / f"letter-{one.document_id}.pdf"
-        letter.write_bytes(sender.file(one.document_id))
-        evidence, jwks, agencies = (str(self._room / name) for name in kept)
-        command = ["verify", str(letter), evidence, "--jwks", jwks, "--agencies", agencies]
-        command += ["--anchors", str(self._deployment.root_certificate)]
-        command += ["--log-key", sender.call("GET", f"{log}/key").data.decode().strip()]
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            code = cli.main(command)
-        if code:
-            raise LetterError(f"tra {' '.join(command)} ended with {code}:\n{said.getvalue()}")
+        verify_offline(sender, one.document_id, bundle, self._deployment, self._room)
         return f"letter and evidence of {len(one.deliveries)} deliveries: TOTAL-PASSED"
 
     # -- parts ---------------------------------------------------------------------------

@@ -56,10 +56,14 @@ class ReplyKey:
 def list_with_keys(keys: Mapping[str, ReplyKey], path: Path) -> Path:
     """The list of agencies with keys of agencies' own in it, at `path`: what an operator does by
     hand."""
+    return list_with({agency: {"reply_keys": [key.public]} for agency, key in keys.items()}, path)
+
+
+def list_with(settings: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
+    """The list of agencies with more settings of some of them, at `path`."""
     listed = json.loads(AGENCIES.read_text(encoding="utf-8"))
     for agency in listed["agencies"]:
-        if key := keys.get(agency["agency_id"]):
-            agency["reply_keys"] = [key.public]
+        agency.update(settings.get(agency["agency_id"], {}))
     path.write_text(json.dumps(listed, ensure_ascii=False, indent=2), encoding="utf-8")
     return path
 

@@ -65,7 +65,6 @@ SEAL_ONLY = frozenset(
         "propcache",
         "pyhanko",
         "pyhanko-certvalidator",
-        "segno",
         "signxml",
         "typst",
         "tzlocal",

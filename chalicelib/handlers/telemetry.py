@@ -47,6 +47,7 @@ class LogEvent(StrEnum):
     CLIENT_ENDED = "TRA-OFF-006 application ended"
     APPROVED = "TRA-APP-001 officer decided on documents"
     WITHDRAWN = "TRA-APP-002 document withdrawn before it was approved"
+    PROXY_ASKED = "TRA-PRX-001 use of an e-Proxy judged and recorded"
     NUMBERING_DELAYED = "TRA-NUM-001 numbering delayed"
     NUMBERED = "TRA-NUM-002 messages numbered"
     SEALING_DELAYED = "TRA-SEAL-001 sealing delayed"

@@ -80,6 +80,7 @@ def _who_may(
         ("evidence-records", "renew"),
         ("batches", "batch"),
         ("access", "checkpoint"),
+        ("proxies", "api"),
     ],
 )
 def test_one_function_writes_each_part_of_the_archive(
@@ -91,7 +92,7 @@ def test_one_function_writes_each_part_of_the_archive(
     """P2: sealed files come from `seal` alone, signed rulings from `deliver` alone, evidence of
     deliveries from `dispatch` alone, closing statements from `close` alone, evidence records
     from `renew` alone, manifests of batches from `batch` alone, the access log (C5) from
-    `checkpoint` alone."""
+    `checkpoint` alone, uses of e-Proxies from `api` alone."""
     bucket = deployment.outputs["ArchiveBucket"]
     found = _who_may(
         as_function,
@@ -167,6 +168,38 @@ def test_classified_documents_are_opened_by_who_works_on_them(
     readers = {"api", "number", "seal", "deliver", "dispatch", "receive", "sweep"}
     assert _who_may(as_function, opens) == readers | {"renew", "audit"}
     assert _who_may(as_function, keeps) == readers
+
+
+@pytest.mark.parametrize(
+    ("pk", "writers"),
+    [
+        ("APPOINTMENT#permission-test", {"api"}),
+        ("AUTHORITY#permission-test!ids", {"api"}),
+        ("CLIENT#permission-test", {"api"}),
+        ("BEGUN", set()),
+    ],
+)
+def test_only_the_api_appoints_and_nobody_begins_an_agency(
+    as_function: Callable[[str], boto3.session.Session],
+    deployment: Deployment,
+    pk: str,
+    writers: set[str],
+) -> None:
+    """A7: who may do what is changed by its routes alone; the first administrator of an agency
+    comes from an operator's own credentials."""
+    item = {"pk": {"S": pk}, "sk": {"S": "permission-test"}}
+    table = deployment.outputs["OfficersTable"]
+    assert (
+        _who_may(
+            as_function,
+            lambda session: session.client("dynamodb").put_item(TableName=table, Item=item),
+        )
+        == writers
+    )
+    assert not _who_may(
+        as_function,
+        lambda session: session.client("dynamodb").delete_item(TableName=table, Key=item),
+    )
 
 
 def test_what_was_checked_is_written_by_who_checks(

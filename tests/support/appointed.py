@@ -29,8 +29,9 @@ def arranged(context: Mapping[str, Any], officers: OfficerStore, at: datetime) -
     if "sub" not in context or "agency" not in context:
         return told
     if roles == Role.APPLICATION or (roles is None and "client_id" in context):
-        register(officers, context["sub"], context["agency"], at=at, name=context.get("name"))
-        return {**told, "client_id": context["sub"]}
+        client_id = _free(officers, context["sub"], context["agency"])
+        register(officers, client_id, context["agency"], at=at, name=context.get("name"))
+        return {**told, "sub": client_id, "client_id": client_id}
     if roles is None:
         return told
     told.pop("client_id", None)
@@ -43,6 +44,14 @@ def arranged(context: Mapping[str, Any], officers: OfficerStore, at: datetime) -
         at=at,
     )
     return told
+
+
+def _free(officers: OfficerStore, client_id: str, agency_id: str) -> str:
+    """A client id is one agency's; a test that only changes the agency means another client."""
+    known = officers.client(client_id)
+    return (
+        client_id if known is None or known.agency_id == agency_id else f"{agency_id}.{client_id}"
+    )
 
 
 def appoint(

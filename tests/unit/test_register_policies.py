@@ -229,4 +229,5 @@ def test_buckets_deny_to_every_function_what_is_not_its_work() -> None:
     denied, everyone = _bucket_statements(), set(FUNCTIONS)
     assert denied["NobodyUnlocksOrDeletes"] == denied["NobodyDeletes"] == everyone
     assert denied["OnlyWhoArchivesWrites"] == everyone - _writers("ArchiveBucket")
+    assert denied["ApiArchivesUsesOfProxiesAlone"] == {"api"}
     assert denied["OnlyCheckpointWrites"] == everyone - _writers("LogsBucket")
