@@ -77,7 +77,7 @@ def test_a_clerk_does_not_read_the_log(
 
 
 def test_the_log_is_checked_with_the_rights_of_the_audit(
-    document_id: str, aws: boto3.session.Session, deployment: Deployment, log_id: str
+    aws: boto3.session.Session, deployment: Deployment, log_id: str
 ) -> None:
     """C5: leaves, records, archive, tiles and checkpoints go together, for the function with its
     own role and for anybody with read-only credentials."""
@@ -87,12 +87,12 @@ def test_the_log_is_checked_with_the_rights_of_the_audit(
     assert report["counts"]["slices"] >= 1
     assert cli.main(["audit", log_id, "--stack", deployment.stack]) == 0
     assert cli.main(["audit", "diw/access/1999", "--stack", deployment.stack]) == 1
-    assert document_id
 
 
 @pytest.fixture
-def log_id(aws: boto3.session.Session, deployment: Deployment) -> str:
-    """Of DIW, this year's."""
+def log_id(document_id: str, aws: boto3.session.Session, deployment: Deployment) -> str:
+    """Of DIW, this year's; the document was read."""
+    assert document_id
     table = deployment.outputs["AccessTable"]
     found = aws.client("dynamodb").query(
         TableName=table,
@@ -104,13 +104,14 @@ def log_id(aws: boto3.session.Session, deployment: Deployment) -> str:
 
 
 def test_the_checkpoint_is_public_and_the_entries_are_not(
-    document_id: str,
     deployment: Deployment,
     log_id: str,
     sign_in: Callable[[str], api.Client],
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """C5, P6: anybody sees how far the log is, and nobody what stands in it."""
+    monkeypatch.setenv("TRA_URL", deployment.url)
     assert cli.main(["log", f"{log_id}/accesses"]) == 0
     assert f"{log_id}/accesses" in capsys.readouterr().out
     anybody = sign_in("rd")
@@ -120,12 +121,9 @@ def test_the_checkpoint_is_public_and_the_entries_are_not(
     assert tile.status == 303
     entries = anybody.call("GET", f"{path}/tile/entries/000.p/{size}", redirect=False)
     assert entries.status == 404
-    assert document_id
-    assert deployment
 
 
 def test_a_changed_record_is_found_from_outside(
-    document_id: str,
     aws: boto3.session.Session,
     deployment: Deployment,
     log_id: str,
@@ -133,7 +131,6 @@ def test_a_changed_record_is_found_from_outside(
 ) -> None:
     """C5: somebody with all rights on the table takes a name out of a leaf; it does not fit any
     more, and is put back."""
-    assert document_id
     key = {"pk": {"S": f"{log_id}!leaves"}, "sk": {"S": "0000000000"}}
     table, dynamodb = deployment.outputs["AccessTable"], aws.client("dynamodb")
     leaf = dynamodb.get_item(TableName=table, Key=key)["Item"]
@@ -150,10 +147,9 @@ def test_a_changed_record_is_found_from_outside(
 
 
 def test_the_archived_log_is_locked(
-    document_id: str, aws: boto3.session.Session, deployment: Deployment, log_id: str
+    aws: boto3.session.Session, deployment: Deployment, log_id: str
 ) -> None:
     """A26, C5: not even root takes a slice away before its time."""
-    assert document_id
     agency, _, year = log_id.split("/")
     s3, bucket = aws.client("s3"), deployment.outputs["ArchiveBucket"]
     found = s3.list_object_versions(Bucket=bucket, Prefix=f"access/{agency}/{year}/")["Versions"]
