@@ -3,7 +3,7 @@ goes from registrar to registrar.
 
 Three licences wait for two approvers. Each approver enrols an app, sees a preview, and decides on all
 three with one code; the second refuses one of them. Two get numbers, the refused one gets none. The
-same code for another list is refused. Then a registrar of secrets sends a letter that is ลับมาก: the
+same code for anything else is refused. Then a registrar of secrets sends a letter that is ลับมาก: the
 other agency's registrar reads a copy with the own name on every page and registers it; clerks of both
 agencies see nothing; and the auditors' reports tell who read it.
 """
@@ -111,18 +111,14 @@ class Desk:
         """One code approves three; the second officer refuses the last of them."""
         first, second = self._officer(f"{ISSUER}-approver"), self._officer(f"{ISSUER}-approver2")
         code = first.code()
-        decided = self._decide_all(first, code, refused=None)
-        replayed = first.client.call(
-            "POST", "/v1/approvals", json={"decisions": decided[:1], "otp": code}
-        )
+        self._decide_all(first, code, refused=None)
+        replayed = first.client.call("POST", "/v1/me/factors/recovery-codes", json={"otp": code})
         if replayed.status != HTTPStatus.FORBIDDEN:
             raise OfficersError(f"a code was good twice: {replayed.status}")
         self._decide_all(second, second.code(), refused=self.documents[-1])
-        return "2 officers, 1 code each; the code again for another list: 403"
+        return "2 officers, 1 code each; a code again for something else: 403"
 
-    def _decide_all(
-        self, officer: Officer, code: str, *, refused: str | None
-    ) -> list[dict[str, Any]]:
+    def _decide_all(self, officer: Officer, code: str, *, refused: str | None) -> None:
         waiting = {one["document_id"]: one for one in officer.client.get("/v1/approvals")["items"]}
         if not waiting.keys() >= set(self.documents):
             raise OfficersError(f"not shown to the approver: {sorted(waiting)}")
@@ -144,7 +140,6 @@ class Desk:
         )
         if said["decided"] != len(decisions):
             raise OfficersError(f"not all was decided: {said}")
-        return decisions
 
     def _keep_preview(self, officer: Officer, document_id: str) -> None:
         shown = officer.client.get(f"/v1/documents/{document_id}/preview")
@@ -172,8 +167,9 @@ class Desk:
     def _check_records(self, clerk: api.Client, view: Mapping[str, Any]) -> None:
         document_id = view["document_id"]
         bundle = clerk.get(f"/v1/documents/{document_id}/evidence")
-        if len(bundle["approvals"]) != 2:  # noqa: PLR2004 - POLICY
-            raise OfficersError(f"{document_id}: {len(bundle['approvals'])} records of two")
+        records = bundle["approval"]["records"]
+        if len(records) != POLICY[ISSUER]["approvals"][TYPE]["approvers"]:
+            raise OfficersError(f"{document_id}: {len(records)} records of two")
         verify_offline(clerk, document_id, bundle, self.deployment, self.room)
 
     # -- a secret letter ---------------------------------------------------------------

@@ -13,6 +13,7 @@ from infra.letter_recipient import ReplyKey, list_with_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from boto3.session import Session
 
@@ -29,9 +30,18 @@ def deployment(
 ) -> Iterator[local.Deployment]:
     """The whole stack, under a folder and a name of its own."""
     listed = tmp_path_factory.mktemp("agencies") / "agencies.json"
-    setup = local.Setup(agencies=list_with_keys({"rd": reply_key}, listed))
+    setup = local.Setup(agencies=_with_approvals(list_with_keys({"rd": reply_key}, listed)))
     with local.running(local.BUILD / "e2e", stack="tra-e2e", setup=setup) as running:
         yield running
+
+
+def _with_approvals(listed: Path) -> Path:
+    """Two officers approve certificates of one agency (test_approvals.py)."""
+    agencies = json.loads(listed.read_text(encoding="utf-8"))
+    opdc = next(one for one in agencies["agencies"] if one["agency_id"] == "opdc")
+    opdc["approvals"] = {"e-certificate": {"approvers": 2}}
+    listed.write_text(json.dumps(agencies, ensure_ascii=False), encoding="utf-8")
+    return listed
 
 
 @pytest.fixture(scope="session")

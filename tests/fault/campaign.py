@@ -3,7 +3,8 @@
     python -m tests.fault.campaign [--seed N] [--documents 5000] [--letters 1000]
                                                                         (make campaign)
 
-Documents of several agencies and books are submitted, reserved for, inserted; functions
+Documents of several agencies and books are submitted, reserved for, inserted; of some, one or
+two officers have to approve, who approve, refuse, mistake one for another, or never come; functions
 die at random moments; messages come twice, late, in another order, or never; the log is
 checkpointed in between, by a function that dies as well; and in the middle the year
 ends in Bangkok. Then everything is swept to rest, the old year is closed, and the
@@ -16,7 +17,6 @@ The same seed gives the same campaign. Whatever fails prints its seed.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import logging
 import os
@@ -24,22 +24,25 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.ers_stamps import EmbeddingStamper
 from chalicelib.adapters.memory import (
     CountingIds,
-    CountingSigner,
     MemoryQueue,
     PlainRenderer,
 )
+from chalicelib.domain.approval_records import record_key
+from chalicelib.domain.approvals import ApprovalDecision, ApprovalPolicy, Choice
 from chalicelib.domain.documents import Decision, Document, DocumentState
 from chalicelib.domain.errors import (
+    ApprovalRefusedError,
     RenderError,
     StandingConflictError,
     TraError,
@@ -48,15 +51,18 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.findings import Fault, Report
 from chalicelib.domain.registers import Book, EntryState, NumberWish, Register, WishKind
 from chalicelib.domain.standing import REASONS_FOR, RulingKind
+from chalicelib.domain.statements import claimed_payload
 from chalicelib.handlers import schedules
 from chalicelib.ports import RenderRequest, Search
 from chalicelib.services.audit import audit
 from chalicelib.services.close import close_all
+from chalicelib.services.decide_case import decide_case, withdraw_case
 from chalicelib.services.renew import renew
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
 from chalicelib.services.revoke import rule
 from tests.fault import letter_campaign
 from tests.fault.harness import MIDNIGHT, Danger, Killed, Trouble, World
+from tests.support.approving import decision, waiting_for
 from tests.support.decades import Times
 from tests.support.rooms import CONTEXT, furnished, sample_event
 from tests.support.samples import document
@@ -82,14 +88,6 @@ class PickyRenderer(PlainRenderer):
         if UNPRINTABLE in request.attachments[0].data:
             raise RenderError("The text does not fit.")
         return super().render(request)
-
-
-class ReadableSigner(CountingSigner):
-    """As CountingSigner, but shaped like a compact JWS, whose claims can be read."""
-
-    def sign(self, payload: bytes, *, media_type: str | None = None) -> str:
-        claims = base64.urlsafe_b64encode(payload).decode().rstrip("=")
-        return f"{super().sign(payload).replace('.', '')}.{claims}.x"
 
 
 @dataclass(frozen=True)
@@ -137,11 +135,11 @@ class Campaign:
         self.dice = random.Random(self.seed)
         self.ids = CountingIds()
         self.world.fakes.clock.now = MIDNIGHT - timedelta(days=10)
-        self.world.fakes.signer = ReadableSigner()
         self.world.fakes.renderer = PickyRenderer()
         times = Times(self.world.fakes.clock)
         self.world.fakes.stamper = EmbeddingStamper(times, times)
         self.submitted: list[str] = []
+        self.awaiting: list[str] = []
 
     def run(self) -> Outcome:
         started = time.perf_counter()
@@ -164,6 +162,8 @@ class Campaign:
             (4, self._checkpoint),
             (5, self._reserve),
             (12, self._rule),
+            (30, self._decide),
+            (2, self._withdraw),
             (2, self._sweep),
             (1, self._close),
             (1, self._renew),
@@ -189,13 +189,27 @@ class Campaign:
             content=self._content(),
             recipients=tuple(self.dice.sample(("dbd", "rd", "diw"), self.dice.randrange(3))),
         )
-        return replace(
+        made = replace(
             fresh,
             book=book,
             salt=self.ids.salt(),
             wish=self._wish(book),
             supersedes=self._replaced(book),
         )
+        return self._wanting_approval(made)
+
+    def _wanting_approval(self, made: Document) -> Document:
+        """One in four; its message to `number` comes all the same, and too early."""
+        if self.dice.random() > 0.25:
+            return made
+        policy = ApprovalPolicy(
+            approvers=self.dice.choice((1, 1, 2)),
+            central=self.dice.choice((None, None, "opdc")),
+            open_days=self.dice.randrange(1, 5),
+        )
+        self.awaiting.append(made.document_id)
+        self.done["cases opened"] += 1
+        return waiting_for(policy, made)
 
     def _replaced(self, book: Book) -> str | None:
         """Mostly none; sometimes a document of the agency, in whatever state it is by then."""
@@ -204,6 +218,53 @@ class Campaign:
             return None
         self.done["replacements asked for"] += 1
         return old.document_id
+
+    def _decide(self) -> None:
+        """An officer decides on some of what waits; now and then on other content, twice, or
+        though the officer submitted it."""
+        for document_id in self._some_awaiting(self.dice.randrange(1, 8)):
+            by = self.dice.choice(("head-1", "head-2", "head-3", "clerk-1"))
+            choice = self.dice.choices(tuple(Choice), (90, 5, 5))[0]
+            digest = "00" * 32 if self.dice.random() < 0.03 else None
+            self._dying(partial(self._decide_one, document_id, by, choice, digest))
+
+    def _decide_one(
+        self, document_id: str, by: str, choice: Choice, digest: str | None, danger: Danger
+    ) -> None:
+        fakes = self.world.fakes
+        seen = fakes.ledger.get(document_id)
+        if seen is None:
+            return
+
+        def decision_on(about: Document) -> ApprovalDecision:
+            said = decision(about, by, choice, at=fakes.clock(), signer=fakes.signer)
+            return replace(said, content_digest=digest) if digest else said
+
+        room = replace(fakes.house(danger.wrap).case_room, pause=lambda _attempt: None)
+        try:
+            decide_case(seen, decision_on, room=room)
+        except ApprovalRefusedError as error:
+            self.done[f"decisions refused: {error.reason}"] += 1
+        else:
+            self.done[f"decisions to {choice}"] += 1
+
+    def _withdraw(self) -> None:
+        def work(danger: Danger) -> None:
+            for document_id in self._some_awaiting(1):
+                seen = self.world.fakes.ledger.get(document_id)
+                if seen is not None:
+                    withdraw_case(
+                        seen, "clerk-1", room=self.world.fakes.house(danger.wrap).case_room
+                    )
+                    self.done["cases withdrawn"] += 1
+
+        with suppress(ApprovalRefusedError):
+            self._dying(work)
+
+    def _some_awaiting(self, count: int) -> list[str]:
+        """Of what was opened lately; some of it is decided already."""
+        lately = self.awaiting[-200:]
+        return [self.dice.choice(lately) for _ in range(count)] if lately else []
 
     def _any_issued(self) -> Document | None:
         if not self.submitted:
@@ -357,7 +418,8 @@ class Campaign:
             self.world.run_to_rest()
             fakes.clock.advance(timedelta(hours=6))
             self.world.sweep()
-            if not any(self._queue(name).messages for name in _QUEUES):
+            waiting = any(self._queue(name).messages for name in _QUEUES)
+            if not waiting and not fakes.ledger.waiting_since(DocumentState.AWAITING_APPROVAL):
                 break
         self.world.run_to_rest()
         house = fakes.house()
@@ -372,7 +434,8 @@ class Campaign:
     # -- judgement -----------------------------------------------------------
 
     def _audit(self, register: Register) -> Report:
-        return audit(register, room=self.world.fakes.house().audit_room)
+        room = self.world.fakes.house().audit_room
+        return audit(register, room=replace(room, verify_evidence=claimed_payload))
 
     def _outcome(self, reports: list[Report], seconds: float) -> Outcome:
         found = Counter[Fault]()
@@ -396,10 +459,32 @@ class Campaign:
             doubled=found[Fault.DOUBLE] + self._events_in_two_versions(),
             gapped=found[Fault.GAP],
             unended=sum(d is not None and not d.state.ended for d in kept),
-            findings=tuple(others),
+            findings=(*others, *self._wrong_approvals(d for d in kept if d is not None)),
             done=dict(self.done),
             seconds=seconds,
         )
+
+    def _wrong_approvals(self, kept: Iterable[Document]) -> Iterator[str]:
+        """What no audit of a register sees, and what it does, counted another way (B7)."""
+        for one in kept:
+            if one.approval is None:
+                continue
+            said = one.approval.decisions
+            officers = {d.by for d in said if d.choice is Choice.APPROVE}
+            numbered = one.numbering is not None
+            if len(said) != len({d.by for d in said}):
+                yield f"{one.document_id}: an officer counts twice"
+            if numbered and len(officers) < one.approval.policy.approvers:
+                yield f"{one.document_id}: a number without its approvals"
+            if "clerk-1" in {d.by for d in said if d.agency_id == one.agency_id}:
+                yield f"{one.document_id}: who submitted it approved it"
+            if not one.approval.state.ended:
+                yield f"{one.document_id}: a case that nobody ended"
+            for place, decided in enumerate(said, start=1):
+                lies = self.world.fakes.archive.files.get(record_key(one.document_id, place))
+                if decided.record is None or lies != decided.record.encode():
+                    yield f"{one.document_id}: record {place} is not archived"
+            self.done[f"cases {one.approval.state}"] += 1
 
     def _untold(self) -> int:
         """Recipients of issued documents that no event reached (P5)."""

@@ -46,6 +46,14 @@ def test_nothing_is_lost_doubled_or_gapped(outcome: Outcome) -> None:
         "documents issued",
         "documents void",
         "documents rejected",
+        "cases approved",
+        "cases rejected",
+        "cases returned",
+        "cases withdrawn",
+        "cases expired",
+        "decisions refused: other_content",
+        "decisions refused: own_submission",
+        "decisions refused: approval_ended",
     ],
 )
 def test_the_campaign_really_disturbed(outcome: Outcome, what: str) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,15 @@ from tests.support.approving import awaiting
 from tests.support.factors import Authenticator, enrolled
 from tests.support.letter_office import LETTER, Office, letter_office
 
+TEMPLATES = Path(__file__).parent.parent.parent / "chalicelib" / "templates"
+
 assert app.app  # which declares the routes
 
 ANYBODYS = {
     # Logs are public, and any agency may be a witness of any log.
     "/v1/registers/{agency}/{book}/{year}/{log}/cosignatures",
+    # Whoever was shown the code of an e-Proxy may ask of it: the use is the asker's own.
+    "/v1/proxies/{code}/uses",
 }
 
 ITEMS = [o for o in OPERATIONS if o.action and "{" in o.path and o.path not in ANYBODYS]
@@ -49,6 +54,7 @@ ABSENT = {
     "authority_id": "nothing",
     "client_id": "nothing",
     "factor_id": "nothing",
+    "use_id": "nothing",
 }
 """Ids of nothing, in place of those that say whose a thing is."""
 
@@ -76,6 +82,9 @@ class Place:
 
     def ask(self, route: Operation, ids: Mapping[str, str], caller: dict[str, Any]) -> Answer:
         names = [part.split("}")[0] for part in route.path.split("{")[1:]]
+        if "use_id" in names and "use_id" not in self.ids:
+            self._use_a_proxy()
+            ids = {**self.ids, "use_id": ids.get("use_id", self.ids["use_id"])}
         unknown = [name for name in names if name not in self.ids]
         assert not unknown, f"{route.path}: say in this test what {unknown} of another agency is"
         posted = route.method == "POST"
@@ -92,6 +101,25 @@ class Place:
             headers={"idempotency-key": "one"} if posted else None,
             authorizer=caller,
         )
+
+    def _use_a_proxy(self) -> None:
+        """An e-Proxy of slc's was used by slc itself."""
+        owner, path = _somebody("slc"), TEMPLATES / "e-proxy" / "example.json"
+        proxy = {**json.loads(path.read_bytes()), "recipients": []}
+        made = self.office.post("/v1/documents", proxy, by=owner)
+        assert made.status == 202, made.text
+        self.office.rest()
+        document = self.office.fakes.ledger.get(made.json["document_id"])
+        assert document is not None
+        used = self.office.post(
+            "/v1/proxies/{code}/uses",
+            {"attorney": {"registration_no": "3501200456785"}, "power": "fee.pay"},
+            by=owner,
+            headers={"idempotency-key": "use"},
+            code=document.verification_code,
+        )
+        assert used.status == 201, used.text
+        self.ids |= {"code": document.verification_code, "use_id": used.json["use_id"]}
 
     def _begun(self, officer: Officer) -> str:
         """A factor that is still to be confirmed."""
@@ -245,3 +273,58 @@ def test_the_same_id_is_something_to_its_agency(
     if not route.path.startswith(SELF):
         assert asked, "a route with an id in its path authorises a Resource"
         assert _owner(route) in {resource.agency_id for resource in asked}
+
+
+LISTS = [
+    o
+    for o in OPERATIONS
+    if o.action and "{" not in o.path and o.method == "GET" and o.query
+    if "cursor" in o.query.model_fields
+]
+
+FILTERS: tuple[dict[str, str], ...] = (
+    {},
+    {"limit": "1"},
+    {"agency": "slc"},
+    {"agency_id": "slc"},
+    {"officer": "slc-colleague"},
+    {"document_id": AWAITING.document_id},
+    {"q": "ขอเชิญประชุม"},
+    {"type": "licence"},
+    {"state": "awaiting_approval"},
+    {"cursor": "c2xjIw"},
+)
+
+
+NEEDED = {"/v1/access-log": {"document_id": AWAITING.document_id}}
+"""What a list cannot be asked for without."""
+
+
+def _listed(
+    place: Place, route: Operation, caller: dict[str, Any], query: dict[str, str]
+) -> Answer:
+    return place.office.api.call("GET", route.path, query=query, authorizer=caller)
+
+
+@pytest.mark.parametrize("route", LISTS, ids=_id)
+def test_no_filter_and_no_cursor_widens_a_list(route: Operation, place: Place) -> None:
+    """P6, issue 7: whatever a stranger filters by, and with the very cursor of the owner's list,
+    nothing of the owner's is listed, and a page of nothing says no more than that."""
+    owner, stranger = _somebody(_owner(route)), _somebody("opm")
+    things = {AWAITING.document_id, *place.ids.values()} - {"slc", "send", "2026", "1"}
+    things -= {place.ids["number"]}
+    # Which the access log tells of.
+    place.ask(next(o for o in ITEMS if o.name == "preview_document"), place.ids, owner)
+    needed = NEEDED.get(route.path, {})
+    own = _listed(place, route, owner, needed)
+    assert own.status == 200, own.text
+    assert any(thing in own.text for thing in things), own.text
+    cursor = _told(_listed(place, route, owner, {**needed, "limit": "1"})).get("cursor")
+    for query in (*FILTERS, {"cursor": cursor} if cursor else {}):
+        answer = _listed(place, route, stranger, {**needed, **query})
+        assert answer.status in {200, 404, 422}, answer.text
+        asked_for = {*needed.values(), *query.values()}
+        assert not [thing for thing in things - asked_for if thing in answer.text]
+        if answer.status == 200:
+            told = json.dumps(_told(answer)["items"])
+            assert "slc" not in told

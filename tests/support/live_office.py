@@ -3,7 +3,6 @@ every function runs in this process as Lambda would call it, and all that it say
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import botocore.handlers
+import pytest
+from botocore.endpoint import Endpoint
 
 from chalicelib.adapters.pades_validation import PadesValidator
 from chalicelib.adapters.status_function import StatusFunction
@@ -20,7 +20,7 @@ from chalicelib.bootstrap import House
 from chalicelib.domain.access import Role
 from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.domain.channels import ChannelKind
-from chalicelib.domain.directory import Unit
+from chalicelib.domain.directory import Agency, Unit
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.verdict import CheckedFile
@@ -36,7 +36,7 @@ from tests.support.previews import near_preview
 from tests.support.rooms import CONTEXT, NearStatus, sample_event
 from tests.support.secret_office import one
 
-SENDER, RECIPIENT, BY_QUEUE = "diw", "dbd", "rd"
+SENDER, RECIPIENT, BY_QUEUE, STRANGER = "diw", "dbd", "rd", "onep"
 _HANDLERS: dict[str, Callable[[Any, Any], Any]] = {
     "number": queues.number,
     "seal": queues.seal,
@@ -45,6 +45,9 @@ _HANDLERS: dict[str, Callable[[Any, Any], Any]] = {
 }
 _TABLES = ("documents", "registers", "directory", "deliveries", "officers", "factors", "access")
 _BUCKETS = ("archive", "logs", "batches")
+
+_LONG = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: 900_000})
+"""Of functions that may run for a quarter of an hour."""
 
 
 class _Checker:
@@ -143,7 +146,7 @@ class LiveOffice:
         """Hand messages to their functions until none is left."""
         sqs: Any = boto3.client("sqs")
         urls = {name: getattr(self.house.settings, f"{name}_queue_url") for name in _HANDLERS}
-        while any([self._work_off(sqs, name, url) for name, url in urls.items()]):
+        while any(self._work_off(sqs, name, url) for name, url in urls.items()):
             pass
 
     def _work_off(self, sqs: Any, function: str, url: str) -> bool:
@@ -174,12 +177,12 @@ class LiveOffice:
 
     def watch(self) -> None:
         """What schedules do: checkpoints, sweeping, evidence records, the audit."""
-        schedules.checkpoint(sample_event("checkpoint"), CONTEXT)
-        schedules.sweep(sample_event("sweep"), CONTEXT)
-        renewals.renew(sample_event("renew"), CONTEXT)
+        schedules.checkpoint(sample_event("checkpoint"), _LONG)
+        schedules.sweep(sample_event("sweep"), _LONG)
+        renewals.renew(sample_event("renew"), _LONG)
 
     def audit(self) -> dict[str, Any]:
-        return dict(audits.audit({}, CONTEXT))
+        return dict(audits.audit({}, _LONG))
 
     # -- all that lies there -----------------------------------------------------------
 
@@ -202,25 +205,21 @@ class LiveOffice:
 @contextmanager
 def overheard(office: LiveOffice) -> Iterator[None]:
     """Within, every request to AWS is kept: address, headers and body, whatever the service."""
+    made = Endpoint.make_request
 
-    def hear(model: Any, params: dict[str, Any], **_: Any) -> None:
-        body = params.get("body")
+    def hear(endpoint: Endpoint, operation: Any, request: dict[str, Any]) -> Any:
+        body = request.get("body")
         if hasattr(body, "read"):
-            here = body.tell()
             body = body.read()
-            params["body"].seek(here)
-        told = [*told_by(body), *told_by(params.get("headers")), *told_by(params.get("url_path"))]
-        told += told_by(params.get("query_string"))
-        office.said[f"{len(office.said)} {model.service_model.service_name}.{model.name}"] = (
-            b"\n".join(told)
-        )
+            request["body"].seek(0)
+        told = [*told_by(body), *told_by(dict(request["headers"])), *told_by(request["url"])]
+        what = f"{operation.service_model.service_name}.{operation.name}"
+        office.said[f"{what} {len(office.said)}"] = b"\n".join(told)
+        return made(endpoint, operation, request)
 
-    hook = ("before-call", hear)
-    botocore.handlers.BUILTIN_HANDLERS.append(hook)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Endpoint, "make_request", hear)
         yield
-    finally:
-        botocore.handlers.BUILTIN_HANDLERS.remove(hook)
 
 
 def live_office(services: DevServices) -> LiveOffice:
@@ -260,10 +259,7 @@ def live_office(services: DevServices) -> LiveOffice:
             units=(Unit("saraban", "งานสารบรรณ"), Unit("law", "ฝ่ายกฎหมาย")),
         )
     )
+    directory.put_agency(Agency(agency_id=STRANGER, name_th="หน่วยงานอื่น", name_en="Another"))
     office = LiveOffice(house, inboxes)
     office.appoint(one(BY_QUEUE, "registrar", "secret"))
     return office
-
-
-def json_of(answer: Answer) -> Any:
-    return json.loads(answer.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,9 +85,15 @@ class NearLambda:
         if self._broken:
             return {"FunctionError": "Unhandled", "Payload": BytesIO(b"{}")}
         asked = json.loads(Payload)
-        check = partial(_check, archived="link" in asked)
+        check = partial(_check, archived="link" in asked or self._is_archived(asked))
         told = answer(asked, check, self._uploads, self._fetch)
         return {"Payload": BytesIO(json.dumps(told).encode())}
+
+    def _is_archived(self, asked: dict[str, Any]) -> bool:
+        """Of a classified file the API sends the clear bytes: there is no link."""
+        digest = sha256(base64.b64decode(asked.get("pdf", ""))).hexdigest()
+        found = map(self._archive.find, self._archive.files)
+        return any(one and one.stored and one.sha256 == digest for one in found)
 
     def _fetch(self, link: str) -> bytes:
         """What `MemoryArchive.link` leads to."""

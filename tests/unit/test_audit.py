@@ -33,7 +33,6 @@ from chalicelib.services.audit.room import Progress
 from chalicelib.services.checkpoint import checkpoint_all, log_key
 from chalicelib.services.close import close_all
 from chalicelib.services.reserve import ReservationRequest, give_back, reserve
-from tests.fault.campaign import ReadableSigner
 from tests.fault.harness import World
 from tests.support.logs import give_numbers
 from tests.support.samples import NOON, document, settings
@@ -526,7 +525,6 @@ def test_the_audit_reads_bytes_unless_told_otherwise(site: Site) -> None:
 def test_a_closed_year_is_held_to_its_statement() -> None:
     """A18, A22: what was stated of a year is compared with the register for as long as both exist."""
     world = World()
-    world.fakes.signer = ReadableSigner()
     world.accept(*(document(f"A{n}") for n in range(3)))
     world.run_to_rest()
     world.fakes.clock.advance(timedelta(days=60))
