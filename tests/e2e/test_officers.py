@@ -30,7 +30,7 @@ _ORDER = "คำสั่งกรมพัฒนาธุรกิจการ�
 @pytest.fixture
 def operator(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment of somebody with the account's own credentials."""
-    for name, value in deployment.environment.items():
+    for name, value in deployment.environment().items():
         monkeypatch.setenv(name, value)
     bootstrap.forget_clients()
     yield
