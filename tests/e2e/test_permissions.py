@@ -282,6 +282,36 @@ def test_each_key_is_used_by_its_functions_alone(
     }
 
 
+def test_second_factors_are_the_apis_alone(
+    as_function: Callable[[str], boto3.session.Session], deployment: Deployment
+) -> None:
+    """Issue 7: nobody else reads or writes them, nobody deletes one, and nobody else uses the key
+    of their seeds. That `api` needs an officer's context for it, `test_factor_policies.py` reads:
+    the embedded AWS does not know it."""
+    table, key = deployment.outputs["FactorsTable"], deployment.outputs["FactorsKey"]
+    item = {"pk": {"S": "FACTOR#permission#test"}, "sk": {"S": "FACTORS"}}
+
+    def dynamodb(session: boto3.session.Session) -> Any:
+        return session.client("dynamodb")
+
+    assert _who_may(
+        as_function, lambda session: dynamodb(session).get_item(TableName=table, Key=dict(item))
+    ) == {"api"}
+    assert _who_may(
+        as_function, lambda session: dynamodb(session).put_item(TableName=table, Item=dict(item))
+    ) == {"api"}
+    assert not _who_may(
+        as_function, lambda session: dynamodb(session).delete_item(TableName=table, Key=dict(item))
+    )
+    context = {"agency": "permission", "subject": "test"}
+    assert _who_may(
+        as_function,
+        lambda session: session.client("kms").encrypt(
+            KeyId=key, Plaintext=b"seed", EncryptionContext=context
+        ),
+    ) == {"api"}
+
+
 def test_only_who_delivers_sends_to_recipients(
     as_function: Callable[[str], boto3.session.Session],
     aws: boto3.session.Session,
