@@ -245,3 +245,21 @@ def test_a_refused_reason_is_not_overwritten() -> None:
     office.fakes.number_queue.send(["D1"], group="diw.licence")
     office.run_to_rest()
     assert office.read("D1").reason == ended.reason
+
+
+def test_no_number_is_older_than_its_approvals() -> None:
+    """C2: the clock of `number` is behind the one that approved; who holds decision and number
+    side by side finds them in order all the same, for next, reserved and inserted numbers."""
+    office = Office()
+    office.accept(document("D0"))
+    office.run_to_rest()
+    wish = NumberWish(WishKind.INSERTED, 2026, 1)
+    for waiting in (awaiting("D1"), replace(awaiting("D2"), wish=wish)):
+        office.fakes.ledger.add(waiting, None)
+        office.fakes.clock.now = NOON + timedelta(hours=3)
+        office.decide(waiting.document_id)
+        office.fakes.clock.now = NOON + timedelta(hours=1)
+        office.run_to_rest()
+        numbering = office.read(waiting.document_id).numbering
+        assert numbering is not None
+        assert numbering.numbered_at >= NOON + timedelta(hours=3)
