@@ -28,6 +28,7 @@ from chalicelib.adapters.dynamodb.items import (
     DocumentItem,
     IdempotencyItem,
     ReasonMap,
+    awaiting_shards,
     bind,
     named_text,
     parts_of,
@@ -244,7 +245,11 @@ class DynamoDocumentStore:
         items = self.items
         if document.settled:
             return [items.unsettled_shard.remove(), items.due_at.remove()]
-        return [items.due_at.set(to_text(since + self._sweep_after)), items.sweeps.set(0)]
+        return [
+            items.unsettled_shard.set(shard_of(document.document_id)),
+            items.due_at.set(to_text(since + self._sweep_after)),
+            items.sweeps.set(0),
+        ]
 
     def awaiting(
         self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
@@ -375,7 +380,7 @@ class DynamoDocumentStore:
                     raise
 
     def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
-        return self._due_in(shards(), due_before, limit)
+        return self._due_in((*shards(), *awaiting_shards()), due_before, limit)
 
     def sleepers(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
         return self._due_in(sleepers_shards(), due_before, limit)
@@ -420,10 +425,11 @@ class DynamoDocumentStore:
         return tuple(sorted(due, key=lambda unsettled: unsettled.due_at)[:limit])
 
     def waiting_since(self, state: DocumentState) -> datetime | None:
+        waits = state is DocumentState.AWAITING_APPROVAL
         with translated():
             submitted = [
                 item.submitted_at
-                for shard in shards()
+                for shard in (awaiting_shards() if waits else shards())
                 for item in self.items.unsettled.query(
                     shard,
                     filter_condition=self.items.state == state.value,
