@@ -30,6 +30,7 @@ from tests.support.approval_desk import (
     list_of,
 )
 from tests.support.previews import near_preview
+from tests.support.software_key import SoftwareKey
 
 
 @pytest.fixture
@@ -433,6 +434,53 @@ def test_a_code_for_one_list_is_not_for_a_longer_one(
     assert officer.decides_all(documents[:2], otp=code).json["decided"] == 2
     assert refusal(officer.decides_all(documents, otp=code)) == (403, "factor_wrong")
     assert desk.now(documents[2]).awaits_approval
+
+
+def _security_key(officer: Approver) -> SoftwareKey:
+    """Enrolled over HTTP, beside the app."""
+    key = SoftwareKey()
+    body = {"method": "webauthn", "otp": officer.code}
+    begun = officer.call("POST", "/v1/me/factors", body=body).json
+    credential = key.create(begun["options"])
+    done = officer.api.call(
+        "POST",
+        "/v1/me/factors/{factor_id}/confirmation",
+        path={"factor_id": begun["factor_id"]},
+        body={"credential": credential},
+        authorizer=officer.context,
+    )
+    assert done.status == 200, done.text
+    return key
+
+
+def _asserted(officer: Approver, key: SoftwareKey, what: dict[str, Any]) -> dict[str, Any]:
+    """What the browser gives for a challenge over exactly this."""
+    asked = {"action": "documents:approve", "what": what}
+    answer = officer.call("POST", "/v1/me/factors/challenges", body=asked)
+    assert answer.status == 201, answer.text
+    return key.get(answer.json["options"])
+
+
+def test_a_security_key_approves_a_document_and_a_list(
+    desk: ApprovalDesk, licence: dict[str, Any]
+) -> None:
+    """Item 3, B7: the challenge is over exactly what is asked for; an assertion over one list is
+    good for no other one, nor for one document of it."""
+    officer = desk.officer()
+    key = _security_key(officer)
+    documents = [desk.submitted(licence) for _ in range(4)]
+    one = documents[0]
+    body = {"decision": "approve", "content_digest": one.content_digest}
+    assertion = _asserted(officer, key, {**body, "document_id": one.document_id})
+    answer = officer.call("POST", DECIDE, one.document_id, body={**body, "assertion": assertion})
+    assert (answer.status, answer.json["decisions"][0]["method"]) == (200, "webauthn")
+    assertion = _asserted(officer, key, list_of(documents[1:3]))
+    longer = {**list_of(documents[1:]), "assertion": assertion}
+    assert refusal(officer.call("POST", LIST, body=longer)) == (403, "factor_wrong")
+    assertion = _asserted(officer, key, list_of(documents[1:3]))
+    exact = {**list_of(documents[1:3]), "assertion": assertion}
+    assert officer.call("POST", LIST, body=exact).json["decided"] == 2
+    assert desk.now(documents[3]).awaits_approval
 
 
 @pytest.mark.parametrize(
