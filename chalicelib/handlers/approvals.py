@@ -43,6 +43,7 @@ from chalicelib.handlers.factor_models import purpose_of_request
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.approve import Answer, Outcome, approve, approve_one
 from chalicelib.services.decide_case import withdraw_case
@@ -132,7 +133,7 @@ def _case_view(call: Call, document: Document, *, status: int = 200) -> Response
 )
 def preview_document(call: Call) -> Response:
     document = authorised(call)
-    linted = preview_awaiting(document, call.caller.called, room=call.house.preview_room)
+    linted = preview_awaiting(document, reader_of(call), room=call.house.preview_room)
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if call.names_first(PDF):
         told = {"Content-Type": PDF, "Tra-Content-Digest": f"sha-256:{document.content_digest}"}

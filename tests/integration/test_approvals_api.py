@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pypdf
@@ -591,6 +592,30 @@ def test_the_preview_shows_what_will_be_printed(
     assert pdf.headers["Tra-Content-Digest"] == f"sha-256:{document.content_digest}"
     assert officer.decides(document).status == 200
     assert refusal(officer.call("GET", PREVIEW, document.document_id)) == (409, "approval_ended")
+
+
+def test_the_preview_of_a_secret_names_its_reader(
+    desk: ApprovalDesk, licence: dict[str, Any], tmp_path: Path
+) -> None:
+    """Item 6: each read puts the reader's name and the time on every page."""
+    document = desk.submitted(licence)
+    secret = replace(document, classification=Classification.SECRET)
+    desk.api.fakes.ledger._documents[document.document_id] = secret
+    cleared = desk.officer(
+        "registrar",
+        roles=frozenset({Role.APPROVER, Role.REGISTRAR}),
+        clearance=Classification.SECRET,
+    )
+    house().__dict__["previewer"] = near_preview()
+    answer = cleared.call("GET", PREVIEW, document.document_id).json
+    file = tmp_path / "preview.pdf"
+    file.write_bytes(base64.b64decode(answer["preview_base64"]))
+    pages = pypdf.PdfReader(file).pages
+    assert len(pages) == answer["pages"]
+    for page in pages:
+        text = page.extract_text()
+        assert "SPECIMEN" in text
+        assert "๑๒.๐๐" in text
 
 
 def test_where_nobody_approves_there_is_no_case(
