@@ -560,6 +560,8 @@ def test_what_awaits_is_listed_by_age_and_type(desk: ApprovalDesk, licence: dict
     item = officer.call("GET", LIST, query={"type": "licence"}).json["items"][0]
     assert item["content_digest"] == documents[0].content_digest
     assert item["subject"] == licence["content"]["title_th"]
+    case = officer.call("GET", CASE, documents[0].document_id).json
+    assert (case["recipients"], case["urgency"], case["decisions"]) == (["dbd"], "routine", [])
 
 
 def test_a_cursor_does_not_widen_the_scope(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
