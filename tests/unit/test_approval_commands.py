@@ -172,6 +172,9 @@ def test_a_digest_seen_before_needs_no_preview(deployment: Deployment) -> None:
     assert deployment.bodies[0]["decisions"][0]["content_digest"] == seen
     assert not Path("approvals").exists()
     assert main(["approve", "D1", "D2", "--digest", seen, "--otp", "123456"]) == 2
+    too_many = [f"D{n}" for n in range(1001)]
+    assert main(["approve", *too_many, "--otp", "123456"]) == 2
+    assert len(deployment.bodies) == 1
 
 
 def test_issuing_does_not_wait_for_officers(
