@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -359,7 +360,7 @@ class ListDecided(_Answer):
     left: int
 
     @classmethod
-    def of(cls, answers: tuple[Answer, ...], *, thai: bool) -> Self:
+    def of(cls, answers: Sequence[Answer], *, thai: bool) -> Self:
         outcomes = [answer.outcome for answer in answers]
         return cls(
             results=[DecisionResult.of(a, n, thai=thai) for n, a in enumerate(answers)],

@@ -19,6 +19,7 @@ from chalicelib.domain.approvals import ApprovalPolicy, Method
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.officers import Authority, AuthorityKind, Ending, Period
 from chalicelib.ports import AccessSearch
+from tests.fault.harness import World
 from tests.integration.conftest import Answer, Api
 from tests.support.approval_desk import (
     CASE,
@@ -306,8 +307,13 @@ def test_the_central_approver_decides_for_others(
     assert refusal(own.decides(document)) == (409, "other_agency")
     assert central.decides(document).json["case"] == "approved"
     assert central.call("GET", CASE, document.document_id).status == 404
+    World(desk.api.fakes).run_to_rest()
+    assert desk.now(document).state == "issued"
     repeated = central.decides_all([document], otp=central.next_code()).json
     assert (repeated["already_so"], repeated["refused"]) == (1, 0)
+    assert repeated["results"][0]["state"] == "accepted"
+    again = central.decides(document).json
+    assert (again["state"], again["recipients"], len(again["decisions"])) == ("accepted", [], 1)
 
 
 def test_clearance_reaches_the_document(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
