@@ -17,6 +17,7 @@ from chalicelib.domain.access import Role
 from chalicelib.domain.approval_records import statement_in
 from chalicelib.domain.approvals import ApprovalPolicy, Method
 from chalicelib.domain.documents import Classification
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.officers import Authority, AuthorityKind, Ending, Period
 from chalicelib.ports import AccessSearch
 from tests.fault.harness import World
@@ -429,6 +430,56 @@ def test_a_list_goes_on_where_it_died(desk: ApprovalDesk, licence: dict[str, Any
     assert (third["decided"], third["already_so"]) == (0, 45)
     uses = {d.factor_use for one in documents for d in desk.now(one).approval.decisions}  # type: ignore[union-attr]  # each has a case
     assert len(uses) == 1
+
+
+class _BusyAtTimes:
+    """A key that does not sign each third time."""
+
+    def __init__(self, signer: Any) -> None:
+        self._signer, self._asked = signer, 0
+
+    def sign(self, payload: bytes, **more: Any) -> str:
+        self._asked += 1
+        if self._asked % 3 == 0:
+            raise UnavailableError("KMS is busy.", "ระบบกุญแจ (KMS) ไม่ว่าง")
+        signed: str = self._signer.sign(payload, **more)
+        return signed
+
+
+def test_what_cannot_be_signed_now_is_not_yet(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
+    """P8: a key that is busy in the midst of a list holds up none of the others, and the same
+    request does the rest."""
+    officer = desk.officer()
+    documents = [desk.submitted(licence) for _ in range(6)]
+    house().__dict__["evidence_signer"] = _BusyAtTimes(desk.api.fakes.signer)
+    body = {**list_of(documents), "otp": officer.code}
+    first = officer.call("POST", LIST, body=body).json
+    assert (first["decided"], first["left"]) == (4, 2)
+    errors = [one["error"]["code"] for one in first["results"] if one["outcome"] == "not_yet"]
+    assert errors == ["unavailable"] * 2
+    second = officer.call("POST", LIST, body=body).json
+    assert (second["decided"], second["already_so"], second["left"]) == (2, 4, 0)
+
+
+def test_a_list_may_be_as_long_as_it_may(desk: ApprovalDesk) -> None:
+    """Item 4: a thousand decisions, each with as many Thai letters as a reason may have, are read
+    and answered one by one."""
+    officer = desk.officer()
+    decisions = [
+        {
+            "document_id": f"D{n}",
+            "content_digest": "a1" * 32,
+            "decision": "reject",
+            "reason": "เหตุ" * 125,
+        }
+        for n in range(1000)
+    ]
+    answer = officer.call("POST", LIST, body={"decisions": decisions, "otp": officer.code})
+    assert (answer.status, answer.json["refused"]) == (200, 1000)
+    decisions[0]["reason"] += "ผ"
+    answer = officer.call("POST", LIST, body={"decisions": decisions, "otp": officer.code})
+    assert answer.status == 422
+    assert answer.json["errors"][0]["pointer"] == "/decisions/0/reason"
 
 
 def test_a_code_for_one_list_is_not_for_a_longer_one(
