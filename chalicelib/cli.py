@@ -71,6 +71,7 @@ _ON_DEMAND = {
     "resources": [],
     "detail": {},
 }
+_AWAITING = "awaiting_approval"
 _ENDED = frozenset({"issued", "rejected", "void"})
 
 
@@ -319,7 +320,9 @@ def _issue(options: argparse.Namespace, remote: Remote) -> int:
         print(json.dumps({k: v for k, v in accepted.items() if k != "preview_base64"}, indent=2))
         return 0
     print(f"{accepted['document_id']}  {accepted['state']}", file=sys.stderr)
-    if options.no_wait:
+    if accepted["state"] == _AWAITING:
+        print("tra: officers have to approve it first: tra approvals", file=sys.stderr)
+    if options.no_wait or accepted["state"] == _AWAITING:
         print(accepted["document_id"])
         return 0
     return _print_document(_wait_until_ended(accepted, remote, options.timeout))
