@@ -538,7 +538,7 @@ class DynamoDeliveryStore:
                 filter_condition=known,
                 page_size=SEARCH_PAGE_SIZE,
             ).page_iter
-            return nearest_shown(newer, time_key, first and first[time_key]["S"])
+            return nearest_shown(newer, time_key, first)
 
         with translated():
             found, cursor = found_among_hidden(read, first, time_key, search.limit, shown)

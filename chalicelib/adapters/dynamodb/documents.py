@@ -184,7 +184,7 @@ class DynamoDocumentStore:
                 filter_condition=_visible(items, search),
                 page_size=SEARCH_PAGE_SIZE,
             ).page_iter
-            return nearest_shown(newer, "submitted_key", first and first["submitted_key"]["S"])
+            return nearest_shown(newer, "submitted_key", first)
 
         with translated():
             found, cursor = found_among_hidden(read, first, "submitted_key", search.limit, shown)

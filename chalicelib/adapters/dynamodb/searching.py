@@ -70,8 +70,10 @@ def found_among_hidden(
             return found, cursor_at(key)
 
 
-def nearest_shown(pages: Any, key_name: str, but: str | None) -> str | None:
-    """The first key in pages of what may be known, other than the one a search began after."""
+def nearest_shown(pages: Any, key_name: str, first: Any) -> str | None:
+    """The first key in pages of what may be known; None if it is the one a search began after
+    (`first`, an index key)."""
+    but = first[key_name]["S"] if first else None
     for page in _at_most(pages, SEARCH_PAGES):
         for raw in page["Items"]:
             key: str = raw[key_name]["S"]
