@@ -2,7 +2,7 @@
 
 An access is first a *record* by itself; later it gets its place in the log of its agency and year,
 and is then a *leaf* (docs/adr/0049). Leaves are private, the checkpoints over them public: nobody
-can take an access out of the log or change it, and one access can be shown without the others.
+can take an access out of the log or change it.
 
 Records hold ids and stable words only: no name, no subject of a letter, nothing of a content.
 """
@@ -22,7 +22,6 @@ from chalicelib.domain.access import Action, Actor, Decision, Relation, Resource
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.clearance import RANK
 from chalicelib.domain.documents import Classification
-from chalicelib.domain.merkle import TreeHead, leaf_hash, verify_inclusion
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import ACCESS_BOOK, Register
 from chalicelib.domain.thai import in_bangkok
@@ -254,20 +253,6 @@ def place(records: Iterable[AccessRecord], log_id: str, start: int) -> tuple[Acc
         raise ValueError("a record of another log")
     ordered = sorted(waiting.values(), key=_by_time)
     return tuple(_placed(record, seq) for seq, record in enumerate(ordered, start))
-
-
-def verify_access(
-    entry: bytes, proof: Sequence[bytes], head: TreeHead, *, log_id: str
-) -> AccessLeaf:
-    """The access that a log's entry tells, if it is in the log `log_id` as `head` has it.
-
-    Raises LeafError if it is no access or one of another log, ProofError if it is not there.
-    """
-    leaf = AccessLeaf.from_bytes(entry)
-    if leaf.log_id != log_id:
-        raise bad_leaf("log_id")
-    verify_inclusion(leaf_hash(entry), leaf.seq, proof, head)
-    return leaf
 
 
 LEAST_RETENTION_YEARS = 10

@@ -84,7 +84,6 @@ _WARNINGS = frozenset(
         Fault.LOG_BEHIND,
         Fault.RECORD_BEHIND,
         Fault.DELIVERY_FORGOTTEN,
-        Fault.ACCESS_WAITS,
     }
 )
 

@@ -23,18 +23,9 @@ from chalicelib.domain.access_log import (
     read_leaf,
     record_access,
     thing_of,
-    verify_access,
 )
 from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.documents import Classification
-from chalicelib.domain.merkle import (
-    Frontier,
-    ProofError,
-    TiledTree,
-    TreeHead,
-    layers_over,
-    leaf_hash,
-)
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Book
 from chalicelib.domain.things import Thing, ThingKind
@@ -81,16 +72,6 @@ def _records(count: int) -> list[AccessRecord]:
 
 def _entries(count: int) -> list[bytes]:
     return [leaf.to_bytes() for leaf in place(_records(count), LOG, 0)]
-
-
-def _head(entries: list[bytes]) -> TreeHead:
-    return Frontier().extended(map(leaf_hash, entries)).head
-
-
-def _tree(entries: list[bytes]) -> TiledTree:
-    """A tree so small that each level lies in one tile."""
-    layers = layers_over([leaf_hash(entry) for entry in entries])
-    return TiledTree(len(entries), lambda level, _i, width: b"".join(layers[8 * level][:width]))
 
 
 # -- records --------------------------------------------------------------------
@@ -248,21 +229,6 @@ def test_a_record_of_another_log_gets_no_place() -> None:
     """P6: an agency's log holds its own officers' accesses."""
     with pytest.raises(ValueError, match="another log"):
         place([_record(), _record("A2", agency_id="rd")], LOG, 0)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 64])
-def test_one_access_is_shown_without_the_others(count: int) -> None:
-    """C5: an entry, a proof and a signed head are enough; a changed entry is not there."""
-    entries = _entries(count)
-    tree, head = _tree(entries), _head(entries)
-    for index, entry in enumerate(entries):
-        leaf = verify_access(entry, tree.inclusion_proof(index), head, log_id=LOG)
-        assert leaf.access_id == f"A{index}"
-        forged = replace(leaf, subject="somchai").to_bytes()
-        with pytest.raises(ProofError):
-            verify_access(forged, tree.inclusion_proof(index), head, log_id=LOG)
-    with pytest.raises(LeafError):
-        verify_access(entries[0], tree.inclusion_proof(0), head, log_id="diw/access/2027")
 
 
 def test_a_leaf_is_read_in_its_place() -> None:
