@@ -120,7 +120,9 @@ def submit_document(call: Call) -> Response:
     submission = proposed(call, build_submission(call, body, claim))
     _demand_numberable(submission)
     if body.dry_run:
-        return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
+        return as_json(
+            Preview.of(preview(submission, call.caller.called, room=call.house.preview_room))
+        )
     if submission.recipients:
         demand_sender(call, submission.book.name)
     document = accepted(call, submission)

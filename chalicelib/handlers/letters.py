@@ -113,7 +113,7 @@ def send_letter(call: Call) -> Response:
     )
     seen = confirmation(submission.content_digest, letter.to)
     if letter.asked.dry_run:
-        previewed = preview(submission, room=call.house.preview_room)
+        previewed = preview(submission, call.caller.called, room=call.house.preview_room)
         return as_json(LetterPreview.with_list(previewed, seen))
     _demand_confirmed(call, letter, seen)
     document = accepted(call, submission)

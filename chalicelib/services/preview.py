@@ -35,8 +35,9 @@ class Previewed:
     linted: LintedPdf
 
 
-def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
-    """Render a submission with a watermark and without a number.
+def preview(submission: Submission, reader: str, *, room: PreviewRoom) -> Previewed:
+    """Render a submission with a watermark and without a number. On a classified one every page
+    names its reader and the time (C5).
 
     Raises RenderError or LintError where a real one would end as void, SealError if
     the agency could not issue at all. No trace is left anywhere.
@@ -48,7 +49,7 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
         agency,
         submission.document_type,
         public_url=room.public_url,
-        watermark=PREVIEW_MARK,
+        watermark=_mark(document, reader, room),
     )
     return Previewed(document.content_digest, room.previewer.render(request))
 
@@ -71,9 +72,13 @@ def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> L
         _sealing(document.agency_id, room),
         kind,
         public_url=room.public_url,
-        watermark=reading_mark(reader, room.clock()) if document.is_classified else PREVIEW_MARK,
+        watermark=_mark(document, reader, room),
     )
     return room.previewer.render(request)
+
+
+def _mark(document: Document, reader: str, room: PreviewRoom) -> str:
+    return reading_mark(reader, room.clock()) if document.is_classified else PREVIEW_MARK
 
 
 def _sealing(agency_id: str, room: PreviewRoom) -> Agency:

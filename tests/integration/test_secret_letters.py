@@ -334,7 +334,7 @@ def test_a_repeat_of_anothers_request_opens_nothing(office: Office) -> None:
 # -- registers ------------------------------------------------------------------------------
 
 
-def _register(office: Office, by: dict[str, Any], book: str, form: str = "", **asked: str) -> Any:
+def _register(office: Office, by: dict[str, Any], book: str, form: str = "", **asked: Any) -> Any:
     agency = by["agency"]
     path = {"agency": agency, "book": book, "year": f"2026{form}"}
     return office.get("/v1/registers/{agency}/{book}/{year}", by=by, path=path, **asked)
@@ -532,6 +532,15 @@ def test_each_reading_names_its_reader_on_every_page(office: Office) -> None:
             assert "๒๕๖๙" in page
             assert "๑๒.๐๐ น." in page
     assert dict(office.fakes.archive.files) == before
+
+
+def test_a_preview_names_its_reader_too(office: Office) -> None:
+    """C5: who proposes a secret letter and looks at it first reads it as well."""
+    answer = office.send({**SECRET, "dry_run": True}, by=registrar("slc"))
+    assert answer.status == 200, answer.text
+    (page,) = pages({"pdf_base64": answer.json["preview_base64"]})
+    assert "Reader of slc" in page
+    assert WORD in page
 
 
 def test_the_sealed_file_is_the_registrars(office: Office) -> None:
