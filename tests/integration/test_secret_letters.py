@@ -361,6 +361,7 @@ def test_a_secret_register_shows_number_date_and_classification(
     }
     (whole,) = _register(office, registrar(agency), book).json["items"]
     assert WORD in whole["subject"]
+    assert whole["remarks"].startswith("ชั้นลับมาก")
     for form in (".csv", ".pdf"):
         veiled = _printed(_register(office, one(agency, "clerk"), book, form))
         full = _printed(_register(office, registrar(agency), book, form))
