@@ -32,6 +32,7 @@ from chalicelib import (
     cli_factors,
     cli_letters,
     cli_officers,
+    cli_proxies,
     cli_readers,
     cli_redrive,
     cli_renewals,
@@ -246,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_factors.add_to(commands, _identity("approver"))
     cli_letters.add_to(commands, _identity("clerk"))
     cli_officers.add_to(commands, _identity("administrator"))
+    cli_proxies.add_to(commands, _identity("clerk"))
     cli_readers.add_to(commands, _identity("registrar"))
     cli_audit.add_to(commands)
     cli_access.add_to(commands, _identity("auditor"))
