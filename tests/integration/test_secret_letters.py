@@ -13,10 +13,13 @@ from typing import Any
 import pypdf
 import pytest
 
+from chalicelib.domain.access import Action
 from chalicelib.domain.documents import Classification, DocumentState
 from chalicelib.domain.officers import Ending
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Register
+from chalicelib.domain.things import Thing, ThingKind
+from chalicelib.ports import AccessSearch
 from tests.support.letter_office import LETTER, Office
 from tests.support.secret_office import (
     SECRET,
@@ -376,6 +379,27 @@ def _printed(answer: Any) -> str:
     if answer.headers["Content-Type"].startswith("text/csv"):
         return str(answer.text)
     return "".join(pages(answer.json))
+
+
+@pytest.mark.parametrize("form", ["", ".csv", ".pdf"])
+def test_each_line_that_is_shown_whole_is_an_access(office: Office, form: str) -> None:
+    """C5: who reads the register of secrets reads of each of its letters; who sees number and date
+    alone reads of none."""
+    document_id = sent(office)
+    store = office.fakes.access_log
+
+    def readings() -> list[str]:
+        thing = Thing(ThingKind.DOCUMENT, document_id, "slc")
+        found = store.of_thing(thing, AccessSearch()).accesses
+        return [one.subject for one in found if one.action is Action.READ_REGISTER]
+
+    assert _register(office, one("slc", "clerk"), "send-secret", form).status == 200
+    assert readings() == []
+    assert _register(office, registrar("slc"), "send-secret", form).status == 200
+    assert readings() == [registrar("slc")["sub"]]
+    office.does("receipt", f"{document_id}.dga.1", by=registrar("dga"))
+    assert _register(office, registrar("dga"), "receive-secret", form).status == 200
+    assert readings() == [registrar("slc")["sub"], registrar("dga")["sub"]]
 
 
 @pytest.mark.parametrize("asked", [{"subject": WORD}, {"counterpart": "ดิจิทัล"}, {"state": "issued"}])
