@@ -509,6 +509,8 @@ def _http(
 def _problem(answer: urllib3.BaseHTTPResponse) -> str:
     try:
         problem = answer.json()
+        if "error" in problem:  # an issuer's (RFC 6749 §5.2)
+            return f"{answer.status} {problem['error']}: {problem.get('error_description', '')}"
         lines = [f"{answer.status} {problem['title']}"]
         if problem.get("detail"):
             lines.append(f"  {problem['detail']}")

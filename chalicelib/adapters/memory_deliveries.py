@@ -169,6 +169,7 @@ class MemoryDeliveryStore:
         return Progress.of(d for d in every if d.id.document_id == document_id)
 
     def outbox(self, search: LetterSearch) -> LetterPage:
+        search = replace(search, named_for=None)  # who is named there is the recipient's
         with self._lock:
             mine = [
                 r

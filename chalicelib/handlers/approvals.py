@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Resource
+from chalicelib.domain.access import Action, Actor, Resource
 from chalicelib.domain.approvals import ApprovalCase
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import (
@@ -21,6 +21,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     RenderError,
     RequestTooLargeError,
+    TraError,
     UnavailableError,
 )
 from chalicelib.domain.persons import Officer
@@ -212,12 +213,14 @@ class _Approver:
     def officer(self) -> Officer:
         return self.call.caller.officer
 
-    def appointment_for(self, document: Document) -> str:
-        self.call.authorise(Resource.of(document))
-        appointment_id = self.call.caller.appointment_id
-        if appointment_id is None:  # an application: nobody but an officer decides (B7)
-            raise NotFoundError
-        return appointment_id
+    def appointments_for(self, documents: Sequence[Document]) -> Sequence[str | TraError]:
+        found = self.call.authorise_each([Resource.of(document) for document in documents])
+        return [one if isinstance(one, TraError) else _appointment_of(one) for one in found]
+
+
+def _appointment_of(actor: Actor) -> str | TraError:
+    """An application has none: nobody but an officer decides (B7)."""
+    return actor.appointment_id or NotFoundError()
 
 
 def _tell(answers: list[Answer] | tuple[Answer, ...]) -> None:

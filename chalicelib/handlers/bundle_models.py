@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from chalicelib.domain.documents import Classification, DocumentState
+from chalicelib.domain.documents import DocumentState
 from chalicelib.domain.erds import DeliveryState
 from chalicelib.domain.standing import RulingKind
 
@@ -134,7 +134,6 @@ class EvidenceBundle(_Answer):
     type: str
     document_id: str
     document_type: str = Field(description="`classified` of what is (A13).")
-    classification: Classification
     agency_id: str
     state: DocumentState
     register_id: str

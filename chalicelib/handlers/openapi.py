@@ -56,7 +56,9 @@ def describe(
                 _SECURITY: {
                     "type": "openIdConnect",
                     "openIdConnectUrl": f"{issuer}/.well-known/openid-configuration",
-                    "description": "Bearer JWT with the claims agency, sub, roles, scope.",
+                    "description": "Bearer JWT that says agency, subject and scopes. What an "
+                    "officer may do, appointments say (GET /v1/me); of an application, its "
+                    "registration.",
                 }
             },
         },

@@ -113,6 +113,23 @@ class Call:
         self._caller = _permitted(self.actors, self.action, resource)[0]
         self._record(self.action, [(self._caller, resource)])
 
+    def authorise_each(self, things: Sequence[Resource]) -> list[Actor | TraError]:
+        """`authorise` for each of many things: who asks, as the appointment that allows it, or what
+        `authorise` would raise. What is allowed is recorded, all of it together. Raises
+        UnavailableError if that cannot be."""
+        if self.action is None:
+            raise ValueError("a public route authorises nothing")
+        found = [self._actor_or_error(self.action, thing) for thing in things]
+        pairs = zip(found, things, strict=True)
+        self._record(self.action, [(a, thing) for a, thing in pairs if isinstance(a, Actor)])
+        return found
+
+    def _actor_or_error(self, action: Action, thing: Resource) -> Actor | TraError:
+        try:
+            return _permitted(self.actors, action, thing)[0]
+        except (NotFoundError, ForbiddenError) as error:
+            return error
+
     def note(self, action: Action, resource: Resource) -> None:
         """Record that this request, which was authorised, does something else with the thing as
         well: a letter's file is read where its arrival is shown. Raises UnavailableError."""

@@ -31,7 +31,6 @@ from chalicelib.domain.errors import (
     ApprovalRefusedError,
     NotFoundError,
     TraError,
-    UnavailableError,
 )
 from chalicelib.domain.officers import Appointment, Authority
 from chalicelib.domain.persons import Officer
@@ -84,9 +83,10 @@ class Approver(Protocol):
     @property
     def officer(self) -> Officer: ...
 
-    def appointment_for(self, document: Document) -> str:
-        """The appointment that lets the officer decide on it; each look is an access. Raises
-        NotFoundError for what the officer may not know of, ForbiddenError."""
+    def appointments_for(self, documents: Sequence[Document]) -> Sequence[str | TraError]:
+        """For each, the appointment that lets the officer decide on it: an access, which is
+        recorded. NotFoundError for what the officer may not know of, or ForbiddenError. Raises
+        UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,27 +173,39 @@ def _is_done(answer: Answer) -> bool:
 def _look(
     list_of: Sequence[Asked], approver: Approver, room: ApprovalRoom
 ) -> list[Answer | _Ready]:
+    """What was decided by the same officer before stays told, whatever became of it since: a
+    central approver reads no more of it, but the repeat of a list must."""
     documents = room.cases.documents.get_many([one.document_id for one in list_of])
     standing = _Standing(approver.officer, list_of, room)
-    return [_look_at(one, documents.get(one.document_id), approver, standing) for one in list_of]
+    said = {
+        asked.document_id
+        for asked in list_of
+        if _said_before(asked, documents.get(asked.document_id), approver.officer)
+    }
+    new = [one for document_id, one in documents.items() if document_id not in said]
+    appointments = dict(
+        zip((one.document_id for one in new), approver.appointments_for(new), strict=True)
+    )
+    found: list[Answer | _Ready] = []
+    for asked in list_of:
+        document = documents.get(asked.document_id)
+        if document is None:
+            found.append(Answer(asked, Outcome.REFUSED, error=NotFoundError()))
+        elif asked.document_id in said:
+            found.append(Answer(asked, Outcome.ALREADY, document))
+        else:
+            by = appointments[asked.document_id]
+            found.append(_look_at(asked, document, by, standing))
+    return found
 
 
 def _look_at(
-    asked: Asked, document: Document | None, approver: Approver, standing: _Standing
+    asked: Asked, document: Document, by: str | TraError, standing: _Standing
 ) -> Answer | _Ready:
-    """What was decided by the same officer before stays told, whatever became of it since: a
-    central approver reads no more of it, but the repeat of a list must."""
-    if document is None:
-        return Answer(asked, Outcome.REFUSED, error=NotFoundError())
-    if _said_before(asked, document, approver.officer):
-        return Answer(asked, Outcome.ALREADY, document)
-    try:
-        appointment_id = approver.appointment_for(document)
-    except UnavailableError:
-        raise
-    except TraError as error:
-        return Answer(asked, Outcome.REFUSED, error=error)
-    ready = _Ready(asked=asked, document=document, appointment_id=appointment_id)
+    """Whether a decision has an effect; `by` is the appointment, or why there is none."""
+    if isinstance(by, TraError):
+        return Answer(asked, Outcome.REFUSED, error=by)
+    ready = _Ready(asked=asked, document=document, appointment_id=by)
     try:
         _demand_possible(ready, standing)
     except ApprovalRefusedError as error:
@@ -201,8 +213,8 @@ def _look_at(
     return ready
 
 
-def _said_before(asked: Asked, document: Document, officer: Officer) -> bool:
-    if document.approval is None:
+def _said_before(asked: Asked, document: Document | None, officer: Officer) -> bool:
+    if document is None or document.approval is None:
         return False
     return any(
         (d.agency_id, d.by, d.choice, d.content_digest)

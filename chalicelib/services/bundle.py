@@ -98,7 +98,6 @@ def _facts(document: Document, numbering: Numbering) -> dict[str, Any]:
     return {
         "document_id": document.document_id,
         "document_type": document.public_type,
-        "classification": document.classification.value,
         "agency_id": document.agency_id,
         "state": document.state.value,
         "register_id": document.register.register_id,

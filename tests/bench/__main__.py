@@ -36,6 +36,7 @@ from tests.bench.sealing import (
     seal_bt_vs_pyhanko,
     seal_share_of_raw_signature,
 )
+from tests.bench.signing_cost import signing_cost_saving_thb
 
 BENCHES: dict[str, Callable[[], Result]] = {
     bench.__name__: bench
@@ -62,6 +63,7 @@ BENCHES: dict[str, Callable[[], Result]] = {
         seal_memory_10k_mb,
         cost_per_document_thb,
         cost_per_letter_thb,
+        signing_cost_saving_thb,
         batch_documents_per_core_second,
         batch_peak_mb,
         access_decision_microseconds,

@@ -65,7 +65,7 @@ class Counted:
     stored: dict[str, float]
 
 
-def _told(agency: str, role: str) -> dict[str, str]:
+def told_of(agency: str, role: str) -> dict[str, str]:
     """What the authorizer tells of the agency's application, or of its person with this role
     (infra/people.json)."""
     told = {"agency": agency, "scope": SCOPES, "exp": "4102444800"}
@@ -122,7 +122,7 @@ class Site:
         event["headers"]["Idempotency-Key"] = key
         event["multiValueHeaders"]["Idempotency-Key"] = [key]
         event["requestContext"]["resourcePath"] = route
-        event["requestContext"]["authorizer"] = _told(agency, role)
+        event["requestContext"]["authorizer"] = told_of(agency, role)
         with self.meter.step("api"):
             answer = app.app(event, CONTEXT)
             self.meter.add("gateway.request")

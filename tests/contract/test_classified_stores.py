@@ -40,7 +40,12 @@ from chalicelib.domain.documents import (
     Waiting,
     content_digest,
 )
-from chalicelib.domain.errors import ArchiveError, SecretUnreadableError
+from chalicelib.domain.errors import (
+    ArchiveError,
+    DeliveryMovedError,
+    DocumentMovedError,
+    SecretUnreadableError,
+)
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.receipt_judgement import Refusal
 from chalicelib.domain.registers import (
@@ -511,6 +516,50 @@ def test_lists_of_letters_show_what_they_may(stores: Stores) -> None:
         assert found(agency, visible=frozenset()) == []
         assert found(agency, visible=EVERYTHING, text=subject) == []
         assert found(agency, visible=EVERYTHING, text="นร ๐๕๐๕/2") == both[1:]
+
+
+def test_readers_of_a_document_are_named_on_what_was_seen(stores: Stores) -> None:
+    """A13: exactly these read it from now on; who saw others named is refused, a repeat too, and
+    names nobody twice."""
+    stores.documents.add(classified("D1"), None)
+    seen = stores.documents.get("D1")
+    assert seen is not None
+    first, second = Officer("diw", "reader-1"), Officer("diw", "reader-2")
+    once = stores.documents.name_readers(seen, frozenset({first}))
+    assert once.named == frozenset({first})
+    with pytest.raises(DocumentMovedError):
+        stores.documents.name_readers(seen, frozenset({second}))
+    both = stores.documents.name_readers(once, frozenset({first, second}))
+    assert stores.documents.get("D1") == both
+    nobody = stores.documents.name_readers(both, frozenset())
+    assert nobody == seen
+    search = Search(agency_id="diw", named_for=first)
+    assert stores.documents.search(search).documents == ()
+
+
+def test_readers_of_a_letter_are_named_on_what_was_seen(stores: Stores) -> None:
+    """A13: the same of a letter that came; whom its recipient names finds it in the inbox, and whom
+    nobody named does not, neither there nor in the sender's outbox."""
+    sent = planned(stores, secret_letter(1))
+    take(stores, sent, Consigned(at=later(20), received=received()), None)
+    seen = stores.deliveries.get(sent.id)
+    assert seen is not None
+    reader, other = Officer("dga", "reader-1"), Officer("dga", "reader-2")
+    once = stores.deliveries.name_readers(seen, frozenset({reader}))
+    assert once == replace(seen, named=frozenset({reader}))
+    assert stores.deliveries.get(sent.id) == once
+    with pytest.raises(DeliveryMovedError):
+        stores.deliveries.name_readers(seen, frozenset({other}))
+
+    def found(officer: Officer) -> int:
+        search = LetterSearch(agency_id="dga", named_for=officer)
+        return len(stores.deliveries.inbox(search).records)
+
+    assert (found(reader), found(other)) == (1, 0)
+    outbox = LetterSearch(agency_id="slc", named_for=reader)
+    assert stores.deliveries.outbox(outbox).records == ()
+    assert stores.deliveries.name_readers(once, frozenset()) == seen
+    assert found(reader) == 0
 
 
 def test_a_line_of_a_secret_receive_register_is_encrypted(stores: Stores) -> None:

@@ -17,6 +17,7 @@ from chalicelib.domain.approval_records import statement_in
 from chalicelib.domain.approvals import ApprovalPolicy, Method
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.officers import Authority, AuthorityKind, Ending, Period
+from chalicelib.ports import AccessSearch
 from tests.integration.conftest import Answer, Api
 from tests.support.approval_desk import (
     CASE,
@@ -469,6 +470,24 @@ def test_a_list_names_each_document_once_and_not_too_many(
     ):
         assert officer.decides_all(documents).status == 422
     assert desk.now(document).awaits_approval
+
+
+def test_each_look_at_a_document_is_an_access(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
+    """Item 7: who decides on a list, and who sees a preview, had to do with each document of it, by
+    that appointment; who found nothing had not."""
+    officer, stranger = desk.officer(), desk.officer("x", "rd")
+    documents = [desk.submitted(licence) for _ in range(3)]
+    stranger.decides_all(documents)
+    officer.decides_all(documents)
+    log = desk.api.fakes.access_log
+    page = log.of_officer(officer.officer, AccessSearch())
+    assert {one.thing.thing_id for one in page.accesses} == {
+        document.document_id for document in documents
+    }
+    assert {(one.action, one.appointment_id) for one in page.accesses} == {
+        ("documents:approve", officer.appointment.appointment_id)
+    }
+    assert log.of_officer(stranger.officer, AccessSearch()).accesses == ()
 
 
 # -- what awaits, and how it looks ---------------------------------------------

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from chalicelib import cli
 from chalicelib.adapters.oidc import JwksVerifier
 from chalicelib.adapters.webhook import Webhooks
 from chalicelib.domain.directory import Agency
@@ -322,6 +323,52 @@ def test_tokens_over_http(dev: DevServices) -> None:
     post(f"{dev.url}/oidc/rotate", b"")
     assert verifier.verify(fetch_token(dev)).subject == "diw-clerk"
     assert verifier.verify(old).agency_id == "diw"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret", "subject"),
+    [
+        (["--agency", "diw"], None, "diw-clerk"),
+        (["--agency", "diw", "--role", "approver"], None, "diw-approver"),
+        (["--person", "rd-approver2"], None, "rd-approver2"),
+        ([], "not-a-secret-of-diw", "diw-app"),
+    ],
+)
+def test_the_command_signs_in(
+    dev: DevServices,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    arguments: list[str],
+    secret: str | None,
+    subject: str,
+) -> None:
+    """Issue 7.2: `tra token` for a person of the local stack, and for an application with its
+    secret."""
+    _environment(monkeypatch, dev, secret)
+    assert cli.main(["token", *arguments]) == 0
+    claims = jwt.decode(capsys.readouterr().out.strip(), options={"verify_signature": False})
+    assert claims["sub"] == subject
+
+
+def test_the_command_says_why_it_got_no_token(
+    dev: DevServices, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P4: a wrong secret is told, and not repeated."""
+    _environment(monkeypatch, dev, "wrong-secret")
+    assert cli.main(["token"]) == 1
+    told = capsys.readouterr()
+    assert "client_secret is wrong" in told.err
+    assert "wrong-secret" not in told.err + told.out
+
+
+def _environment(monkeypatch: pytest.MonkeyPatch, dev: DevServices, secret: str | None) -> None:
+    for name in ("TRA_TOKEN", "TRA_AGENCY", "TRA_ROLE", "TRA_PERSON", "TRA_CLIENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRA_TOKEN_URL", f"{dev.url}/oidc/token")
+    if secret is not None:
+        monkeypatch.setenv("TRA_CLIENT_ID", "diw-app")
+        monkeypatch.setenv("TRA_CLIENT_SECRET", secret)
 
 
 def test_tokens_of_another_audience(dev: DevServices) -> None:

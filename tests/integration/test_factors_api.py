@@ -14,7 +14,7 @@ import pytest
 from chalicelib.domain.access import Action
 from chalicelib.domain.errors import InvalidRequestError
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.second_factor import MOST_FAILURES, STEP, purpose_of
+from chalicelib.domain.second_factor import MOST_FAILURES, STEP, purpose_of, thing_of
 from chalicelib.handlers.factor_models import purpose_of_request
 from tests.integration.conftest import Answer, Api
 from tests.support.factors import BOSS, HEAD, SOMSRI, Authenticator, enrolled
@@ -149,7 +149,8 @@ def test_guessing_is_told_to_the_supervisor(
 
 
 def test_two_others_reset(api: Api) -> None:
-    """Issue 7 item 3: over HTTP; the second word resets, the owner enrols with the token again."""
+    """Issue 7 item 3: over HTTP; the second word resets, the owner enrols with the token again.
+    Both words stand in the access log, under a name that is nobody's (C5)."""
     _enrol(api)
     boss, head = _app_of(api, BOSS), _app_of(api, HEAD)
     first = _reset(api, BOSS, otp=boss.code(api.fakes.clock()))
@@ -159,6 +160,13 @@ def test_two_others_reset(api: Api) -> None:
     assert second.json["state"] == "reset"
     assert _state(api)["factors"] == []
     assert _begin(api).status == 201
+    owner = Officer("diw", "somsri")
+    words = api.fakes.access_log.waiting(10)
+    assert {(one.action, one.thing.thing_id, one.subject) for one in words} == {
+        (Action.RESET_FACTOR, thing_of(owner), "boss"),
+        (Action.RESET_FACTOR, thing_of(owner), "head"),
+    }
+    assert "somsri" not in thing_of(owner)
 
 
 def test_who_may_not_reset(api: Api) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,11 +28,15 @@ from tests.support.approving import awaiting
 from tests.support.factors import Authenticator, enrolled
 from tests.support.letter_office import LETTER, Office, letter_office
 
+TEMPLATES = Path(__file__).parent.parent.parent / "chalicelib" / "templates"
+
 assert app.app  # which declares the routes
 
 ANYBODYS = {
     # Logs are public, and any agency may be a witness of any log.
     "/v1/registers/{agency}/{book}/{year}/{log}/cosignatures",
+    # Whoever was shown the code of an e-Proxy may ask of it: the use is the asker's own.
+    "/v1/proxies/{code}/uses",
 }
 
 ITEMS = [o for o in OPERATIONS if o.action and "{" in o.path and o.path not in ANYBODYS]
@@ -49,6 +54,7 @@ ABSENT = {
     "authority_id": "nothing",
     "client_id": "nothing",
     "factor_id": "nothing",
+    "use_id": "nothing",
 }
 """Ids of nothing, in place of those that say whose a thing is."""
 
@@ -76,6 +82,9 @@ class Place:
 
     def ask(self, route: Operation, ids: Mapping[str, str], caller: dict[str, Any]) -> Answer:
         names = [part.split("}")[0] for part in route.path.split("{")[1:]]
+        if "use_id" in names and "use_id" not in self.ids:
+            self._use_a_proxy()
+            ids = {**self.ids, "use_id": ids.get("use_id", self.ids["use_id"])}
         unknown = [name for name in names if name not in self.ids]
         assert not unknown, f"{route.path}: say in this test what {unknown} of another agency is"
         posted = route.method == "POST"
@@ -92,6 +101,25 @@ class Place:
             headers={"idempotency-key": "one"} if posted else None,
             authorizer=caller,
         )
+
+    def _use_a_proxy(self) -> None:
+        """An e-Proxy of slc's was used by slc itself."""
+        owner, path = _somebody("slc"), TEMPLATES / "e-proxy" / "example.json"
+        proxy = {**json.loads(path.read_bytes()), "recipients": []}
+        made = self.office.post("/v1/documents", proxy, by=owner)
+        assert made.status == 202, made.text
+        self.office.rest()
+        document = self.office.fakes.ledger.get(made.json["document_id"])
+        assert document is not None
+        used = self.office.post(
+            "/v1/proxies/{code}/uses",
+            {"attorney": {"registration_no": "3501200456785"}, "power": "fee.pay"},
+            by=owner,
+            headers={"idempotency-key": "use"},
+            code=document.verification_code,
+        )
+        assert used.status == 201, used.text
+        self.ids |= {"code": document.verification_code, "use_id": used.json["use_id"]}
 
     def _begun(self, officer: Officer) -> str:
         """A factor that is still to be confirmed."""

@@ -346,5 +346,5 @@ def test_nobody_else_is_told_a_planted_word(life: Life) -> None:
 def test_the_audit_and_the_watch_go_on(life: Life) -> None:
     """A26: registers, logs, archive and deliveries of secret letters are audited like any other,
     and nothing is found."""
-    assert b"'errors': 0" in life.office.told["audit"]
+    assert b"'errors': 0" in life.office.told["audit"], life.logs.getvalue()[-6000:]
     assert b"'not_audited': 0" in life.office.told["audit"], life.logs.getvalue()[-6000:]

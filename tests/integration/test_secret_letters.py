@@ -674,7 +674,7 @@ def test_a_bundle_of_a_secret_letter_still_proves_it(office: Office) -> None:
         by=registrar("slc"),
         path={"document_id": document_id},
     ).json
-    assert bundle["classification"] == "secret"
+    assert bundle["register_id"] == "slc/send-secret/2026"
     assert bundle["document_type"] == "classified"
     answer = office.api.call("POST", "/v1/verify", body=bundle, authorizer={})
     wrong = {finding["code"] for finding in answer.json["findings"]}

@@ -148,7 +148,7 @@ def _faults_together(
         return
     about = Approved(
         document_id=document.document_id,
-        document_type=document.document_type,
+        document_type=document.public_type,
         agency_id=document.agency_id,
         content_digest=document.content_digest,
         commitment=document.commitment,
