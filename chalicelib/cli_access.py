@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from chalicelib.domain.access import Action, Relation
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.thai import be_year, in_bangkok, long_date, to_thai_digits
+from chalicelib.services.print_register import harmless
 
 _PATH = "/v1/access-log"
 _PAGE = 200
@@ -159,18 +160,14 @@ def _chosen(words: tuple[str, str], *, thai: bool) -> str:
 
 
 def _write_csv(path: str, rows: Sequence[Sequence[str]]) -> None:
-    """With a byte order mark: without it spreadsheets take Thai for something else."""
+    """With a byte order mark: without it spreadsheets take Thai for something else. No cell is a
+    formula: an issuer may name somebody in any way."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([_harmless(cell) for cell in row] for row in rows)
+    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
     if path == "-":
         sys.stdout.write(text.getvalue())
     else:
         Path(path).write_text(text.getvalue(), encoding="utf-8-sig", newline="")
-
-
-def _harmless(cell: str) -> str:
-    """Spreadsheets run what begins so; an issuer may name somebody in any way."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@"} else cell
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

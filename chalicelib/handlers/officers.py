@@ -138,7 +138,7 @@ def show_officer(call: Call) -> Response:
     appointments = call.house.officers.appointments_of(officer)
     if not appointments:
         raise NotFoundError
-    call.authorise(Resource(agency_id=officer.agency_id))
+    call.authorise(Resource(agency_id=officer.agency_id, thing_id=officer.subject))
     authorities = call.house.officers.authorities_of(officer)
     return as_json(OfficerView.of(officer, appointments, authorities, call.house.clock()))
 

@@ -51,18 +51,20 @@ class PrintingRoom:
 @dataclass(frozen=True, slots=True)
 class PrintedCsv:
     """A file for a spreadsheet (RFC 4180, UTF-8 with mark); `next` is where the next one
-    begins, None if this is the last."""
+    begins, None if this is the last. `lines` are those in it."""
 
     text: str
     next: Position | None
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PrintedPdf:
-    """Pages; `next` as in `PrintedCsv`."""
+    """Pages; `next` and `lines` as in `PrintedCsv`."""
 
     pdf: bytes
     next: Position | None
+    lines: tuple[Line, ...]
 
 
 def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedCsv:
@@ -72,7 +74,7 @@ def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> Pr
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADS)
     writer.writerows(map(harmless, row.texts) for row in rows)
-    return PrintedCsv(_BOM + out.getvalue(), found.next)
+    return PrintedCsv(_BOM + out.getvalue(), found.next, found.lines)
 
 
 def print_pdf(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedPdf:
@@ -93,7 +95,7 @@ def print_pdf(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> Pr
         heads=HEADS,
         rows=tuple(row.texts for row in rows),
     )
-    return PrintedPdf(room.printer.print_register(sheet), found.next)
+    return PrintedPdf(room.printer.print_register(sheet), found.next, found.lines)
 
 
 def harmless(cell: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap import house
 from chalicelib.domain.access import Action, Relation, Role
 from chalicelib.domain.access_log import AccessRecord
 from chalicelib.domain.documents import Classification
@@ -18,6 +19,7 @@ from chalicelib.domain.officers import Appointment, Period
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.things import ThingKind
 from chalicelib.ports import AccessSearch
+from chalicelib.services.checkpoint_accesses import checkpoint_accesses
 from tests.integration.conftest import Answer, Api
 from tests.support.accesses import access
 from tests.support.rooms import Fakes, furnished, sample_event
@@ -370,3 +372,37 @@ def test_no_name_of_a_person_is_in_the_log(api: Api, secret: str) -> None:
     assert len(api.fakes.access_log.of_officer(officer, AccessSearch()).accesses) == 1
     (told,) = _report(api, document_id=secret).json["items"]
     assert told["name_th"] == "นางสมศรี ตัวอย่าง"
+
+
+# -- the public side ---------------------------------------------------------------
+
+
+_LOG = {"agency": "diw", "book": "access", "year": "2026", "log": "accesses"}
+_PUBLIC = "/v1/registers/{agency}/{book}/{year}/{log}"
+
+
+def test_anybody_sees_how_far_a_log_is_and_nobody_what_stands_in_it(api: Api, secret: str) -> None:
+    """C5, P6: checkpoint, key, hash tiles and consistency as of every log; entries look as if there
+    were none, and there is no register of that name."""
+    for _ in range(3):
+        _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    checkpoint_accesses(room=house().access_checkpoint_room)
+
+    def public(path: str, **names: str) -> Answer:
+        return api.call("GET", f"{_PUBLIC}{path}", path={**_LOG, **names}, authorizer={})
+
+    note = public("/checkpoint").text
+    assert note.startswith("tra.test/v1/registers/diw/access/2026/accesses\n3\n")
+    assert public("/key").status == 200
+    tile = {"a": "000.p", "b": "3"}
+    assert public("/tile/{level}/{a}/{b}", level="0", **tile).status == 303
+    assert public("/tile/{level}/{a}/{b}", level="entries", **tile).status == 404
+    consistent = api.call(
+        "GET", f"{_PUBLIC}/consistency", path=_LOG, query={"from": "1"}, authorizer={}
+    )
+    assert (consistent.status, consistent.json["to"]) == (200, 3)
+    place = {name: _LOG[name] for name in ("agency", "book", "year")}
+    for path in ("/proof/1", "/statement", ""):
+        route = f"/v1/registers/{{agency}}/{{book}}/{{year}}{path.replace('/1', '/{number}')}"
+        answer = api.call("GET", route, path={**place, "number": "1"}, authorizer=CLERK)
+        assert answer.status == 404, path
