@@ -246,6 +246,8 @@ def test_the_owner_is_told_who_had_to_do_with_a_document(api: Api, secret: str) 
     is classified, but not from where."""
     _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
     theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret, owner="diw")
+    # Called as an appointment of diw is, too.
+    theirs = replace(theirs, appointment_id="registrar.diw-1")
     api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
     answer = _report(api, document_id=secret)
     assert (answer.status, answer.json["cursor"]) == (200, None)
