@@ -55,7 +55,7 @@ def _get(
         path=names or None,
         query=query,
         authorizer=who,
-        context={"requestId": request_id or f"R-{next(_REQUESTS)}"},
+        context={"extendedRequestId": request_id or f"R-{next(_REQUESTS)}="},
     )
 
 
@@ -89,7 +89,7 @@ def test_an_access_to_a_classified_document_is_recorded(api: Api, secret: str) -
         path={"document_id": secret},
         authorizer=REGISTRAR,
         headers=forged,
-        context={"requestId": "R-one"},
+        context={"extendedRequestId": "R-one"},
     )
     assert answer.status == 200
     (record,) = _recorded(api)
@@ -145,6 +145,20 @@ def test_the_same_request_again_is_one_access(api: Api, secret: str) -> None:
     assert sorted(one.request_id for one in _recorded(api)) == ["R-1", "R-2"]
 
 
+def test_a_request_id_that_the_caller_chose_hides_nothing(api: Api, secret: str) -> None:
+    """C5: X-Amzn-RequestId becomes the gateway's `requestId`; who sends the one of yesterday again
+    is recorded again."""
+    for n in range(3):
+        api.call(
+            "GET",
+            "/v1/documents/{document_id}",
+            path={"document_id": secret},
+            authorizer=REGISTRAR,
+            context={"requestId": "as-yesterday", "extendedRequestId": f"JJbxmplHYosFVYQ{n}="},
+        )
+    assert len(_recorded(api)) == 3
+
+
 class _Broken:
     def add(self, *_: AccessRecord) -> None:
         raise UnavailableError("The table does not answer.")
@@ -173,7 +187,7 @@ def test_what_cannot_be_recorded_is_not_answered(unrecording: Api) -> None:
 
 @pytest.mark.parametrize(
     "context",
-    [{"identity": {}}, {"identity": {"sourceIp": "somewhere"}}, {"requestId": "a b"}],
+    [{"identity": {}}, {"identity": {"sourceIp": "somewhere"}}, {"extendedRequestId": "a b"}],
     ids=["no-address", "no-ip", "strange-id"],
 )
 def test_without_an_origin_there_is_no_answer(
