@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -18,7 +21,7 @@ from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.officers import Appointment, Period
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.things import ThingKind
-from chalicelib.ports import AccessSearch
+from chalicelib.ports import AccessSearch, RegisterSheet
 from chalicelib.services.checkpoint_accesses import checkpoint_accesses
 from tests.integration.conftest import Answer, Api
 from tests.support.accesses import access
@@ -375,6 +378,71 @@ def test_what_is_asked_wrongly_is_pointed_at(api: Api, query: dict[str, str], po
     answer = _report(api, **query)
     assert answer.status == 422
     assert pointer in {fault["pointer"] for fault in answer.json["errors"]}
+
+
+def test_a_report_is_printed_for_the_file(api: Api, secret: str) -> None:
+    """C5: in Thai, A4 across, with who, day, month, year and time; the next file is linked."""
+    _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret)
+    api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
+    query = {"document_id": secret, "limit": "1", "from": "2026-11-01"}
+    answer = api.call(
+        "GET",
+        "/v1/access-log",
+        query=query,
+        authorizer=AUDITOR,
+        headers={"accept": "application/pdf"},
+    )
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert base64.b64decode(answer.text).startswith(b"%PDF")
+    following = re.fullmatch(
+        r'<https://tra.test/v1/access-log\?(.*)>; rel="next"', answer.headers["Link"]
+    )
+    assert following is not None
+    asked = dict(parse_qsl(following[1]))
+    assert asked.pop("cursor")
+    assert asked == query
+
+
+def test_what_is_printed(api: Api, secret: str) -> None:
+    """C5, P6: each line as the interface tells it; of others' no address."""
+    _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret)
+    api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
+
+    class Sheets:
+        """Keeps what would be printed."""
+
+        def print_register(self, sheet: RegisterSheet) -> bytes:
+            self.sheet = sheet
+            return b"%PDF-"
+
+    kept = Sheets()
+    vars(house())["register_printer"] = kept
+    api.call(
+        "GET",
+        "/v1/access-log",
+        query={"document_id": secret, "from": "2026-11-01", "to": "2026-11-30"},
+        authorizer=AUDITOR,
+        headers={"accept": "application/pdf"},
+    )
+    sheet = kept.sheet
+    assert (sheet.title, sheet.year, sheet.extent) == ("รายงานการเข้าถึง", secret, "๒ รายการ")
+    assert sheet.selection == "ตั้งแต่ ๑ พฤศจิกายน ๒๕๖๙ ถึง ๓๐ พฤศจิกายน ๒๕๖๙"
+    own, other = sheet.rows
+    assert own == (
+        "๑",
+        "๒๑ พฤศจิกายน ๒๕๖๙ เวลา ๑๒.๐๐.๐๐ น.",
+        "diw",
+        "registrar.diw เจ้าหน้าที่",
+        "ดูรายการ",
+        secret,
+        "ลับ",
+        "203.0.113.7 นายทะเบียนข้อมูลข่าวสารลับ",
+    )
+    assert other[2:4] == ("dbd", "somchai")
+    assert "203.0.113.7" not in other[-1]
 
 
 def test_no_name_of_a_person_is_in_the_log(api: Api, secret: str) -> None:
