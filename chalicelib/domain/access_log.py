@@ -53,7 +53,8 @@ _KIND_OF: dict[Action, ThingKind] = {
     Action.APPOINT_OFFICER: ThingKind.APPOINTMENT,
     Action.RESET_FACTOR: ThingKind.FACTOR,
     Action.READ_ACCESS_LOG: ThingKind.DOCUMENT_ACCESSES,
-    Action.USE_PROXY: ThingKind.PROXY,
+    # A proxy is a document: who issued it hears of its uses in the report on it.
+    Action.USE_PROXY: ThingKind.DOCUMENT,
 }
 """The actions that are recorded whatever the thing's classification, and what they are about
 unless the resource says it. Any other action is recorded of classified things alone."""
