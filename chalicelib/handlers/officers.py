@@ -138,7 +138,10 @@ def show_officer(call: Call) -> Response:
     appointments = call.house.officers.appointments_of(officer)
     if not appointments:
         raise NotFoundError
-    call.authorise(Resource(agency_id=officer.agency_id))
+    thing = appointments[0].appointment_id
+    call.authorise(
+        Resource(agency_id=officer.agency_id, thing_id=thing, kind=ThingKind.APPOINTMENT)
+    )
     authorities = call.house.officers.authorities_of(officer)
     return as_json(OfficerView.of(officer, appointments, authorities, call.house.clock()))
 
