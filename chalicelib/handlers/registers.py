@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource, seen_wholly
+from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import (
     InvalidRequestError,
@@ -209,6 +210,7 @@ def _type_books(call: Call, issuer: Agency | None = None) -> set[str]:
 
 def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     found = view_register(query, registers=call.house.registers)
+    _note_shown(call, found.lines)
     lines = with_deliveries(found.lines, deliveries=call.house.deliveries)
     place = _url(call, query.register)
     page = RegisterPage(
@@ -222,6 +224,7 @@ def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
 
 def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     printed = print_csv(query, agency, room=call.house.printing_room)
+    _note_shown(call, printed.lines)
     following = _following(call, query.register, ".csv", printed.next)
     headers = _file_headers(query.register, "csv", following)
     return Response(printed.text, headers={**headers, "Content-Type": "text/csv; charset=utf-8"})
@@ -229,6 +232,7 @@ def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
 
 def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     printed = print_pdf(query, agency, room=call.house.printing_room)
+    _note_shown(call, printed.lines)
     following = _following(call, query.register, ".pdf", printed.next)
     headers = {**_file_headers(query.register, "pdf", following), "Vary": "Accept"}
     if call.names_first(PDF):
@@ -236,6 +240,23 @@ def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     del headers["Content-Disposition"]
     view = PrintedRegister.of(printed, query.register, following)
     return as_json(view, headers=headers)
+
+
+def _note_shown(call: Call, lines: Sequence[Line]) -> None:
+    """Who reads what a classified line is about has had to do with it (C5). A veiled one tells
+    nothing of it."""
+    call.shown((line for line in lines if not line.veiled), _thing_of)
+
+
+def _thing_of(line: Line) -> Resource:
+    """The document or letter that a line is about; a reservation, where there is none yet."""
+    entry = line.entry
+    arrived = DeliveryId.parse(entry.delivery_id).document_id if entry.delivery_id else None
+    return Resource(
+        agency_id=entry.register.agency_id,
+        classification=entry.classification,
+        thing_id=entry.document_id or arrived or entry.subject_id,
+    )
 
 
 def _file_headers(register: Register, suffix: str, following: str | None) -> dict[str, str]:

@@ -8,9 +8,10 @@ from chalicelib.domain.approvals import Why
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import SealError, UnavailableError
-from chalicelib.domain.presentation import PREVIEW_MARK, reading_mark
-from chalicelib.ports import Clock, Directory, DocumentTypes, Ids, LintedPdf, Previewer
+from chalicelib.domain.presentation import PREVIEW_MARK
+from chalicelib.ports import Clock, CopyPrinter, Directory, DocumentTypes, Ids, LintedPdf, Previewer
 from chalicelib.services.decide_case import refused
+from chalicelib.services.reading_copy import Reader, reading_sheet
 from chalicelib.services.seal import render_request
 from chalicelib.services.submit import Submission, accept
 
@@ -21,6 +22,7 @@ class PreviewRoom:
 
     directory: Directory
     types: DocumentTypes
+    copier: CopyPrinter
     previewer: Previewer
     clock: Clock
     ids: Ids
@@ -35,8 +37,9 @@ class Previewed:
     linted: LintedPdf
 
 
-def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
-    """Render a submission with a watermark and without a number.
+def preview(submission: Submission, reader: Reader, *, room: PreviewRoom) -> Previewed:
+    """Render a submission with a watermark and without a number. On a classified one every page
+    names its reader and the time (C5).
 
     Raises RenderError or LintError where a real one would end as void, SealError if
     the agency could not issue at all. No trace is left anywhere.
@@ -50,10 +53,11 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
         public_url=room.public_url,
         watermark=PREVIEW_MARK,
     )
-    return Previewed(document.content_digest, room.previewer.render(request))
+    linted = room.previewer.render(request)
+    return Previewed(document.content_digest, _read_by(linted, document, reader, room))
 
 
-def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> LintedPdf:
+def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -> LintedPdf:
     """What officers have to decide on, as it will look, with a watermark and without a number. On a
     classified one every page names its reader and the time (A13).
 
@@ -71,9 +75,17 @@ def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> L
         _sealing(document.agency_id, room),
         kind,
         public_url=room.public_url,
-        watermark=reading_mark(reader, room.clock()) if document.is_classified else PREVIEW_MARK,
+        watermark=PREVIEW_MARK,
     )
-    return room.previewer.render(request)
+    return _read_by(room.previewer.render(request), document, reader, room)
+
+
+def _read_by(linted: LintedPdf, document: Document, reader: Reader, room: PreviewRoom) -> LintedPdf:
+    """Pages of a classified document say who read them, and when (C5)."""
+    if not document.is_classified:
+        return linted
+    copy = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
+    return LintedPdf(copy, linted.pages)
 
 
 def _sealing(agency_id: str, room: PreviewRoom) -> Agency:

@@ -29,6 +29,9 @@ MOST_IN_PDF = 1_000
 MOST_LETTERS = 1_000
 """Entries in one file of a letter book: each is looked up with its deliveries."""
 
+MOST_SECRET = 200
+"""Entries in one file of a register of secrets: each is decrypted, and its reading recorded."""
+
 # A function's answer has at most 6 MB, and Thai letters may be spelt out in it as six bytes.
 _MOST_BYTES = 2_400_000
 
@@ -51,18 +54,20 @@ class PrintingRoom:
 @dataclass(frozen=True, slots=True)
 class PrintedCsv:
     """A file for a spreadsheet (RFC 4180, UTF-8 with mark); `next` is where the next one
-    begins, None if this is the last."""
+    begins, None if this is the last. `lines` are those in it."""
 
     text: str
     next: Position | None
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PrintedPdf:
-    """Pages; `next` as in `PrintedCsv`."""
+    """Pages; `next` and `lines` as in `PrintedCsv`."""
 
     pdf: bytes
     next: Position | None
+    lines: tuple[Line, ...]
 
 
 def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedCsv:
@@ -72,7 +77,7 @@ def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> Pr
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(HEADS)
     writer.writerows(map(harmless, row.texts) for row in rows)
-    return PrintedCsv(_BOM + out.getvalue(), found.next)
+    return PrintedCsv(_BOM + out.getvalue(), found.next, found.lines)
 
 
 def print_pdf(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedPdf:
@@ -93,7 +98,7 @@ def print_pdf(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> Pr
         heads=HEADS,
         rows=tuple(row.texts for row in rows),
     )
-    return PrintedPdf(room.printer.print_register(sheet), found.next)
+    return PrintedPdf(room.printer.print_register(sheet), found.next, found.lines)
 
 
 def harmless(cell: str) -> str:
@@ -120,6 +125,7 @@ def _rows(
 ) -> tuple[list[Columns], Found]:
     """Lines as printed, and what was found, cut to what fits into one answer."""
     most = min(most, MOST_LETTERS) if query.register.book in LETTER_BOOKS else most
+    most = min(most, MOST_SECRET) if query.register.is_secret else most
     wide = replace(query, limit=most, most_read=MOST_IN_CSV)
     found = view_register(wide, registers=room.registers)
     lines = with_deliveries(found.lines, deliveries=room.deliveries)
