@@ -1092,6 +1092,7 @@ class House:
         return PreviewRoom(
             directory=self.directory,
             types=self.types,
+            copier=self.copy_printer,
             previewer=self.previewer,
             clock=self.clock,
             ids=self.ids,

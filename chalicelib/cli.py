@@ -32,6 +32,7 @@ from chalicelib import (
     cli_factors,
     cli_letters,
     cli_officers,
+    cli_proxies,
     cli_readers,
     cli_redrive,
     cli_renewals,
@@ -70,6 +71,7 @@ _ON_DEMAND = {
     "resources": [],
     "detail": {},
 }
+_AWAITING = "awaiting_approval"
 _ENDED = frozenset({"issued", "rejected", "void"})
 
 
@@ -245,6 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_factors.add_to(commands, _identity("approver"))
     cli_letters.add_to(commands, _identity("clerk"))
     cli_officers.add_to(commands, _identity("administrator"))
+    cli_proxies.add_to(commands, _identity("clerk"))
     cli_readers.add_to(commands, _identity("registrar"))
     cli_audit.add_to(commands)
     cli_access.add_to(commands, _identity("auditor"))
@@ -317,7 +320,9 @@ def _issue(options: argparse.Namespace, remote: Remote) -> int:
         print(json.dumps({k: v for k, v in accepted.items() if k != "preview_base64"}, indent=2))
         return 0
     print(f"{accepted['document_id']}  {accepted['state']}", file=sys.stderr)
-    if options.no_wait:
+    if accepted["state"] == _AWAITING:
+        print("tra: officers have to approve it first: tra approvals", file=sys.stderr)
+    if options.no_wait or accepted["state"] == _AWAITING:
         print(accepted["document_id"])
         return 0
     return _print_document(_wait_until_ended(accepted, remote, options.timeout))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from chalicelib.services.approve import MOST_DECISIONS
+
 _FAILED, _MISUSED = 1, 2
 _JSON = "application/json"
 _PAGE = 200
@@ -118,6 +120,9 @@ def _decide(options: argparse.Namespace, remote: Any) -> int:
     ids = list(dict.fromkeys(options.document_ids))
     if options.digest and len(ids) > 1:
         print("--digest is of one document; name only that", file=sys.stderr)
+        return _MISUSED
+    if len(ids) > MOST_DECISIONS:
+        print(f"one code is good for {MOST_DECISIONS} documents; name fewer", file=sys.stderr)
         return _MISUSED
     decisions = [_decision(document_id, options, remote) for document_id in ids]
     code = options.otp or _asked_code(options.decision, len(ids))

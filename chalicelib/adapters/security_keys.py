@@ -16,6 +16,7 @@ from chalicelib.domain.persons import Officer
 from chalicelib.ports import Asserted, NewKey
 
 if TYPE_CHECKING:
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
 
 _NAME = "Tra"
@@ -51,6 +52,7 @@ class WebauthnKeys:
                 user_verification=structs.UserVerificationRequirement.REQUIRED
             ),
             exclude_credentials=_descriptors(known),
+            supported_pub_key_algs=_algorithms(),
         )
         return _as_json(webauthn.options_to_json(options))
 
@@ -65,6 +67,11 @@ class WebauthnKeys:
                 expected_rp_id=self._rp_id,
                 expected_origin=self._origins,
                 require_user_verification=True,
+                supported_pub_key_algs=_algorithms(),
+            )
+            # Nothing is signed with the key yet: one that can verify nothing is found out here.
+            webauthn.helpers.decoded_public_key_to_cryptography(
+                webauthn.helpers.decode_credential_public_key(verified.credential_public_key)
             )
         except (WebAuthnException, *_UNREADABLE):
             return None
@@ -134,6 +141,14 @@ def user_handle(officer: Officer) -> bytes:
     return hashlib.sha256(json.dumps(officer).encode()).digest()
 
 
+def _algorithms() -> list[COSEAlgorithmIdentifier]:
+    """What keys may sign with, best first: asked for and taken alike (RFC 9053; RS256 is what
+    Windows' own has)."""
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm  # noqa: PLC0415 - see above
+
+    return [Algorithm.ECDSA_SHA_256, Algorithm.EDDSA, Algorithm.RSASSA_PKCS1_v1_5_SHA_256]
+
+
 def _descriptors(known: Sequence[HeldFactor]) -> list[PublicKeyCredentialDescriptor]:
     import webauthn  # noqa: PLC0415 - see above
     from webauthn.helpers import structs  # noqa: PLC0415
@@ -153,9 +168,10 @@ def _transports(credential: Mapping[str, Any]) -> tuple[str, ...]:
     """How the key can be reached, as the browser says; only words that are known come back."""
     from webauthn.helpers import structs  # noqa: PLC0415 - see above
 
-    told = credential["response"].get("transports") or []
+    told = credential["response"].get("transports")
     known = {one.value for one in structs.AuthenticatorTransport}
-    words = [one for one in told if isinstance(one, str) and one in known]
+    listed = told if isinstance(told, list) else []
+    words = [one for one in listed if isinstance(one, str) and one in known]
     return tuple(words[:_MOST_TRANSPORTS])
 
 

@@ -78,12 +78,6 @@ APPROVAL_FILE = "approval.json"
 PREVIEW_MARK = "ตัวอย่าง – ไม่ใช่เอกสารจริง"
 """`watermark` of previews; the template adds SPECIMEN."""
 
-
-def reading_mark(reader: str, at: datetime) -> str:
-    """`watermark` of a classified preview: who reads it, and when (A13)."""
-    return f"{PREVIEW_MARK} {reader} {_tied(long_instant(at))}"
-
-
 _NUMBER_TO_COME = "........../.........."
 _DATE_TO_COME = "...................."
 _ANY_SIGNATORY = "ผู้มีอำนาจออกเอกสาร"

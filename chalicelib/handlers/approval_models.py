@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -18,7 +19,7 @@ from chalicelib.domain.approvals import (
     Method,
 )
 from chalicelib.domain.directory import DocumentType
-from chalicelib.domain.documents import Classification, Document, DocumentState
+from chalicelib.domain.documents import Classification, Document, DocumentState, Urgency
 from chalicelib.domain.errors import ApprovalRefusedError, FieldFault, ForbiddenError, TraError
 from chalicelib.domain.officers import AuthorityKind
 from chalicelib.domain.persons import Officer
@@ -216,6 +217,9 @@ class ApprovalView(_Answer):
     state: DocumentState
     case: CaseState
     classification: Classification
+    urgency: Urgency
+    recipients: list[str] = Field(description="Who gets it, or is told, once it is issued.")
+    supersedes: str | None = Field(description="Id of the document that it takes the place of.")
     content_digest: str
     policy: PolicyView
     submitted_by: str
@@ -234,6 +238,9 @@ class ApprovalView(_Answer):
             state=document.state,
             case=case.state,
             classification=document.classification,
+            urgency=document.urgency,
+            recipients=list(document.recipients),
+            supersedes=document.supersedes,
             content_digest=case.content_digest,
             policy=PolicyView.of(case.policy, case.issuer),
             submitted_by=case.submitted_by,
@@ -258,6 +265,8 @@ class AwaitingView(_Answer):
     subject: str = Field(description="As it will stand in the register (เรื่อง).")
     agency_id: str = Field(description="Who issues it.")
     classification: Classification
+    urgency: Urgency
+    recipients: int = Field(description="How many; GET …/approval names them.")
     content_digest: str
     submitted_by: str
     opened_at: datetime
@@ -284,6 +293,8 @@ class AwaitingView(_Answer):
             subject=kind.subject_of(document.content) if kind else "",
             agency_id=document.agency_id,
             classification=document.classification,
+            urgency=document.urgency,
+            recipients=len(document.recipients),
             content_digest=case.content_digest,
             submitted_by=case.submitted_by,
             opened_at=case.opened_at,
@@ -349,7 +360,7 @@ class ListDecided(_Answer):
     left: int
 
     @classmethod
-    def of(cls, answers: tuple[Answer, ...], *, thai: bool) -> Self:
+    def of(cls, answers: Sequence[Answer], *, thai: bool) -> Self:
         outcomes = [answer.outcome for answer in answers]
         return cls(
             results=[DecisionResult.of(a, n, thai=thai) for n, a in enumerate(answers)],

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Actor, Resource
-from chalicelib.domain.approvals import ApprovalCase
-from chalicelib.domain.documents import Document
+from chalicelib.domain.approvals import ApprovalCase, CaseState
+from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import (
     ApprovalRefusedError,
     FactorRefusedError,
@@ -43,6 +43,7 @@ from chalicelib.handlers.factor_models import purpose_of_request
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.approve import Answer, Outcome, approve, approve_one
 from chalicelib.services.decide_case import withdraw_case
@@ -132,7 +133,7 @@ def _case_view(call: Call, document: Document, *, status: int = 200) -> Response
 )
 def preview_document(call: Call) -> Response:
     document = authorised(call)
-    linted = preview_awaiting(document, call.caller.called, room=call.house.preview_room)
+    linted = preview_awaiting(document, reader_of(call), room=call.house.preview_room)
     headers = {"Cache-Control": "no-store", "Vary": "Accept"}
     if call.names_first(PDF):
         told = {"Content-Type": PDF, "Tra-Content-Digest": f"sha-256:{document.content_digest}"}
@@ -160,7 +161,7 @@ def decide_document(call: Call) -> Response:
         asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room
     )
     _tell([Answer(asked, Outcome.DECIDED, document)])
-    return _case_view(call, document)
+    return _case_view(call, _as_told(call, document))
 
 
 @operation(
@@ -186,7 +187,35 @@ def decide_list(call: Call) -> Response:
         in_time=_in_time,
     )
     _tell(answers)
-    return as_json(ListDecided.of(answers, thai=call.thai))
+    told = [replace(a, document=a.document and _as_told(call, a.document)) for a in answers]
+    return as_json(ListDecided.of(told, thai=call.thai))
+
+
+def _as_told(call: Call, document: Document) -> Document:
+    """To who decided on it and may know no more of it by now (a central approver, or somebody who
+    is not named any more): the own decision, and what came of it just then."""
+    case = document.approval
+    if case is None or call.may(Resource.of(document)):
+        return document
+    own = tuple(d for d in case.decisions if (d.agency_id, d.by) == call.caller.officer)
+    return replace(
+        document,
+        document_type=document.public_type,
+        recipients=(),
+        supersedes=None,
+        state=_STATE_AFTER[case.state],
+        approval=replace(case, decisions=own),
+    )
+
+
+_STATE_AFTER = {
+    CaseState.PENDING: DocumentState.AWAITING_APPROVAL,
+    CaseState.APPROVED: DocumentState.ACCEPTED,
+    CaseState.REJECTED: DocumentState.REJECTED,
+    CaseState.RETURNED: DocumentState.REJECTED,
+    CaseState.WITHDRAWN: DocumentState.REJECTED,
+    CaseState.EXPIRED: DocumentState.REJECTED,
+}
 
 
 def _factor(call: Call, raw: dict[str, Any], shown: ShownFactor) -> Callable[[], FactorUse]:
@@ -223,7 +252,7 @@ def _appointment_of(actor: Actor) -> str | TraError:
     return actor.appointment_id or NotFoundError()
 
 
-def _tell(answers: list[Answer] | tuple[Answer, ...]) -> None:
+def _tell(answers: Sequence[Answer]) -> None:
     for outcome in Outcome:
         number = sum(answer.outcome is outcome for answer in answers)
         if number:

@@ -59,16 +59,19 @@ class FactorShown(BaseModel):
         return ShownFactor(otp=self.otp, assertion=self.assertion)
 
 
-def purpose_of_request(action: Action, path: Mapping[str, str], body: Mapping[str, Any]) -> str:
+def purpose_of_request(
+    action: Action, path: Mapping[str, str], body: Mapping[str, Any], *, key: str | None = None
+) -> str:
     """What a factor shown with a request allows: exactly this request. `body` as it came; what
-    shows the factor is left out. The same as POST /v1/me/factors/challenges makes of `action` and
-    `what` = the values in the path and all other members of the body.
+    shows the factor is left out. `key` is the Idempotency-Key of a request that makes something
+    new each time. The same as POST /v1/me/factors/challenges makes of `action` and `what` = the
+    values in the path, all other members of the body, and the key as `idempotency_key`.
 
     Raises InvalidRequestError for numbers with a fraction, which have no one spelling.
     """
     asked = {name: value for name, value in body.items() if name not in SHOWN}
     try:
-        return purpose_of(action, {**asked, **path})
+        return purpose_of(action, {**asked, **path} | ({"idempotency_key": key} if key else {}))
     except ValueError as error:
         raise InvalidRequestError([_NOT_CANONICAL]) from error
 
@@ -144,8 +147,8 @@ class AskChallenge(BaseModel):
         examples=["documents:approve"],
     )
     what: dict[str, Any] = Field(
-        description="All members of its body but `otp` and `assertion`, and the values in its path "
-        "by their names."
+        description="All members of its body but `otp` and `assertion`, the values in its path by "
+        "their names, and `idempotency_key` if it appoints or grants under such a key."
     )
 
 

@@ -96,7 +96,7 @@ def appoint_officer(call: Call) -> Response:
     _authorise(call, ThingKind.APPOINTMENT, appointment_id)
     made = appoint(
         body.request(appointment_id, call.caller.officer),
-        _proof(call, raw, body),
+        _proof_of_new(call, raw, body),
         office=call.house.personnel_office,
     )
     _tell(LogEvent.APPOINTED, "OfficerAppointed", appointment_id)
@@ -138,7 +138,10 @@ def show_officer(call: Call) -> Response:
     appointments = call.house.officers.appointments_of(officer)
     if not appointments:
         raise NotFoundError
-    call.authorise(Resource(agency_id=officer.agency_id))
+    thing = appointments[0].appointment_id
+    call.authorise(
+        Resource(agency_id=officer.agency_id, thing_id=thing, kind=ThingKind.APPOINTMENT)
+    )
     authorities = call.house.officers.authorities_of(officer)
     return as_json(OfficerView.of(officer, appointments, authorities, call.house.clock()))
 
@@ -210,7 +213,7 @@ def grant_an_authority(call: Call) -> Response:
     _authorise(call, ThingKind.AUTHORITY, authority_id)
     granted = grant_authority(
         body.request(authority_id, call.caller.officer),
-        _proof(call, raw, body),
+        _proof_of_new(call, raw, body),
         office=call.house.personnel_office,
     )
     _tell(LogEvent.AUTHORITY_GRANTED, "AuthorityGranted", authority_id)
@@ -284,7 +287,7 @@ def register_a_client(call: Call) -> Response:
     _authorise(call, ThingKind.CLIENT, body.client_id)
     client = register_client(
         body.request(call.caller.officer),
-        _proof(call, raw, body),
+        _proof(call, raw, body, repeatable=False),
         office=call.house.personnel_office,
     )
     _tell(LogEvent.CLIENT_REGISTERED, "ClientRegistered", client.client_id)
@@ -349,15 +352,38 @@ def _authorise(call: Call, kind: ThingKind, thing_id: str) -> None:
     call.authorise(Resource(agency_id=call.caller.agency_id, kind=kind, thing_id=thing_id))
 
 
-def _proof(call: Call, raw: dict[str, object], body: FactorShown) -> Prove:
+def _proof(
+    call: Call, raw: dict[str, object], body: FactorShown, *, repeatable: bool = True
+) -> Prove:
     """Raises InvalidRequestError if no second factor was shown. What is returned spends it, for
     exactly this request."""
+    return _proof_under(None, call, raw, body, repeatable=repeatable)
+
+
+def _proof_of_new(call: Call, raw: dict[str, object], body: FactorShown) -> Prove:
+    """As `_proof`, of what is made anew by each request: only under the same Idempotency-Key,
+    which gives the same record, the same code is good again. Whoever saw the request go by cannot
+    have it done once more after it was ended."""
+    claim = claim_of(call, raw)
+    key = claim.key if claim else None
+    return _proof_under(key, call, raw, body, repeatable=key is not None)
+
+
+def _proof_under(
+    key: str | None,
+    call: Call,
+    raw: dict[str, object],
+    body: FactorShown,
+    *,
+    repeatable: bool,
+) -> Prove:
     return partial(
         use_factor,
         call.caller.officer,
         body.shown(),
-        purpose=purpose_of_request(Action.APPOINT_OFFICER, call.path, raw),
+        purpose=purpose_of_request(Action.APPOINT_OFFICER, call.path, raw, key=key),
         room=call.house.factor_room,
+        repeatable=repeatable,
     )
 
 

@@ -8,9 +8,10 @@ from chalicelib.domain.approvals import Why
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Document
 from chalicelib.domain.errors import SealError, UnavailableError
-from chalicelib.domain.presentation import PREVIEW_MARK, reading_mark
-from chalicelib.ports import Clock, Directory, DocumentTypes, Ids, LintedPdf, Previewer
+from chalicelib.domain.presentation import PREVIEW_MARK
+from chalicelib.ports import Clock, CopyPrinter, Directory, DocumentTypes, Ids, LintedPdf, Previewer
 from chalicelib.services.decide_case import refused
+from chalicelib.services.reading_copy import Reader, reading_sheet
 from chalicelib.services.seal import render_request
 from chalicelib.services.submit import Submission, accept
 
@@ -21,6 +22,7 @@ class PreviewRoom:
 
     directory: Directory
     types: DocumentTypes
+    copier: CopyPrinter
     previewer: Previewer
     clock: Clock
     ids: Ids
@@ -35,7 +37,7 @@ class Previewed:
     linted: LintedPdf
 
 
-def preview(submission: Submission, reader: str, *, room: PreviewRoom) -> Previewed:
+def preview(submission: Submission, reader: Reader, *, room: PreviewRoom) -> Previewed:
     """Render a submission with a watermark and without a number. On a classified one every page
     names its reader and the time (C5).
 
@@ -49,12 +51,13 @@ def preview(submission: Submission, reader: str, *, room: PreviewRoom) -> Previe
         agency,
         submission.document_type,
         public_url=room.public_url,
-        watermark=_mark(document, reader, room),
+        watermark=PREVIEW_MARK,
     )
-    return Previewed(document.content_digest, room.previewer.render(request))
+    linted = _as_read(document, room.previewer.render(request), reader, room)
+    return Previewed(document.content_digest, linted)
 
 
-def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> LintedPdf:
+def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -> LintedPdf:
     """What officers have to decide on, as it will look, with a watermark and without a number. On a
     classified one every page names its reader and the time (A13).
 
@@ -72,13 +75,17 @@ def preview_awaiting(document: Document, reader: str, *, room: PreviewRoom) -> L
         _sealing(document.agency_id, room),
         kind,
         public_url=room.public_url,
-        watermark=_mark(document, reader, room),
+        watermark=PREVIEW_MARK,
     )
-    return room.previewer.render(request)
+    return _as_read(document, room.previewer.render(request), reader, room)
 
 
-def _mark(document: Document, reader: str, room: PreviewRoom) -> str:
-    return reading_mark(reader, room.clock()) if document.is_classified else PREVIEW_MARK
+def _as_read(document: Document, linted: LintedPdf, reader: Reader, room: PreviewRoom) -> LintedPdf:
+    """The pages; of a classified document with who reads them (C5)."""
+    if not document.is_classified:
+        return linted
+    read = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
+    return LintedPdf(read, linted.pages)
 
 
 def _sealing(agency_id: str, room: PreviewRoom) -> Agency:

@@ -42,16 +42,20 @@ def reading_copy(file: ArchivedFile, reader: Reader, *, room: ReadingRoom) -> by
     Stores nothing. Raises ReadingTooLargeError, ArchiveError if other bytes lie there than were
     archived, SecretUnreadableError, RenderError, UnavailableError.
     """
-    now = room.clock()
-    sheet = StampSheet(
+    sheet = reading_sheet(reader, room.clock())
+    printed = room.printer.print_copy(sealed_bytes(file, room=room), sheet)
+    return _answerable(printed)
+
+
+def reading_sheet(reader: Reader, now: datetime) -> StampSheet:
+    """What is laid over every page that somebody reads of a classified document."""
+    return StampSheet(
         agency=reader.agency,
         lines=(),
         printed_at=long_instant(now),
         created_at=int(now.timestamp()),
         reader=reader.at(now),
     )
-    printed = room.printer.print_copy(sealed_bytes(file, room=room), sheet)
-    return _answerable(printed)
 
 
 def sealed_bytes(file: ArchivedFile, *, room: ReadingRoom) -> bytes:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.documents import DocumentState
-from chalicelib.domain.errors import UnavailableError
+from chalicelib.domain.errors import TraError, UnavailableError
 from chalicelib.ports import (
     BatchStore,
     Clock,
@@ -82,13 +82,13 @@ def sweep(*, broom: Broom, limit: int = 500, in_time: Callable[[], bool] = lambd
     now = broom.clock()
     for unsettled in broom.documents.unsettled(now, limit):
         try:
-            _resend(unsettled, broom)
+            sent = _resend(unsettled, broom)
             broom.documents.postpone(unsettled, now + _wait(unsettled, broom))
-        except UnavailableError:
-            failed += 1  # overdue still: the next run takes it up
+        except TraError:
+            failed += 1  # overdue still: the next run takes it up; it holds up no other
             continue
-        resent += 1
-        stubborn += unsettled.sweeps > 0
+        resent += sent
+        stubborn += sent and unsettled.sweeps > 0
     expired = expire(registers=broom.registers, clock=broom.clock)
     woken = _wake(broom)
     batches = _resend_batches(broom, limit)
@@ -181,17 +181,31 @@ def _seconds_since(since: datetime, broom: Broom) -> int:
     return max(0, int((broom.clock() - since).total_seconds()))
 
 
-def _resend(unsettled: Unsettled, broom: Broom) -> None:
+def _resend(unsettled: Unsettled, broom: Broom) -> bool:
+    """False if it rests on purpose."""
     ids = [unsettled.document_id]
     match unsettled.state:
         case DocumentState.AWAITING_APPROVAL:
             _end_undecided(unsettled, broom)
         case DocumentState.ACCEPTED:
+            if _waits_for_its_run(unsettled, broom):
+                return False
             broom.number_queue.send(ids, group=unsettled.group)
         case DocumentState.NUMBERED:
             broom.seal_queue.send(ids)
         case _:
             broom.deliver_queue.send(ids)
+    return True
+
+
+def _waits_for_its_run(unsettled: Unsettled, broom: Broom) -> bool:
+    """It is approved, and another document of its run is not decided yet: whoever decides on
+    that one sends them on, and this one is not stuck."""
+    document = broom.documents.get(unsettled.document_id)
+    run = document.run if document else ()
+    if not run:
+        return False
+    return any(other.awaits_approval for other in broom.documents.get_many(run).values())
 
 
 def _end_undecided(unsettled: Unsettled, broom: Broom) -> None:

@@ -194,7 +194,7 @@ def _words(model: Model) -> str:
         f"Baht a year, {model.licences} licences of {model.agencies} agencies, {documents:,.0f} documents of "
         f"each unless the column says otherwise. One seal per agency: a certificate at "
         f"{raw['seal_certificate_thb_year']:,.0f} baht (assumed), a key in KMS, {_SHARED_KEYS} keys for all, and "
-        f"the calls above: {model.seals(float(raw['signers_per_licence']), documents):,.0f} baht, of which calls "
+        f"the calls above (the checkpoint of all logs is signed besides, once a run): {model.seals(float(raw['signers_per_licence']), documents):,.0f} baht, of which calls "
         f"{model.licences * documents * model.alone:,.0f}. It pays from {model.pays_from(low, documents)} signers "
         f"an agency at {low:,} baht, from {model.pays_from(high, documents)} at {high:,}."
     )

@@ -211,6 +211,18 @@ def test_it_comes_due_when_its_time_ends(ledger: Ledger) -> None:
     assert ledger.documents.unsettled(FOR_EVER, 10) == ()
 
 
+def test_how_long_officers_are_waited_for_is_seen(ledger: Ledger) -> None:
+    """P4: since when the oldest waits, and only what waits for officers."""
+    of = ledger.documents.waiting_since
+    assert of(DocumentState.AWAITING_APPROVAL) is None
+    ledger.add(document("D0", at=NOON - HOUR), awaiting("D1"), awaiting("D2", at=NOON + HOUR))
+    assert of(DocumentState.AWAITING_APPROVAL) == NOON
+    assert of(DocumentState.ACCEPTED) == NOON - HOUR
+    waiting = ledger.read("D1")
+    ledger.documents.decide(waiting, decided(waiting, decision(waiting)))
+    assert of(DocumentState.AWAITING_APPROVAL) == NOON + HOUR
+
+
 def test_accepted_it_is_swept_like_any_other(ledger: Ledger) -> None:
     """P8: if the message to number it is lost, it comes due within minutes, not in a month."""
     waiting = awaiting()

@@ -4,6 +4,7 @@ it tells nothing."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import secrets
@@ -17,6 +18,7 @@ import boto3
 import pytest
 
 from chalicelib.adapters.archive_inventory import S3ArchiveInventory
+from chalicelib.adapters.dynamodb import documents, searching
 from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
@@ -167,7 +169,7 @@ def _on_aws() -> Iterator[Stores]:
     )
     key = kms.create_key()["KeyMetadata"]["Arn"]
     vault = KmsVault(lambda: kms, key)
-    documents, registers, deliveries = names.values()
+    table_of_documents, registers, deliveries = names.values()
 
     def everything() -> dict[str, bytes]:
         found = in_bucket(s3, bucket)
@@ -187,8 +189,8 @@ def _on_aws() -> Iterator[Stores]:
         )
 
     yield Stores(
-        DynamoDocumentStore(documents, sweep_after=SWEEP_AFTER, vault=vault),
-        DynamoRegisterStore(registers, documents, sweep_after=SWEEP_AFTER, vault=vault),
+        DynamoDocumentStore(table_of_documents, sweep_after=SWEEP_AFTER, vault=vault),
+        DynamoRegisterStore(registers, table_of_documents, sweep_after=SWEEP_AFTER, vault=vault),
         DynamoDeliveryStore(deliveries, registers, vault),
         S3Archive(s3, bucket, vault),
         S3ArchiveInventory(s3, bucket, vault),
@@ -343,6 +345,33 @@ def test_search_sees_what_it_may(stores: Stores) -> None:
     first = stores.documents.search(Search(agency_id="diw", limit=1))
     second = stores.documents.search(Search(agency_id="diw", limit=1, cursor=first.cursor))
     assert [d.document_id for d in second.documents] == ["N1"]
+
+
+@pytest.mark.parametrize("text", [None, "ไม่มีคำนี้"])
+def test_no_cursor_names_what_is_hidden(
+    stores: Stores, text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: a search that read its share, and stands among documents that must not be known, goes
+    on with a cursor that names none of them, finds all that may be known, and ends."""
+    monkeypatch.setattr(searching, "SEARCH_PAGES", 1)
+    monkeypatch.setattr(documents, "SEARCH_PAGE_SIZE", 2)
+    times = [NOON + timedelta(minutes=n) for n in range(12)]
+    normal = {0, 5, 6}
+    for n, at in enumerate(times):
+        made = document(f"N{n:02d}", at=at) if n in normal else classified(f"S{n:02d}", at=at)
+        stores.documents.add(made, None)
+    found: list[str] = []
+    cursor: str | None = None
+    for _ in times:
+        page = stores.documents.search(Search(agency_id="diw", text=text, cursor=cursor))
+        found += [d.document_id for d in page.documents]
+        cursor = page.cursor
+        if cursor is None:
+            break
+        padded = cursor + "=" * (-len(cursor) % 4)
+        assert b"#S" not in base64.urlsafe_b64decode(padded)
+    assert cursor is None
+    assert found == ([] if text else ["N06", "N05", "N00"])
 
 
 def test_a_classified_document_is_found_by_its_number_alone(stores: Stores) -> None:

@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.approvals import ApprovalPolicy, Choice
-from chalicelib.services.decide_case import decide_case
+from chalicelib.domain.documents import DocumentState
+from chalicelib.domain.registers import Register
+from chalicelib.services.decide_case import decide_case, withdraw_case
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.approving import decision
+from tests.support.letter_office import SENDER, TO_ALL, letter_office
 from tests.support.samples import AGENCIES, NOON
 
 
@@ -95,3 +98,25 @@ def test_an_agency_that_is_not_there_approves_nothing(api: Api, licence: dict[st
     _wanting(api, licence=ApprovalPolicy(approvers=1, central="nobody"))
     (fault,) = api.submit(licence).json["errors"]
     assert (fault["pointer"], fault["code"]) == ("/document_type", "no_central_approver")
+
+
+def test_a_letter_waits_too() -> None:
+    """B7, issue 6: a letter to several agencies, by the same rules: nothing is numbered, and
+    nothing reaches anybody, before an officer let it go; a withdrawn one never leaves."""
+    with letter_office() as office:
+        sender = replace(SENDER, approvals={"official-letter": ApprovalPolicy(approvers=1)})
+        office.fakes.directory.put_agency(sender)
+        document_id = office.sent(TO_ALL)
+        refused_id = office.sent({**TO_ALL, "subject": "อีกเรื่อง"})
+        assert office.deliveries(document_id)["items"] == []
+        seen, other = (office.fakes.ledger.get(name) for name in (document_id, refused_id))
+        assert seen is not None
+        assert other is not None
+        assert (seen.state, seen.is_letter) == (DocumentState.AWAITING_APPROVAL, True)
+        room = office.fakes.house().case_room
+        withdraw_case(other, "slc-application", room=room)
+        decide_case(seen, lambda about: decision(about, at=NOON), room=room)
+        office.rest()
+        assert len(office.deliveries(document_id)["items"]) == 3
+        assert office.deliveries(refused_id)["items"] == []
+        assert len(office.fakes.ledger.entries(Register("slc", "send", 2026))) == 1

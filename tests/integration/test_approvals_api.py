@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pypdf
@@ -16,8 +17,10 @@ from chalicelib.domain.access import Role
 from chalicelib.domain.approval_records import statement_in
 from chalicelib.domain.approvals import ApprovalPolicy, Method
 from chalicelib.domain.documents import Classification
+from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.officers import Authority, AuthorityKind, Ending, Period
 from chalicelib.ports import AccessSearch
+from tests.fault.harness import World
 from tests.integration.conftest import Answer, Api
 from tests.support.approval_desk import (
     CASE,
@@ -30,6 +33,7 @@ from tests.support.approval_desk import (
     list_of,
 )
 from tests.support.previews import near_preview
+from tests.support.software_key import SoftwareKey
 
 
 @pytest.fixture
@@ -304,8 +308,13 @@ def test_the_central_approver_decides_for_others(
     assert refusal(own.decides(document)) == (409, "other_agency")
     assert central.decides(document).json["case"] == "approved"
     assert central.call("GET", CASE, document.document_id).status == 404
+    World(desk.api.fakes).run_to_rest()
+    assert desk.now(document).state == "issued"
     repeated = central.decides_all([document], otp=central.next_code()).json
     assert (repeated["already_so"], repeated["refused"]) == (1, 0)
+    assert repeated["results"][0]["state"] == "accepted"
+    again = central.decides(document).json
+    assert (again["state"], again["recipients"], len(again["decisions"])) == ("accepted", [], 1)
 
 
 def test_clearance_reaches_the_document(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
@@ -423,6 +432,56 @@ def test_a_list_goes_on_where_it_died(desk: ApprovalDesk, licence: dict[str, Any
     assert len(uses) == 1
 
 
+class _BusyAtTimes:
+    """A key that does not sign each third time."""
+
+    def __init__(self, signer: Any) -> None:
+        self._signer, self._asked = signer, 0
+
+    def sign(self, payload: bytes, **more: Any) -> str:
+        self._asked += 1
+        if self._asked % 3 == 0:
+            raise UnavailableError("KMS is busy.", "ระบบกุญแจ (KMS) ไม่ว่าง")
+        signed: str = self._signer.sign(payload, **more)
+        return signed
+
+
+def test_what_cannot_be_signed_now_is_not_yet(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
+    """P8: a key that is busy in the midst of a list holds up none of the others, and the same
+    request does the rest."""
+    officer = desk.officer()
+    documents = [desk.submitted(licence) for _ in range(6)]
+    house().__dict__["evidence_signer"] = _BusyAtTimes(desk.api.fakes.signer)
+    body = {**list_of(documents), "otp": officer.code}
+    first = officer.call("POST", LIST, body=body).json
+    assert (first["decided"], first["left"]) == (4, 2)
+    errors = [one["error"]["code"] for one in first["results"] if one["outcome"] == "not_yet"]
+    assert errors == ["unavailable"] * 2
+    second = officer.call("POST", LIST, body=body).json
+    assert (second["decided"], second["already_so"], second["left"]) == (2, 4, 0)
+
+
+def test_a_list_may_be_as_long_as_it_may(desk: ApprovalDesk) -> None:
+    """Item 4: a thousand decisions, each with as many Thai letters as a reason may have, are read
+    and answered one by one."""
+    officer = desk.officer()
+    decisions = [
+        {
+            "document_id": f"D{n}",
+            "content_digest": "a1" * 32,
+            "decision": "reject",
+            "reason": "เหตุ" * 125,
+        }
+        for n in range(1000)
+    ]
+    answer = officer.call("POST", LIST, body={"decisions": decisions, "otp": officer.code})
+    assert (answer.status, answer.json["refused"]) == (200, 1000)
+    decisions[0]["reason"] += "ผ"
+    answer = officer.call("POST", LIST, body={"decisions": decisions, "otp": officer.code})
+    assert answer.status == 422
+    assert answer.json["errors"][0]["pointer"] == "/decisions/0/reason"
+
+
 def test_a_code_for_one_list_is_not_for_a_longer_one(
     desk: ApprovalDesk, licence: dict[str, Any]
 ) -> None:
@@ -433,6 +492,53 @@ def test_a_code_for_one_list_is_not_for_a_longer_one(
     assert officer.decides_all(documents[:2], otp=code).json["decided"] == 2
     assert refusal(officer.decides_all(documents, otp=code)) == (403, "factor_wrong")
     assert desk.now(documents[2]).awaits_approval
+
+
+def _security_key(officer: Approver) -> SoftwareKey:
+    """Enrolled over HTTP, beside the app."""
+    key = SoftwareKey()
+    body = {"method": "webauthn", "otp": officer.code}
+    begun = officer.call("POST", "/v1/me/factors", body=body).json
+    credential = key.create(begun["options"])
+    done = officer.api.call(
+        "POST",
+        "/v1/me/factors/{factor_id}/confirmation",
+        path={"factor_id": begun["factor_id"]},
+        body={"credential": credential},
+        authorizer=officer.context,
+    )
+    assert done.status == 200, done.text
+    return key
+
+
+def _asserted(officer: Approver, key: SoftwareKey, what: dict[str, Any]) -> dict[str, Any]:
+    """What the browser gives for a challenge over exactly this."""
+    asked = {"action": "documents:approve", "what": what}
+    answer = officer.call("POST", "/v1/me/factors/challenges", body=asked)
+    assert answer.status == 201, answer.text
+    return key.get(answer.json["options"])
+
+
+def test_a_security_key_approves_a_document_and_a_list(
+    desk: ApprovalDesk, licence: dict[str, Any]
+) -> None:
+    """Item 3, B7: the challenge is over exactly what is asked for; an assertion over one list is
+    good for no other one, nor for one document of it."""
+    officer = desk.officer()
+    key = _security_key(officer)
+    documents = [desk.submitted(licence) for _ in range(4)]
+    one = documents[0]
+    body = {"decision": "approve", "content_digest": one.content_digest}
+    assertion = _asserted(officer, key, {**body, "document_id": one.document_id})
+    answer = officer.call("POST", DECIDE, one.document_id, body={**body, "assertion": assertion})
+    assert (answer.status, answer.json["decisions"][0]["method"]) == (200, "webauthn")
+    assertion = _asserted(officer, key, list_of(documents[1:3]))
+    longer = {**list_of(documents[1:]), "assertion": assertion}
+    assert refusal(officer.call("POST", LIST, body=longer)) == (403, "factor_wrong")
+    assertion = _asserted(officer, key, list_of(documents[1:3]))
+    exact = {**list_of(documents[1:3]), "assertion": assertion}
+    assert officer.call("POST", LIST, body=exact).json["decided"] == 2
+    assert desk.now(documents[3]).awaits_approval
 
 
 @pytest.mark.parametrize(
@@ -511,6 +617,8 @@ def test_what_awaits_is_listed_by_age_and_type(desk: ApprovalDesk, licence: dict
     item = officer.call("GET", LIST, query={"type": "licence"}).json["items"][0]
     assert item["content_digest"] == documents[0].content_digest
     assert item["subject"] == licence["content"]["title_th"]
+    case = officer.call("GET", CASE, documents[0].document_id).json
+    assert (case["recipients"], case["urgency"], case["decisions"]) == (["dbd"], "routine", [])
 
 
 def test_a_cursor_does_not_widen_the_scope(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
@@ -543,6 +651,30 @@ def test_the_preview_shows_what_will_be_printed(
     assert pdf.headers["Tra-Content-Digest"] == f"sha-256:{document.content_digest}"
     assert officer.decides(document).status == 200
     assert refusal(officer.call("GET", PREVIEW, document.document_id)) == (409, "approval_ended")
+
+
+def test_the_preview_of_a_secret_names_its_reader(
+    desk: ApprovalDesk, licence: dict[str, Any], tmp_path: Path
+) -> None:
+    """Item 6: each read puts the reader's name and the time on every page."""
+    document = desk.submitted(licence)
+    secret = replace(document, classification=Classification.SECRET)
+    desk.api.fakes.ledger._documents[document.document_id] = secret
+    cleared = desk.officer(
+        "registrar",
+        roles=frozenset({Role.APPROVER, Role.REGISTRAR}),
+        clearance=Classification.SECRET,
+    )
+    house().__dict__["previewer"] = near_preview()
+    answer = cleared.call("GET", PREVIEW, document.document_id).json
+    file = tmp_path / "preview.pdf"
+    file.write_bytes(base64.b64decode(answer["preview_base64"]))
+    pages = pypdf.PdfReader(file).pages
+    assert len(pages) == answer["pages"]
+    for page in pages:
+        text = page.extract_text()
+        assert "SPECIMEN" in text
+        assert "๑๒.๐๐" in text
 
 
 def test_where_nobody_approves_there_is_no_case(

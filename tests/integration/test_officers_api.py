@@ -288,6 +288,38 @@ def test_a_repeated_appointment_is_the_same(office: Office) -> None:
     assert granted.status == 201, "another route's key is another key"
 
 
+def test_a_request_that_was_seen_makes_nothing_anew(office: Office) -> None:
+    """Issue 7: replayed within the hour, token, code and all, after what it made was ended: the same
+    Idempotency-Key shows what ended, and without it, or under another, the code is used."""
+    office.appoint(subject="keeper")
+    for route, body in (("/v1/officers", NEW), ("/v1/authorities", GRANT | {"holder": "keeper"})):
+        office.api.fakes.clock.advance(timedelta(seconds=60))
+        seen = {"otp": office.code(HEAD), **body}
+        made = office.send(route, seen, Idempotency_Key="seen")
+        assert made.status == 201, made.text
+        name = "appointment_id" if "appointment_id" in made.json else "authority_id"
+        records = "appointments" if name == "appointment_id" else "authorities"
+        ended = office.act(f"/v1/{records}/{made.json[name]}/end", {"reason": "ย้าย"})
+        assert ended.status == 200, ended.text
+        again = office.send(route, seen, Idempotency_Key="seen")
+        assert (again.json[name], again.json["holds"]) == (made.json[name], False)
+        for refused in (
+            office.send(route, seen),
+            office.send(route, seen, Idempotency_Key="other"),
+        ):
+            assert (refused.status, refused.json["reason"]) == (403, "factor_wrong")
+
+
+def test_an_ended_application_is_not_registered_again_by_a_replay(office: Office) -> None:
+    """Issue 7: nor is the last word of an application taken back by an older one."""
+    office.api.fakes.clock.advance(timedelta(seconds=60))
+    seen = {"otp": office.code(HEAD), **SYSTEM}
+    assert office.send("/v1/clients", seen).status in {200, 201}
+    assert office.act(f"/v1/clients/{SYSTEM['client_id']}/end", {"reason": "เลิกใช้"}).status == 200
+    refused = office.send("/v1/clients", seen)
+    assert (refused.status, refused.json["reason"]) == (403, "factor_wrong")
+
+
 def test_an_end_is_repeatable_and_the_first_stands(office: Office) -> None:
     """P8, A7: asked again, the answer is the first end."""
     made = office.appoint()

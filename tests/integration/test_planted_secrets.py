@@ -158,8 +158,8 @@ def _live(office: LiveOffice, planted: Planted) -> None:
     office.rest()
     _look(office, planted)
     reason = {"reason_code": "error", "reason": planted["revocation"]}
-    path = {"document_id": planted.sent["kept"]}
-    _good(office.ask("POST", f"{_DOCUMENT}/revocation", _APPROVER, reason, **path))
+    kept = planted.sent["kept"]
+    _good(office.ask("POST", f"{_DOCUMENT}/revocation", _APPROVER, reason, document_id=kept))
     office.rest()
     if planted.classification == "secret":
         _pry(office, planted)
@@ -213,11 +213,9 @@ def _look(office: LiveOffice, planted: Planted) -> None:
         _good(office.ask("GET", f"{_DOCUMENT}{part}", _FROM, document_id=document_id))
     for agency, by, book in ((SENDER, _FROM, "send"), (RECIPIENT, _TO, "receive")):
         secret = planted.classification == "secret"
-        path = {"agency": agency, "book": f"{book}-secret" if secret else book}
+        named = f"{book}-secret" if secret else book
         for form in ("", ".csv", ".pdf"):
-            year = f"{office.house.clock().year}{form}"
-            route = "/v1/registers/{agency}/{book}/{year}"
-            _good(office.ask("GET", route, by, **path, year=year))
+            _good(_register(office, agency, named, form, by))
     for box, by in (("/v1/documents", _FROM), ("/v1/outbox", _FROM), ("/v1/inbox", _TO)):
         _good(office.ask("GET", box, by, query={"q": planted["kept subject"]}))
         _good(office.ask("GET", box, by))
@@ -251,11 +249,14 @@ def _pry_at(office: LiveOffice, document_id: str, by: dict[str, Any]) -> None:
 def _pry_in_registers(office: LiveOffice, by: dict[str, Any]) -> None:
     for book in ("send-secret", "receive-secret"):
         for form in ("", ".csv", ".pdf"):
-            year = f"{office.house.clock().year}{form}"
-            path = {"agency": by["agency"], "book": book, "year": year}
-            answer = office.ask("GET", "/v1/registers/{agency}/{book}/{year}", by, **path)
+            answer = _register(office, by["agency"], book, form, by)
             office.pry(f"{book}{form} {by['sub']}", answer)
             office.told[f"{book}{form} {by['sub']} text"] = _text_of(answer).encode()
+
+
+def _register(office: LiveOffice, agency: str, book: str, form: str, by: dict[str, Any]) -> Answer:
+    route, year = "/v1/registers/{agency}/{book}/{year}", f"{office.house.clock().year}{form}"
+    return office.ask("GET", route, by, agency=agency, book=book, year=year)
 
 
 def _fail(office: LiveOffice, planted: Planted, patch: pytest.MonkeyPatch) -> None:

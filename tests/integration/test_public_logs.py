@@ -49,7 +49,7 @@ def test_the_schedule_publishes_and_counts(api: Api, fakes: Fakes) -> None:
     give_numbers(fakes.ledger, 5)
     void_numbers(fakes.ledger, 1)
     done = schedules.checkpoint(sample_event("checkpoint"), CONTEXT)
-    assert done == {"logs": 2, "extended": 2, "failed": 0, "entries": 6}
+    assert done == {"logs": 2, "extended": 2, "failed": 0, "entries": 6, "accesses": 0}
     assert _get(api, "{log}/checkpoint").status == 200
 
 

@@ -169,6 +169,15 @@ def test_other_records_than_the_evidence_names_are_found(proved: Proved) -> None
     assert proved.codes(bundle) == ["approval_differs"]
 
 
+def test_anybody_has_them_verified_over_http(proved: Proved) -> None:
+    """P7: POST /v1/verify judges the approvals with the rest, under the deployment's own keys."""
+    whole = proved.api.call("POST", "/v1/verify", body=proved.bundle).json
+    assert whole["indication"] == "TOTAL-PASSED"
+    stripped = proved.api.call("POST", "/v1/verify", body={**proved.bundle, "approval": None}).json
+    assert stripped["indication"] == "INDETERMINATE"
+    assert "approval_missing" in [finding["code"] for finding in stripped["findings"]]
+
+
 def test_without_keys_they_are_not_checked(proved: Proved) -> None:
     """P7: who gives no keys is told that nothing was checked with them."""
     verdict = verify_bundle(proved.bundle, now=NOON, trust=replace(proved.trust, jwks=None))

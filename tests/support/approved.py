@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.adapters.memory import CountingSigner
 from chalicelib.domain.access import Role
-from chalicelib.domain.approval_records import ApprovalStatement, statement_of
+from chalicelib.domain.approval_records import ApprovalStatement, statement_in, statement_of
 from chalicelib.domain.approvals import (
     ApprovalDecision,
     ApprovalPolicy,
@@ -139,8 +139,6 @@ def approved(
 
 def told(document: Document) -> list[ApprovalStatement]:
     """What its records say."""
-    from chalicelib.domain.approval_records import statement_in  # noqa: PLC0415 - beside its use
-
     assert document.approval is not None
     found = [statement_in(one) for one in document.approval.decisions]
     return [one for one in found if one is not None]

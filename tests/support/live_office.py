@@ -208,7 +208,7 @@ def overheard(office: LiveOffice) -> Iterator[None]:
     made = Endpoint.make_request
 
     def hear(endpoint: Endpoint, operation: Any, request: dict[str, Any]) -> Any:
-        body = request.get("body")
+        body: Any = request.get("body")
         if hasattr(body, "read"):
             body = body.read()
             request["body"].seek(0)

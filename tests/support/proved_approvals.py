@@ -39,6 +39,7 @@ class Proved:
     pdf: bytes
     signer: LocalSigner
     trust: BundleTrust
+    api: Api
 
     def verdict(self, bundle: dict[str, Any], pdf: bytes | None = None) -> BundleVerdict:
         return verify_bundle(bundle, now=NOON + timedelta(days=1), trust=self.trust, pdf=pdf)
@@ -82,4 +83,4 @@ def proved_approvals() -> Iterator[Proved]:
         assert document.file is not None
         pdf = fakes.archive.files[document.file.key]
         trust = bundle_trust(log_keys=(key,), jwks=fakes.signer.jwks())
-        yield Proved(document, first, second, pdf, fakes.signer, trust)
+        yield Proved(document, first, second, pdf, fakes.signer, trust, api)

@@ -32,11 +32,14 @@ class SoftwareKey:
 
     def create(self, options: Mapping[str, Any], **tricks: Any) -> dict[str, Any]:
         """What `navigator.credentials.create(options)` gives, as JSON. `tricks`: `rp_id`,
-        `challenge`, `origin` in the place of the right ones."""
+        `challenge`, `origin`, `cose` (the public key) in the place of the right ones."""
         numbers = self.private.public_key().public_numbers()
         cose = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)}
         attested = (
-            bytes(16) + len(self.credential_id).to_bytes(2) + self.credential_id + cbor2.dumps(cose)
+            bytes(16)
+            + len(self.credential_id).to_bytes(2)
+            + self.credential_id
+            + cbor2.dumps(tricks.get("cose", cose))
         )
         rp_id = tricks.get("rp_id", options["rp"]["id"])
         data = self._data(rp_id, ATTESTED) + attested

@@ -48,6 +48,8 @@ class Deployment:
         return {"items": [item], "cursor": "next" if first else None}
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        if path == "/v1/documents":
+            return {"document_id": "D9", "state": "awaiting_approval"}
         if path.endswith("/withdrawal"):
             return {"document_id": "D1", "case": "withdrawn"}
         self.bodies.append(body)
@@ -170,6 +172,20 @@ def test_a_digest_seen_before_needs_no_preview(deployment: Deployment) -> None:
     assert deployment.bodies[0]["decisions"][0]["content_digest"] == seen
     assert not Path("approvals").exists()
     assert main(["approve", "D1", "D2", "--digest", seen, "--otp", "123456"]) == 2
+    too_many = [f"D{n}" for n in range(1001)]
+    assert main(["approve", *too_many, "--otp", "123456"]) == 2
+    assert len(deployment.bodies) == 1
+
+
+def test_issuing_does_not_wait_for_officers(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """P4: they may take days; the command says so and ends."""
+    (tmp_path / "licence.json").write_text("{}", encoding="utf-8")
+    assert main(["issue", "licence.json"]) == 0
+    told = capsys.readouterr()
+    assert told.out.strip() == "D9"
+    assert "tra approvals" in told.err
 
 
 def test_a_preview_is_kept_and_a_document_withdrawn(

@@ -76,12 +76,29 @@ def test_all_faults_are_told_at_once() -> None:
         ("TRA_LOCK_MODE", "GOVERNANCE"),
         ("TRA_PUBLIC_URL", "http://tra.go.th"),
         ("TRA_OIDC_ISSUER", "http://id.go.th"),
+        ("TRA_WEBAUTHN_ORIGINS", "https://tra.go.th http://work.tra.go.th"),
     ],
 )
 def test_production_refuses_what_is_handy_in_development(name: str, value: str) -> None:
     """P2, P6: in production locks are binding and nothing travels in the clear."""
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment({**GOOD, name: value})
+
+
+def test_keys_belong_to_the_services_address_unless_said() -> None:
+    """Issue 7 item 3: relying party and origins of security keys."""
+    usual = Settings.from_environment({**GOOD, "TRA_PUBLIC_URL": "https://tra.go.th:8443/x/"})
+    assert usual.webauthn_rp_id == "tra.go.th"
+    assert usual.webauthn_origins == ("https://tra.go.th:8443",)
+    own = Settings.from_environment(
+        {
+            **GOOD,
+            "TRA_WEBAUTHN_RP_ID": "go.th",
+            "TRA_WEBAUTHN_ORIGINS": "https://a.go.th https://b.go.th",
+        }
+    )
+    assert own.webauthn_rp_id == "go.th"
+    assert own.webauthn_origins == ("https://a.go.th", "https://b.go.th")
 
 
 def test_how_tokens_are_read_is_a_setting() -> None:

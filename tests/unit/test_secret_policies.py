@@ -1,7 +1,7 @@
 """Who may open what is classified, and encrypt it: the policies, statement by statement (A13, C5).
 
 The embedded AWS enforces which function may use the key, but knows no condition on encryption
-contexts; so what the conditions say is held here against what the code asks."""
+contexts (`Fn::If IsLocal`); so what they say is held here against what the code asks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def _statements(action: str) -> dict[str, Mapping[str, Any]]:
             if {"Fn::GetAtt": ["SecretsKey", "Arn"]} in one["Resource"]:
                 assert len(one["Action"]) == 1
                 if one["Action"] == [action]:
-                    found[path.stem.removeprefix("policy-")] = one["Condition"]
+                    condition, _, on_aws = one["Condition"]["Fn::If"]
+                    assert condition == "IsLocal"
+                    found[path.stem.removeprefix("policy-")] = on_aws
     return found
 
 
@@ -63,8 +65,14 @@ def test_only_with_the_context_that_the_vault_gives(action: str) -> None:
     for condition in _statements(action).values():
         names = condition["ForAllValues:StringEquals"]["kms:EncryptionContextKeys"]
         assert set(names) == set(_told(context))
-        classifications = condition["StringEqualsIfExists"]["kms:EncryptionContext:classification"]
+        classifications = condition["StringEquals"]["kms:EncryptionContext:classification"]
         assert set(classifications) == {"confidential", "secret"}
+        present = {name.rpartition(":")[2] for name in condition["Null"]}
+        assert set(condition["Null"].values()) == {"false"}
+        demanded = (
+            present | {"classification"} | ({"purpose"} if "StringLike" in condition else set())
+        )
+        assert demanded == set(_told(context))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +106,7 @@ def test_each_function_for_its_own_parts(
     """C5: a function that was taken over opens no more than its work shows it."""
     patterns = (
         _statements(action)[function]
-        .get("StringLikeIfExists", {})
+        .get("StringLike", {})
         .get("kms:EncryptionContext:purpose", ["*"])
     )
     assert any(fnmatchcase(purpose, pattern) for pattern in patterns) is may

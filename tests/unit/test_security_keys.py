@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chalicelib.adapters.security_keys import WebauthnKeys, user_handle
 from chalicelib.domain.approvals import Method
@@ -37,6 +40,12 @@ def _registered(key: SoftwareKey) -> HeldFactor:
         public_key=new.public_key,
         transports=new.transports,
     )
+
+
+_KEY = SoftwareKey()
+_HELD = _registered(_KEY)
+_MADE = SoftwareKey().create(KEYS.registration_options(SOMSRI, CHALLENGE, ()))
+_ASSERTED = _KEY.get(KEYS.assertion_options(CHALLENGE, ()))
 
 
 def _options() -> dict[str, Any]:
@@ -72,6 +81,7 @@ def test_registration_options() -> None:
     assert options["rp"] == {"id": "tra.test", "name": "Tra"}
     assert options["user"]["id"] == encoded(user_handle(SOMSRI))
     assert options["user"]["name"] == "somsri@diw"
+    assert [one["alg"] for one in options["pubKeyCredParams"]] == [-7, -8, -257]
     assert options["attestation"] == "none"
     assert options["authenticatorSelection"]["userVerification"] == "required"
     assert options["excludeCredentials"][0]["id"] == held.credential_id
@@ -162,6 +172,57 @@ def test_junk_is_no_answer(junk: dict[str, Any]) -> None:
     assert KEYS.asserted(junk) is None
     assert KEYS.counter_of(junk, CHALLENGE, SOMSRI, held) is None
     assert KEYS.register(junk, CHALLENGE) is None
+
+
+@pytest.mark.parametrize("transports", [None, 1, True, "usb", {"usb": 1}, [1, None, ["usb"]]])
+def test_transports_are_words_of_a_list(transports: object) -> None:
+    """Issue 7: a hint for the next time, and nothing else; what is none is left out."""
+    made = SoftwareKey().create(KEYS.registration_options(SOMSRI, CHALLENGE, ()))
+    made["response"]["transports"] = transports
+    new = KEYS.register(made, CHALLENGE)
+    assert new is not None
+    assert new.transports == ()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)},  # no point of the curve
+        {1: 2, 3: -7, -1: 99, -2: b"x", -3: b"y"},
+        {1: 1, 3: -8, -1: 6, -2: b"short"},
+        {1: 3, 3: -257, -1: "n", -2: "e"},
+        {1: 2, 3: -65535, -1: 1, -2: bytes(32), -3: bytes(32)},
+        {},
+    ],
+)
+def test_a_key_that_verifies_nothing_is_none(key: dict[int, object]) -> None:
+    """Issue 7: an officer would have a factor that never works; attestation none checks nothing."""
+    options = KEYS.registration_options(SOMSRI, CHALLENGE, ())
+    assert KEYS.register(SoftwareKey().create(options, cose=key), CHALLENGE) is None
+
+
+@given(st.data())
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_bent_answers_are_refused_quietly(data: st.DataObject) -> None:
+    """Issue 7: whatever bytes stand where a browser's should, the answer is a refusal, never a
+    fault of ours."""
+    for good, name in (
+        (_MADE, data.draw(st.sampled_from(["clientDataJSON", "attestationObject"]))),
+        (
+            _ASSERTED,
+            data.draw(st.sampled_from(["clientDataJSON", "authenticatorData", "signature"])),
+        ),
+    ):
+        whole = base64.urlsafe_b64decode(good["response"][name] + "==")
+        at = data.draw(st.integers(0, len(whole)))
+        junk = data.draw(st.binary(min_size=1, max_size=6))
+        bent = whole[:at] + junk + whole[at + data.draw(st.integers(0, 8)) :]
+        answer = {**good, "response": {**good["response"], name: encoded(bent)}}
+        KEYS.asserted(answer)
+        if good is _MADE:
+            KEYS.register(answer, CHALLENGE)
+        elif bent != whole:
+            assert KEYS.counter_of(answer, CHALLENGE, SOMSRI, _HELD) is None
 
 
 def test_a_key_that_does_not_count() -> None:

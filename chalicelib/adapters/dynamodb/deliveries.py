@@ -48,8 +48,11 @@ from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
     bad_cursor,
     every_one,
+    found_among_hidden,
     found_keys,
+    from_key,
     key_after,
+    nearest_shown,
     one_of_or_none,
     timed_between,
     timed_key_after,
@@ -491,39 +494,54 @@ class DynamoDeliveryStore:
 
     def outbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
-        matching = every_one(
-            one_of_or_none(items.classification, search.visible),
-            _naming(items, search, items.recipient),
-        )
-        return self._search(search, items.outbox, ("sender", "planned_key"), matching)
+        known = one_of_or_none(items.classification, search.visible)
+        matching = _naming(items, search, items.recipient)
+        return self._search(search, items.outbox, ("sender", "planned_key"), known, matching)
 
     def inbox(self, search: LetterSearch) -> LetterPage:
         items = self.items
         matching = every_one(
-            _visible(items, search),
             _naming(items, search, items.sender),
             items.unit == search.unit if search.unit else None,
         )
-        return self._search(search, items.inbox, ("recipient", "entered_key"), matching)
+        known, keys = _visible(items, search), ("recipient", "entered_key")
+        return self._search(search, items.inbox, keys, known, matching)
 
     def _search(
-        self, search: LetterSearch, index: Any, keys: tuple[str, str], matching: Condition | None
+        self,
+        search: LetterSearch,
+        index: Any,
+        keys: tuple[str, str],
+        known: Condition,
+        matching: Condition | None,
     ) -> LetterPage:
-        """Newest first, in the agency's own partition of an index."""
+        """Newest first, in the agency's own partition of an index. `known`: what whoever asks may
+        know of; `matching`: what is looked for among it."""
         items, (agency_key, time_key) = self.items, keys
         in_state = items.state == search.state.value if search.state else None
-        with translated():
-            pages = index.query(
+        key_of, first = getattr(items, time_key), _key_after(search, agency_key, time_key)
+
+        def read(after: Any) -> Any:
+            return index.query(
                 search.agency_id,
-                range_key_condition=timed_between(
-                    getattr(items, time_key), search.since, search.until
-                ),
-                filter_condition=every_one(in_state, matching),
+                range_key_condition=timed_between(key_of, search.since, search.until),
+                filter_condition=every_one(known, in_state, matching),
                 scan_index_forward=False,
                 page_size=SEARCH_PAGE_SIZE,
-                last_evaluated_key=_key_after(search, agency_key, time_key),
+                last_evaluated_key=after,
             ).page_iter
-            found, cursor = found_keys(pages, time_key, search.limit)
+
+        def shown(key: str) -> str | None:
+            newer = index.query(
+                search.agency_id,
+                range_key_condition=from_key(key_of, key, search.until),
+                filter_condition=known,
+                page_size=SEARCH_PAGE_SIZE,
+            ).page_iter
+            return nearest_shown(newer, time_key, first)
+
+        with translated():
+            found, cursor = found_among_hidden(read, first, time_key, search.limit, shown)
         return self._page([_timed(key) for key in found], cursor)
 
     def open_items(self) -> OpenItems:

@@ -28,6 +28,7 @@ from chalicelib.adapters.dynamodb.items import (
     DocumentItem,
     IdempotencyItem,
     ReasonMap,
+    awaiting_shards,
     bind,
     named_text,
     parts_of,
@@ -42,7 +43,10 @@ from chalicelib.adapters.dynamodb.items import (
 from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
     every_one,
+    found_among_hidden,
     found_keys,
+    from_key,
+    nearest_shown,
     one_of,
     timed_between,
     timed_key_after,
@@ -162,18 +166,29 @@ class DynamoDocumentStore:
         """Newest first. Reads the agency's own index partition only, so no filter and no
         cursor can reach another agency's documents (P6). The index holds what is searched
         and no more (docs/adr/0033); what was found is then read as it is now."""
-        with translated():
-            pages = self.items.by_agency.query(
+        items, first = self.items, _key_after(search)
+
+        def read(after: Any) -> Any:
+            return items.by_agency.query(
                 search.agency_id,
-                range_key_condition=timed_between(
-                    self.items.submitted_key, search.since, search.until
-                ),
-                filter_condition=_matching(self.items, search),
+                range_key_condition=timed_between(items.submitted_key, search.since, search.until),
+                filter_condition=_matching(items, search),
                 scan_index_forward=False,
                 page_size=SEARCH_PAGE_SIZE,
-                last_evaluated_key=_key_after(search),
+                last_evaluated_key=after,
             ).page_iter
-            found, cursor = found_keys(pages, "submitted_key", search.limit)
+
+        def shown(key: str) -> str | None:
+            newer = items.by_agency.query(
+                search.agency_id,
+                range_key_condition=from_key(items.submitted_key, key, search.until),
+                filter_condition=_visible(items, search),
+                page_size=SEARCH_PAGE_SIZE,
+            ).page_iter
+            return nearest_shown(newer, "submitted_key", first)
+
+        with translated():
+            found, cursor = found_among_hidden(read, first, "submitted_key", search.limit, shown)
         return Page(self._at(found), cursor)
 
     def _at(self, keys: Sequence[str]) -> tuple[Document, ...]:
@@ -244,7 +259,11 @@ class DynamoDocumentStore:
         items = self.items
         if document.settled:
             return [items.unsettled_shard.remove(), items.due_at.remove()]
-        return [items.due_at.set(to_text(since + self._sweep_after)), items.sweeps.set(0)]
+        return [
+            items.unsettled_shard.set(shard_of(document.document_id)),
+            items.due_at.set(to_text(since + self._sweep_after)),
+            items.sweeps.set(0),
+        ]
 
     def awaiting(
         self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
@@ -375,7 +394,7 @@ class DynamoDocumentStore:
                     raise
 
     def unsettled(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
-        return self._due_in(shards(), due_before, limit)
+        return self._due_in((*shards(), *awaiting_shards()), due_before, limit)
 
     def sleepers(self, due_before: datetime, limit: int) -> tuple[Unsettled, ...]:
         return self._due_in(sleepers_shards(), due_before, limit)
@@ -420,10 +439,11 @@ class DynamoDocumentStore:
         return tuple(sorted(due, key=lambda unsettled: unsettled.due_at)[:limit])
 
     def waiting_since(self, state: DocumentState) -> datetime | None:
+        waits = state is DocumentState.AWAITING_APPROVAL
         with translated():
             submitted = [
                 item.submitted_at
-                for shard in shards()
+                for shard in (awaiting_shards() if waits else shards())
                 for item in self.items.unsettled.query(
                     shard,
                     filter_condition=self.items.state == state.value,

@@ -75,6 +75,7 @@ _M = TypeVar("_M", bound=Model)
 # partition from carrying every write of the platform (1,000 writes/s each).
 UNSETTLED_SHARDS = 8
 _ASLEEP = "asleep-"
+_AWAITING = "awaiting-"
 
 WAITING = "waiting"
 """The part of a document that says what it waits for, as the vault knows it."""
@@ -359,7 +360,8 @@ class AwaitingIndex(GlobalSecondaryIndex["DocumentItem"]):
 
 class DocumentItem(Model):
     """`pk` = `DOC#<document_id>`. In `unsettled` only while work is left, and, in shards of
-    their own, documents whose recipients will have to be told that they expired. `ruled` is
+    their own, documents that await officers, and those whose recipients will have to be told that
+    they expired. `ruled` is
     the number of rulings. In `awaiting` only while officers have to decide; `decisions` is how
     many did, and `approved_digest` what enough of them approved.
 
@@ -467,7 +469,7 @@ class DocumentItem(Model):
             awaiting_key=timed_key(case.opened_at, document.document_id)
             if case and document.awaits_approval
             else None,
-            unsettled_shard=shard_of(document.document_id),
+            unsettled_shard=_first_shard_of(document),
             due_at=to_text(due_at),
         )
 
@@ -948,6 +950,16 @@ def may_be_numbered(items: type[DocumentItem], content_digest: str) -> Condition
         & approved
     )
     return may
+
+
+def _first_shard_of(document: Document) -> str:
+    shard = shard_of(document.document_id)
+    return f"{_AWAITING}{shard}" if document.awaits_approval else shard
+
+
+def awaiting_shards() -> Iterable[str]:
+    """Apart from what has work left now: these wait for officers, perhaps for weeks."""
+    return (f"{_AWAITING}{shard}" for shard in shards())
 
 
 def sleepers_shards() -> Iterable[str]:

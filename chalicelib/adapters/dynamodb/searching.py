@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,40 @@ def found_items(pages: Any, key_name: str, limit: int) -> tuple[list[Any], str |
                 return found, cursor_at(raw[key_name]["S"])
     last = pages.last_evaluated_key
     return found, cursor_at(last[key_name]["S"]) if last else None
+
+
+def found_among_hidden(
+    read: Callable[[Any], Any],
+    first: Any,
+    key_name: str,
+    limit: int,
+    shown: Callable[[str], str | None],
+) -> tuple[list[str], str | None]:
+    """As `found_keys`, where some of what is read must not be known to who asks: no cursor names
+    it. `read` gives the pages after an index key, from `first` on. Where a search read its share
+    and stands at something hidden, its cursor is the nearest key before it that `shown` gives (and
+    what lies between is read again); if there is none, it reads on."""
+    after = first
+    while True:
+        pages = read(after)
+        found, cursor = found_keys(pages, key_name, limit)
+        if cursor is None or len(found) == limit:
+            return found, cursor
+        after = pages.last_evaluated_key
+        key = shown(after[key_name]["S"])
+        if key is not None:
+            return found, cursor_at(key)
+
+
+def nearest_shown(pages: Any, key_name: str, first: Any) -> str | None:
+    """The first key in pages of what may be known; None if it is the one a search began after
+    (`first`, an index key)."""
+    but = first[key_name]["S"] if first else None
+    for page in _at_most(pages, SEARCH_PAGES):
+        for raw in page["Items"]:
+            key: str = raw[key_name]["S"]
+            return None if key == but else key
+    return None
 
 
 def key_after(cursor: str) -> str:
@@ -109,6 +143,15 @@ def one_of_or_none(attribute: UnicodeAttribute, allowed: Iterable[Classification
     values = set(allowed)
     found = one_of(attribute, values)
     return found | attribute.does_not_exist() if Classification.NORMAL in values else found
+
+
+def from_key(key: UnicodeAttribute, first: str, until: datetime | None) -> Condition:
+    """From this range key on, up to the end of a search."""
+    if until is None:
+        after: Condition = key >= first
+        return after
+    within: Condition = key.between(first, f"{to_text(until)}#~")
+    return within
 
 
 def every_one(*wanted: Condition | None) -> Condition | None:
