@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from chalicelib.services.number import Numberer
     from chalicelib.services.number_batch import BatchNumberer
     from chalicelib.services.preview import PreviewRoom
+    from chalicelib.services.print_accesses import PaperRoom
     from chalicelib.services.print_copy import CopyRoom
     from chalicelib.services.print_register import PrintingRoom
     from chalicelib.services.prove import ProvingRoom
@@ -1130,6 +1131,12 @@ class House:
         return ReportRoom(
             access_log=self.access_log, documents=self.documents, officers=self.officers
         )
+
+    @cached_property
+    def paper_room(self) -> PaperRoom:
+        from chalicelib.services.print_accesses import PaperRoom
+
+        return PaperRoom(printer=self.register_printer, clock=self.clock)
 
     @cached_property
     def verification_room(self) -> VerificationRoom:

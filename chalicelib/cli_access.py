@@ -1,7 +1,7 @@
 """`tra access-report`: who had to do with a document, or with what an officer had to do.
 
 A table for people, in Thai or English as LANG says, with dates of the Buddhist era; `--json` and
-`--csv` for other programs.
+`--csv` for other programs, `--pdf` for paper.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import csv
 import io
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +19,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from chalicelib.domain.access import Action, Relation
-from chalicelib.domain.documents import Classification
-from chalicelib.domain.thai import be_year, in_bangkok, long_date, to_thai_digits
+from chalicelib.domain.access_words import (
+    UNNAMED,
+    action_words,
+    classification_words,
+    moment_in_thai,
+    reason_words,
+)
+from chalicelib.domain.thai import be_year, in_bangkok
+from chalicelib.services.print_register import harmless
 
 _PATH = "/v1/access-log"
 _PAGE = 200
+_NEXT = re.compile(r'<[^?>]*\?([^>]*)>; rel="next"')
 
 _HEADS = (
     ("วัน เดือน ปี เวลา", "when"),
@@ -35,46 +43,6 @@ _HEADS = (
     ("จาก", "from"),
     ("เหตุที่เข้าถึงได้", "why"),
 )
-
-_ACTIONS: Mapping[str, tuple[str, str]] = {
-    Action.SUBMIT_DOCUMENT: ("ยื่นเรื่องซ้ำ", "submitted again"),
-    Action.SEND_LETTER: ("ส่งหนังสือ", "sent"),
-    Action.READ_DOCUMENT: ("ดูรายการ", "looked at"),
-    Action.SEARCH_DOCUMENTS: ("พบในการค้น", "found in a search"),
-    Action.READ_FILE: ("เปิดไฟล์", "read the file"),
-    Action.READ_REGISTER: ("ดูทะเบียน", "saw in the register"),
-    Action.REVOKE_DOCUMENT: ("สั่งเกี่ยวกับผลบังคับ", "ruled on its standing"),
-    Action.READ_LETTERS: ("ดูหนังสือส่ง", "looked at in the outbox"),
-    Action.RECALL_LETTER: ("เรียกคืน", "recalled"),
-    Action.READ_INBOX: ("ดูหนังสือรับ", "looked at in the inbox"),
-    Action.REGISTER_LETTER: ("ลงรับ", "registered"),
-    Action.REJECT_LETTER: ("ปฏิเสธ", "rejected"),
-    Action.FORWARD_LETTER: ("ส่งต่อ", "passed on"),
-    Action.APPROVE_DOCUMENT: ("พิจารณาอนุมัติ", "approval"),
-    Action.WITHDRAW_DOCUMENT: ("ถอนเรื่อง", "withdrew"),
-    Action.APPOINT_OFFICER: ("แต่งตั้งหรือให้พ้น", "appointed or ended"),
-    Action.RESET_FACTOR: ("รีเซ็ตการยืนยันตัว", "reset factors"),
-    Action.OPEN_SECRET: ("กำหนดผู้อ่าน", "named readers"),
-    Action.READ_ACCESS_LOG: ("อ่านบันทึกการเข้าถึง", "read the access log"),
-    Action.USE_PROXY: ("ใช้หนังสือมอบอำนาจ", "used a proxy"),
-}
-
-_CLASSIFICATIONS: Mapping[str, tuple[str, str]] = {
-    Classification.NORMAL: ("ปกติ", "normal"),
-    Classification.CONFIDENTIAL: ("ลับ", "confidential"),
-    Classification.SECRET: ("ลับมาก", "secret"),
-}
-
-_REASONS: Mapping[str, tuple[str, str]] = {
-    "registrar": ("นายทะเบียนข้อมูลข่าวสารลับ", "registrar of secrets"),
-    "named_officer": ("ได้รับอนุญาตรายบุคคล", "named officer"),
-    Relation.OWN_AGENCY: ("เรื่องของหน่วยงาน", "own agency's"),
-    Relation.RECIPIENT_BY_EVENT: ("ผู้รับแจ้ง", "told of it"),
-    Relation.RECIPIENT_BY_DELIVERY: ("ผู้รับหนังสือ", "recipient"),
-    Relation.CENTRAL_APPROVER: ("ผู้อนุมัติส่วนกลาง", "central approver"),
-}
-
-_UNNAMED = ("(ไม่แจ้งชื่อ)", "(not told)")
 
 
 def add_to(commands: Any, identity: argparse.ArgumentParser) -> None:
@@ -92,11 +60,14 @@ def add_to(commands: Any, identity: argparse.ArgumentParser) -> None:
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as the interface tells it")
     form.add_argument("--csv", metavar="FILE", help="for spreadsheets (- for stdout)")
+    form.add_argument("--pdf", metavar="FILE", type=Path, help="in Thai, to print")
     report.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, remote: Any) -> int:
     """Exit code 0; what is refused is raised by `remote`."""
+    if options.pdf:
+        return _print_pdf(options, remote)
     accesses = list(_accesses(options, remote))
     if options.json:
         print(json.dumps({"items": accesses}, ensure_ascii=False, indent=2))
@@ -114,14 +85,7 @@ def run(options: argparse.Namespace, remote: Any) -> int:
 
 def _accesses(options: argparse.Namespace, remote: Any) -> Iterator[Mapping[str, Any]]:
     """Page after page, to the end: a report that leaves something out is none."""
-    asked = {
-        "document_id": options.document,
-        "officer": options.officer,
-        "from": options.from_,
-        "to": options.to,
-        "limit": str(_PAGE),
-    }
-    query = {name: value for name, value in asked.items() if value is not None}
+    query = _query(options)
     while True:
         page = remote.json("GET", f"{_PATH}?{urlencode(query)}")
         yield from page["items"]
@@ -130,27 +94,54 @@ def _accesses(options: argparse.Namespace, remote: Any) -> Iterator[Mapping[str,
         query["cursor"] = page["cursor"]
 
 
-def _row(one: Mapping[str, Any], *, thai: bool) -> tuple[str, ...]:
-    def word(words: Mapping[str, tuple[str, str]], value: str) -> str:
-        return _chosen(words.get(value, (value, value)), thai=thai)
+def _print_pdf(options: argparse.Namespace, remote: Any) -> int:
+    """One file, or several: FILE, FILE-2 … Prints their names."""
+    path: str | None = f"{_PATH}?{urlencode(_query(options))}"
+    files = 0
+    while path is not None:
+        answer = remote.call("GET", path, Accept="application/pdf, application/json")
+        files += 1
+        file = options.pdf if files == 1 else _numbered(options.pdf, files)
+        file.write_bytes(answer.data)
+        print(file)
+        following = _NEXT.match(answer.headers.get("Link", ""))
+        path = f"{_PATH}?{following[1]}" if following else None
+    return 0
 
+
+def _numbered(file: Path, number: int) -> Path:
+    return file.with_name(f"{file.stem}-{number}{file.suffix}")
+
+
+def _query(options: argparse.Namespace) -> dict[str, str]:
+    asked = {
+        "document_id": options.document,
+        "officer": options.officer,
+        "from": options.from_,
+        "to": options.to,
+        "limit": str(_PAGE),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _row(one: Mapping[str, Any], *, thai: bool) -> tuple[str, ...]:
     return (
         _when(datetime.fromisoformat(one["at"]), thai=thai),
-        one["name_th"] or one["officer"] or _chosen(_UNNAMED, thai=thai),
+        one["name_th"] or one["officer"] or _chosen(UNNAMED, thai=thai),
         one["agency_id"],
-        word(_ACTIONS, one["action"]),
+        _chosen(action_words(one["action"]), thai=thai),
         one["thing_id"],
-        word(_CLASSIFICATIONS, one["classification"]),
+        _chosen(classification_words(one["classification"]), thai=thai),
         one["address"] or "–",
-        word(_REASONS, one["reason"]),
+        _chosen(reason_words(one["reason"]), thai=thai),
     )
 
 
 def _when(at: datetime, *, thai: bool) -> str:
     """Day, month, year of the Buddhist era and time of an access (C5), Asia/Bangkok."""
-    local = in_bangkok(at)
     if thai:
-        return f"{long_date(local.date())} เวลา {to_thai_digits(f'{local:%H.%M.%S}')} น."
+        return moment_in_thai(at)
+    local = in_bangkok(at)
     return f"{local.day} {local:%b} {be_year(local.year)} BE {local:%H:%M:%S}"
 
 
@@ -159,18 +150,14 @@ def _chosen(words: tuple[str, str], *, thai: bool) -> str:
 
 
 def _write_csv(path: str, rows: Sequence[Sequence[str]]) -> None:
-    """With a byte order mark: without it spreadsheets take Thai for something else."""
+    """With a byte order mark: without it spreadsheets take Thai for something else. No cell is a
+    formula: an issuer may name somebody in any way."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([_harmless(cell) for cell in row] for row in rows)
+    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
     if path == "-":
         sys.stdout.write(text.getvalue())
     else:
         Path(path).write_text(text.getvalue(), encoding="utf-8-sig", newline="")
-
-
-def _harmless(cell: str) -> str:
-    """Spreadsheets run what begins so; an issuer may name somebody in any way."""
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@"} else cell
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -281,15 +281,22 @@ def _check_registers(deployment: local.Deployment, names: Sequence[str]) -> list
 
 
 def _audit(deployment: local.Deployment, registers: Sequence[str]) -> str:
-    """Let the audit function look at every entry, file, lock, log and delivery."""
+    """Let the audit function look at every entry, file, lock, log, delivery and access."""
     counted: Counter[str] = Counter()
-    for register_id in registers:
+    for register_id in (*registers, *_access_logs(registers)):
         event = json.dumps({"register": register_id}).encode()
         report = _invoke(deployment, "AuditFunction", event)
         if report["errors"]:
             raise DemoError(f"{register_id}: {report['findings']}")
         counted.update(report["counts"])
-    return f"{counted['entries']} entries, {counted['deliveries']} deliveries, 0 findings"
+    seen = ", ".join(f"{counted[what]} {what}" for what in ("entries", "deliveries", "accesses"))
+    return f"{seen}, 0 findings"
+
+
+def _access_logs(registers: Sequence[str]) -> list[str]:
+    """Of the agencies that have these registers, in the same years."""
+    parts = (register_id.split("/") for register_id in registers)
+    return sorted({f"{agency}/access/{year}" for agency, _, year in parts})
 
 
 def _invoke(deployment: local.Deployment, output: str, event: bytes) -> dict[str, Any]:

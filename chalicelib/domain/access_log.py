@@ -42,6 +42,8 @@ from chalicelib.domain.tlog import (
 _SUBJECT = re.compile(r"[!-~]{1,255}")
 """What an issuer may call somebody (OpenID Connect Core 1.0, section 2)."""
 
+_REQUEST = re.compile(r"[!-~]{1,128}")
+
 _KIND_OF: dict[Action, ThingKind] = {
     Action.READ_FILE: ThingKind.DOCUMENT,
     Action.REVOKE_DOCUMENT: ThingKind.DOCUMENT,
@@ -51,7 +53,8 @@ _KIND_OF: dict[Action, ThingKind] = {
     Action.APPOINT_OFFICER: ThingKind.APPOINTMENT,
     Action.RESET_FACTOR: ThingKind.FACTOR,
     Action.READ_ACCESS_LOG: ThingKind.DOCUMENT_ACCESSES,
-    Action.USE_PROXY: ThingKind.PROXY,
+    # A proxy is a document: who issued it hears of its uses in the report on it.
+    Action.USE_PROXY: ThingKind.DOCUMENT,
 }
 """The actions that are recorded whatever the thing's classification, and what they are about
 unless the resource says it. Any other action is recorded of classified things alone."""
@@ -79,7 +82,8 @@ def thing_of(action: Action, resource: Resource) -> Thing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a request came from: the address as the gateway saw it, and the gateway's id of it."""
+    """Where a request came from: the address as the gateway saw it, and an id of the request that
+    the gateway gave and nobody else can."""
 
     address: str
     request_id: str
@@ -116,7 +120,8 @@ class AccessRecord(Leaf):
     reason: str
 
     def __post_init__(self) -> None:
-        demand_match(IDENTIFIER, access_id=self.access_id, request_id=self.request_id)
+        demand_match(IDENTIFIER, access_id=self.access_id)
+        demand_match(_REQUEST, request_id=self.request_id)
         demand_match(WORD, agency_id=self.agency_id, owner=self.owner, reason=self.reason)
         demand_match(DIGEST, salt=self.salt)
         demand_match(_SUBJECT, subject=self.subject, thing_id=self.thing_id)

@@ -15,7 +15,6 @@ class ThingKind(StrEnum):
     AUTHORITY = "authority"
     CLIENT = "client"
     FACTOR = "factor"
-    PROXY = "proxy"
     DOCUMENT_ACCESSES = "document_accesses"
     """What the access log tells of a document, or of an officer: reading it is an access too."""
     OFFICER_ACCESSES = "officer_accesses"

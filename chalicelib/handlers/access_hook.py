@@ -57,11 +57,12 @@ def record(accesses: Sequence[Access], asked: Asked, *, house: House) -> None:
 
 
 def _origin(context: Mapping[str, Any]) -> Origin:
-    """Where the request came from, as the gateway saw it: never a header, which anybody can
-    write."""
+    """Where the request came from, as the gateway saw it: never a header, which anybody can write.
+    The gateway's `requestId` is one (X-Amzn-RequestId): who sent an old one again could hide an
+    access behind the one before. Its `extendedRequestId` nobody else can set."""
     try:
         address = ip_address((context.get("identity") or {}).get("sourceIp") or "")
-        return Origin(address=str(address), request_id=context["requestId"])
+        return Origin(address=str(address), request_id=context["extendedRequestId"])
     except (KeyError, ValueError) as error:
         raise _unrecorded() from error
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
-from chalicelib.domain.errors import FieldFault, InvalidRequestError, UnavailableError
+from chalicelib.domain.errors import (
+    FieldFault,
+    InvalidRequestError,
+    NotFoundError,
+    RenderError,
+    UnavailableError,
+)
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.thai import start_of_day
+from chalicelib.domain.thai import long_date, start_of_day
 from chalicelib.domain.things import ThingKind
 from chalicelib.handlers.access_models import AccessPage, AskAccesses
 from chalicelib.handlers.models import demand_ascending, parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import PDF
 from chalicelib.ports import AccessSearch
-from chalicelib.services.report_access import report_document, report_officer
+from chalicelib.services.print_accesses import print_accesses
+from chalicelib.services.report_access import ToldPage, report_document, report_officer
 
 blueprint = Blueprint(__name__)
 
@@ -28,11 +37,13 @@ _PATH = "/v1/access-log"
     "GET",
     _PATH,
     summary="Who had to do with a document, or with what an officer had to do, oldest first. For "
-    "auditors; each page that is read is recorded as well.",
+    "auditors; each page that is read is recorded as well. In Thai to be printed, if Accept names "
+    "application/pdf first.",
     action=Action.READ_ACCESS_LOG,
     query=AskAccesses,
     answers={200: AccessPage},
-    errors=(InvalidRequestError, UnavailableError),
+    also=(PDF,),
+    errors=(InvalidRequestError, NotFoundError, RenderError, UnavailableError),
 )
 def read_access_log(call: Call) -> Response:
     asked = parse(AskAccesses, call.query)
@@ -51,7 +62,39 @@ def read_access_log(call: Call) -> Response:
         if kind is ThingKind.DOCUMENT_ACCESSES
         else report_officer(Officer(own, thing_id), search, room=room)
     )
-    return as_json(AccessPage.of(page))
+    if call.names_first(PDF):
+        return _as_pdf(call, asked, page)
+    return as_json(AccessPage.of(page), headers={"Vary": "Accept"})
+
+
+def _as_pdf(call: Call, asked: AskAccesses, page: ToldPage) -> Response:
+    """A header `Link: <…>; rel=next` leads to the next file."""
+    agency = call.house.directory.agency(call.caller.agency_id)
+    if agency is None:
+        raise NotFoundError
+    about = asked.document_id or asked.officer or ""
+    pdf = print_accesses(
+        page.accesses, about, agency, period=_period(asked), room=call.house.paper_room
+    )
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": PDF,
+        "Content-Disposition": 'attachment; filename="access-report.pdf"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+    }
+    if page.cursor is not None:
+        query = urlencode({**call.query, "cursor": page.cursor})
+        url = f"{call.house.settings.public_url}{_PATH}?{query}"
+        headers["Link"] = f'<{url}>; rel="next"'
+    return Response(pdf, headers=headers)
+
+
+def _period(asked: AskAccesses) -> str | None:
+    """The days that were asked for, in Thai."""
+    first = f"ตั้งแต่ {long_date(date.fromisoformat(asked.from_))}" if asked.from_ else ""
+    last = f"ถึง {long_date(date.fromisoformat(asked.to))}" if asked.to else ""
+    return f"{first} {last}".strip() or None
 
 
 def _search(asked: AskAccesses) -> AccessSearch:

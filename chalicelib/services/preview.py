@@ -53,8 +53,8 @@ def preview(submission: Submission, reader: Reader, *, room: PreviewRoom) -> Pre
         public_url=room.public_url,
         watermark=PREVIEW_MARK,
     )
-    linted = _as_read(document, room.previewer.render(request), reader, room)
-    return Previewed(document.content_digest, linted)
+    linted = room.previewer.render(request)
+    return Previewed(document.content_digest, _read_by(linted, document, reader, room))
 
 
 def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -> LintedPdf:
@@ -77,15 +77,15 @@ def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -
         public_url=room.public_url,
         watermark=PREVIEW_MARK,
     )
-    return _as_read(document, room.previewer.render(request), reader, room)
+    return _read_by(room.previewer.render(request), document, reader, room)
 
 
-def _as_read(document: Document, linted: LintedPdf, reader: Reader, room: PreviewRoom) -> LintedPdf:
-    """The pages; of a classified document with who reads them (C5)."""
+def _read_by(linted: LintedPdf, document: Document, reader: Reader, room: PreviewRoom) -> LintedPdf:
+    """Pages of a classified document say who read them, and when (C5)."""
     if not document.is_classified:
         return linted
-    read = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
-    return LintedPdf(read, linted.pages)
+    copy = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
+    return LintedPdf(copy, linted.pages)
 
 
 def _sealing(agency_id: str, room: PreviewRoom) -> Agency:

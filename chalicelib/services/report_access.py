@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.domain.access_log import AccessRecord, is_named_to
@@ -62,16 +62,19 @@ def report_officer(officer: Officer, search: AccessSearch, *, room: ReportRoom) 
 
 def _told(page: AccessPage, agency_id: str, room: ReportRoom) -> ToldPage:
     appointments = _appointments(page.accesses, agency_id, room)
-    told = tuple(
-        Told(
-            access=one,
-            named=is_named_to(agency_id, one),
-            own=one.agency_id == agency_id,
-            appointment=appointments.get(one.appointment_id or ""),
-        )
-        for one in page.accesses
-    )
+    told = tuple(_as_told(one, agency_id, appointments) for one in page.accesses)
     return ToldPage(told, page.cursor)
+
+
+def _as_told(access: AccessRecord, agency_id: str, appointments: Mapping[str, Appointment]) -> Told:
+    own = access.agency_id == agency_id
+    return Told(
+        access=access,
+        named=is_named_to(agency_id, access),
+        own=own,
+        # Ids are an agency's own: another one's may be called the same.
+        appointment=appointments.get(access.appointment_id or "") if own else None,
+    )
 
 
 def _appointments(

@@ -11,7 +11,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore
+from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore, RecordItem
 from chalicelib.adapters.memory_access import MemoryAccessStore
 from chalicelib.domain.access_log import MOST_PLACED, AccessLeaf, AccessRecord, place
 from chalicelib.domain.errors import InvalidRequestError, RegisterConflictError
@@ -238,3 +238,26 @@ def test_a_cursor_widens_nothing(store: AccessStore) -> None:
     assert _ids(theirs) == ["B2", "B1"]
     with pytest.raises(InvalidRequestError):
         store.of_officer(SOMSRI, AccessSearch(cursor="bm9uc2Vuc2U"))
+
+
+@pytest.mark.aws
+def test_a_damaged_record_holds_up_nobody(aws: object) -> None:
+    """C5, P8: what an operator broke in the table is skipped by who places and who reports, and is
+    told to the audit; so is one that reports would not find."""
+    assert aws
+    name, dynamodb = f"access-{uuid4().hex[:8]}", boto3.client("dynamodb")
+    store = DynamoAccessStore(create_table(dynamodb, "AccessTable", name))
+    store.add(*_several(3))
+    for n, change in enumerate(({"body": "{}"}, {"thing": "document#D2"})):
+        (pk, sk), (attribute, value) = RecordItem.key(LOG, f"A{n:03d}"), next(iter(change.items()))
+        dynamodb.update_item(
+            TableName=name,
+            Key={"pk": {"S": pk}, "sk": {"S": sk}},
+            UpdateExpression="SET #a = :v",
+            ExpressionAttributeNames={"#a": attribute},
+            ExpressionAttributeValues={":v": {"S": value}},
+        )
+    assert [one.access_id for one in store.waiting(10)] == ["A001", "A002"]
+    assert _ids(store.of_officer(SOMSRI, AccessSearch())) == ["A001", "A002"]
+    listed = {kept.access_id: kept.listed for kept in store.all_kept(LOG)}
+    assert listed == {"A000": False, "A001": False, "A002": True}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
+from chalicelib.bootstrap import house
 from chalicelib.domain.access import Action, Relation, Role
 from chalicelib.domain.access_log import AccessRecord
 from chalicelib.domain.documents import Classification
@@ -17,7 +21,8 @@ from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.officers import Appointment, Period
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.things import ThingKind
-from chalicelib.ports import AccessSearch
+from chalicelib.ports import AccessSearch, RegisterSheet
+from chalicelib.services.checkpoint_accesses import checkpoint_accesses
 from tests.integration.conftest import Answer, Api
 from tests.support.accesses import access
 from tests.support.rooms import Fakes, furnished, sample_event
@@ -53,7 +58,7 @@ def _get(
         path=names or None,
         query=query,
         authorizer=who,
-        context={"requestId": request_id or f"R-{next(_REQUESTS)}"},
+        context={"extendedRequestId": request_id or f"R-{next(_REQUESTS)}="},
     )
 
 
@@ -87,7 +92,7 @@ def test_an_access_to_a_classified_document_is_recorded(api: Api, secret: str) -
         path={"document_id": secret},
         authorizer=REGISTRAR,
         headers=forged,
-        context={"requestId": "R-one"},
+        context={"extendedRequestId": "R-one"},
     )
     assert answer.status == 200
     (record,) = _recorded(api)
@@ -143,6 +148,20 @@ def test_the_same_request_again_is_one_access(api: Api, secret: str) -> None:
     assert sorted(one.request_id for one in _recorded(api)) == ["R-1", "R-2"]
 
 
+def test_a_request_id_that_the_caller_chose_hides_nothing(api: Api, secret: str) -> None:
+    """C5: X-Amzn-RequestId becomes the gateway's `requestId`; who sends the one of yesterday again
+    is recorded again."""
+    for n in range(3):
+        api.call(
+            "GET",
+            "/v1/documents/{document_id}",
+            path={"document_id": secret},
+            authorizer=REGISTRAR,
+            context={"requestId": "as-yesterday", "extendedRequestId": f"JJbxmplHYosFVYQ{n}="},
+        )
+    assert len(_recorded(api)) == 3
+
+
 class _Broken:
     def add(self, *_: AccessRecord) -> None:
         raise UnavailableError("The table does not answer.")
@@ -171,7 +190,7 @@ def test_what_cannot_be_recorded_is_not_answered(unrecording: Api) -> None:
 
 @pytest.mark.parametrize(
     "context",
-    [{"identity": {}}, {"identity": {"sourceIp": "somewhere"}}, {"requestId": "a b"}],
+    [{"identity": {}}, {"identity": {"sourceIp": "somewhere"}}, {"extendedRequestId": "a b"}],
     ids=["no-address", "no-ip", "strange-id"],
 )
 def test_without_an_origin_there_is_no_answer(
@@ -244,6 +263,8 @@ def test_the_owner_is_told_who_had_to_do_with_a_document(api: Api, secret: str) 
     is classified, but not from where."""
     _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
     theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret, owner="diw")
+    # Called as an appointment of diw is, too.
+    theirs = replace(theirs, appointment_id="registrar.diw-1")
     api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
     answer = _report(api, document_id=secret)
     assert (answer.status, answer.json["cursor"]) == (200, None)
@@ -359,6 +380,71 @@ def test_what_is_asked_wrongly_is_pointed_at(api: Api, query: dict[str, str], po
     assert pointer in {fault["pointer"] for fault in answer.json["errors"]}
 
 
+def test_a_report_is_printed_for_the_file(api: Api, secret: str) -> None:
+    """C5: in Thai, A4 across, with who, day, month, year and time; the next file is linked."""
+    _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret)
+    api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
+    query = {"document_id": secret, "limit": "1", "from": "2026-11-01"}
+    answer = api.call(
+        "GET",
+        "/v1/access-log",
+        query=query,
+        authorizer=AUDITOR,
+        headers={"accept": "application/pdf"},
+    )
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert base64.b64decode(answer.text).startswith(b"%PDF")
+    following = re.fullmatch(
+        r'<https://tra.test/v1/access-log\?(.*)>; rel="next"', answer.headers["Link"]
+    )
+    assert following is not None
+    asked = dict(parse_qsl(following[1]))
+    assert asked.pop("cursor")
+    assert asked == query
+
+
+def test_what_is_printed(api: Api, secret: str) -> None:
+    """C5, P6: each line as the interface tells it; of others' no address."""
+    _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    theirs = access("B1", agency_id="dbd", subject="somchai", thing_id=secret)
+    api.fakes.access_log.add(replace(theirs, at=NOON + timedelta(seconds=1)))
+
+    class Sheets:
+        """Keeps what would be printed."""
+
+        def print_register(self, sheet: RegisterSheet) -> bytes:
+            self.sheet = sheet
+            return b"%PDF-"
+
+    kept = Sheets()
+    vars(house())["register_printer"] = kept
+    api.call(
+        "GET",
+        "/v1/access-log",
+        query={"document_id": secret, "from": "2026-11-01", "to": "2026-11-30"},
+        authorizer=AUDITOR,
+        headers={"accept": "application/pdf"},
+    )
+    sheet = kept.sheet
+    assert (sheet.title, sheet.year, sheet.extent) == ("รายงานการเข้าถึง", secret, "๒ รายการ")
+    assert sheet.selection == "ตั้งแต่ ๑ พฤศจิกายน ๒๕๖๙ ถึง ๓๐ พฤศจิกายน ๒๕๖๙"
+    own, other = sheet.rows
+    assert own == (
+        "๑",
+        "๒๑ พฤศจิกายน ๒๕๖๙ เวลา ๑๒.๐๐.๐๐ น.",
+        "diw",
+        "registrar.diw เจ้าหน้าที่",
+        "ดูรายการ",
+        secret,
+        "ลับ",
+        "203.0.113.7 นายทะเบียนข้อมูลข่าวสารลับ",
+    )
+    assert other[2:4] == ("dbd", "somchai")
+    assert "203.0.113.7" not in other[-1]
+
+
 def test_no_name_of_a_person_is_in_the_log(api: Api, secret: str) -> None:
     """PDPA: ids and stable words; the name in a report is looked up when it is read."""
     who = {**REGISTRAR, "name": "นางสมศรี ตัวอย่าง"}
@@ -370,3 +456,37 @@ def test_no_name_of_a_person_is_in_the_log(api: Api, secret: str) -> None:
     assert len(api.fakes.access_log.of_officer(officer, AccessSearch()).accesses) == 1
     (told,) = _report(api, document_id=secret).json["items"]
     assert told["name_th"] == "นางสมศรี ตัวอย่าง"
+
+
+# -- the public side ---------------------------------------------------------------
+
+
+_LOG = {"agency": "diw", "book": "access", "year": "2026", "log": "accesses"}
+_PUBLIC = "/v1/registers/{agency}/{book}/{year}/{log}"
+
+
+def test_anybody_sees_how_far_a_log_is_and_nobody_what_stands_in_it(api: Api, secret: str) -> None:
+    """C5, P6: checkpoint, key, hash tiles and consistency as of every log; entries look as if there
+    were none, and there is no register of that name."""
+    for _ in range(3):
+        _get(api, "/v1/documents/{document_id}", REGISTRAR, document_id=secret)
+    checkpoint_accesses(room=house().access_checkpoint_room)
+
+    def public(path: str, **names: str) -> Answer:
+        return api.call("GET", f"{_PUBLIC}{path}", path={**_LOG, **names}, authorizer={})
+
+    note = public("/checkpoint").text
+    assert note.startswith("tra.test/v1/registers/diw/access/2026/accesses\n3\n")
+    assert public("/key").status == 200
+    tile = {"a": "000.p", "b": "3"}
+    assert public("/tile/{level}/{a}/{b}", level="0", **tile).status == 303
+    assert public("/tile/{level}/{a}/{b}", level="entries", **tile).status == 404
+    consistent = api.call(
+        "GET", f"{_PUBLIC}/consistency", path=_LOG, query={"from": "1"}, authorizer={}
+    )
+    assert (consistent.status, consistent.json["to"]) == (200, 3)
+    place = {name: _LOG[name] for name in ("agency", "book", "year")}
+    for path in ("/proof/1", "/statement", ""):
+        route = f"/v1/registers/{{agency}}/{{book}}/{{year}}{path.replace('/1', '/{number}')}"
+        answer = api.call("GET", route, path={**place, "number": "1"}, authorizer=CLERK)
+        assert answer.status == 404, path

@@ -351,7 +351,7 @@ def test_each_use_is_in_the_access_log(api: Api, code: str) -> None:
     assert [
         (one.agency_id, one.subject, one.action, one.kind, one.thing_id)
         for one in api.fakes.access_log.waiting(10)
-    ] == [("diw", "diw-app", Action.USE_PROXY, ThingKind.PROXY, document.document_id)]
+    ] == [("diw", "diw-app", Action.USE_PROXY, ThingKind.DOCUMENT, document.document_id)]
 
 
 def test_no_number_reaches_a_log_or_a_store(api: Api, code: str, log: StringIO) -> None:

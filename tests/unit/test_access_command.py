@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
@@ -58,6 +59,13 @@ class _Remote:
         if "cursor" in self.asked[-1]:
             return {"items": [_OTHER], "cursor": None}
         return {"items": [_OWN], "cursor": "C1"}
+
+    def call(self, _method: str, path: str, *, Accept: str) -> Any:  # noqa: N803 - a header
+        assert Accept.startswith("application/pdf")
+        self.asked.append(parse_qs(urlparse(path).query))
+        link = '<https://tra.test/v1/access-log?document_id=D1&cursor=C1>; rel="next"'
+        headers = {} if "cursor" in self.asked[-1] else {"Link": link}
+        return SimpleNamespace(data=b"%%PDF-%d" % len(self.asked), headers=headers)
 
 
 @pytest.fixture
@@ -130,6 +138,19 @@ def test_csv_for_spreadsheets(
     assert main(["access-report", "--document", "D1", "--csv", "-"]) == 0
     assert capsys.readouterr().out.startswith("วัน เดือน ปี เวลา,ผู้เข้าถึง")
     assert len(remote.asked) == 4
+
+
+def test_pdf_to_print(remote: _Remote, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """C5: in as many files as it takes, each named."""
+    file = tmp_path / "report.pdf"
+    assert main(["access-report", "--document", "D1", "--pdf", str(file)]) == 0
+    assert capsys.readouterr().out.split() == [str(file), str(tmp_path / "report-2.pdf")]
+    assert file.read_bytes() == b"%PDF-1"
+    assert (tmp_path / "report-2.pdf").read_bytes() == b"%PDF-2"
+    assert remote.asked == [
+        {"document_id": ["D1"], "limit": ["200"]},
+        {"document_id": ["D1"], "cursor": ["C1"]},
+    ]
 
 
 def test_one_thing_is_asked_for() -> None:

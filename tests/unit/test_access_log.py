@@ -183,6 +183,7 @@ def test_what_an_access_is_about() -> None:
     client = replace(mine, kind=ThingKind.CLIENT)
     assert thing_of(Action.APPOINT_OFFICER, client) == Thing(ThingKind.CLIENT, "X1", "diw")
     assert thing_of(Action.READ_INBOX, mine).kind is ThingKind.DOCUMENT
+    assert thing_of(Action.USE_PROXY, mine).kind is ThingKind.DOCUMENT
     with pytest.raises(ValueError, match="thing_id"):
         thing_of(Action.READ_FILE, Resource(agency_id="diw"))
 
