@@ -81,9 +81,20 @@ def sign_in(
     )
 
 
-def sign_in_as(url: str, token_url: str, subject: str, scope: str = SCOPES) -> Client:
-    """As `sign_in`, for this person of `people.json`."""
-    return _signed_in(url, token_url, [("sub", subject)], scope)
+def sign_in_as(
+    url: str, token_url: str, subject: str, scope: str = SCOPES, *, agency: str | None = None
+) -> Client:
+    """As `sign_in`, for this person of `people.json`, or for anybody else of that agency."""
+    named = [("agency", agency)] if agency else []
+    return _signed_in(url, token_url, [("sub", subject), *named], scope)
+
+
+def sign_in_with_secret(
+    url: str, token_url: str, client_id: str, secret: str, scope: str = SCOPES
+) -> Client:
+    """A client of an application, by client credentials."""
+    who = [("client_id", client_id), ("client_secret", secret)]
+    return _signed_in(url, token_url, who, scope)
 
 
 def _signed_in(url: str, token_url: str, who: Sequence[tuple[str, str]], scope: str) -> Client:

@@ -14,16 +14,15 @@ import base64
 import json
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import pyotp
-
 from chalicelib.domain.thai import long_instant
 from infra import client as api
 from infra import real_letters
+from infra.authenticator import Authenticator
 from infra.local import ROOT
 from infra.offline import verify_offline
 
@@ -37,7 +36,9 @@ ISSUER, TYPE = "dbd", "licence"
 POLICY = {ISSUER: {"approvals": {TYPE: {"approvers": 2}}}}
 """What these agencies set besides the list of all (infra/agencies.json)."""
 
-_REASON = "ที่ตั้งสถานประกอบการไม่ตรงกับแผนที่แนบ"
+_APPROVERS = (f"{ISSUER}-approver", f"{ISSUER}-approver2")
+_APPROVED = {"decision": "approve"}
+_REFUSED = {"decision": "reject", "reason": "ที่ตั้งสถานประกอบการไม่ตรงกับแผนที่แนบ"}
 _SECRET_LETTER, _TO = "opdc-55", "slc"
 _WAIT_SECONDS = 60
 _POLL_SECONDS = 0.5
@@ -45,20 +46,6 @@ _POLL_SECONDS = 0.5
 
 class OfficersError(Exception):
     """Something was allowed, or refused, that the demo promises otherwise; the text says what."""
-
-
-@dataclass(slots=True)
-class Officer:
-    """A person signed in, with an app that shows codes."""
-
-    client: api.Client
-    app: pyotp.TOTP | None = None
-
-    def code(self, *, steps_before: int = 0) -> str:
-        """What the app shows, or showed some steps of 30 seconds ago."""
-        if self.app is None:
-            raise OfficersError("this officer has enrolled no app")
-        return self.app.at(datetime.now(UTC) - timedelta(seconds=30 * steps_before))
 
 
 @dataclass(slots=True)
@@ -70,7 +57,8 @@ class Desk:
     documents: list[str] = field(default_factory=list)
     letter: str = ""
     accesses: list[dict[str, Any]] = field(default_factory=list)
-    _officers: dict[str, Officer] = field(default_factory=dict)
+    _clients: dict[str, api.Client] = field(default_factory=dict)
+    _apps: dict[str, Authenticator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.room.mkdir()
@@ -91,35 +79,26 @@ class Desk:
 
     def enrol(self) -> str:
         """Each approver enrols an app and confirms it by its first code."""
-        for name in ("approver", "approver2"):
-            officer = self._officer(f"{ISSUER}-{name}")
-            body = {"method": "totp", "label": "โทรศัพท์"}
-            begun = officer.client.post("/v1/me/factors", body, key=f"demo-{name}")
-            parsed = pyotp.parse_uri(begun["otpauth_uri"])
-            if not isinstance(parsed, pyotp.TOTP):
-                raise OfficersError("no app can read this otpauth URI")
-            officer.app = parsed
-            # The code before the one shown now, which is left for what comes next.
-            shown = {"otp": officer.code(steps_before=1)}
-            path = f"/v1/me/factors/{begun['factor_id']}/confirmation"
-            confirmed = officer.client.post(path, shown, key=f"demo-confirm-{name}")
-            if confirmed["factor"]["state"] != "active":
-                raise OfficersError(f"not confirmed: {confirmed['factor']}")
-        return "2 apps enrolled"
+        for subject in _APPROVERS:
+            self._apps[subject] = Authenticator.enrol(self._client(subject))
+        return f"{len(self._apps)} apps enrolled"
 
     def decide(self) -> str:
         """One code approves three; the second officer refuses the last of them."""
-        first, second = self._officer(f"{ISSUER}-approver"), self._officer(f"{ISSUER}-approver2")
-        code = first.code()
+        first, second = _APPROVERS
+        code = self._apps[first].code()
         self._decide_all(first, code, refused=None)
-        replayed = first.client.call("POST", "/v1/me/factors/recovery-codes", json={"otp": code})
+        replayed = self._client(first).call(
+            "POST", "/v1/me/factors/recovery-codes", json={"otp": code}
+        )
         if replayed.status != HTTPStatus.FORBIDDEN:
             raise OfficersError(f"a code was good twice: {replayed.status}")
-        self._decide_all(second, second.code(), refused=self.documents[-1])
+        self._decide_all(second, self._apps[second].code(), refused=self.documents[-1])
         return "2 officers, 1 code each; a code again for something else: 403"
 
-    def _decide_all(self, officer: Officer, code: str, *, refused: str | None) -> None:
-        waiting = {one["document_id"]: one for one in officer.client.get("/v1/approvals")["items"]}
+    def _decide_all(self, subject: str, code: str, *, refused: str | None) -> None:
+        officer = self._client(subject)
+        waiting = {one["document_id"]: one for one in officer.get("/v1/approvals")["items"]}
         if not waiting.keys() >= set(self.documents):
             raise OfficersError(f"not shown to the approver: {sorted(waiting)}")
         self._keep_preview(officer, self.documents[0])
@@ -127,28 +106,24 @@ class Desk:
             {
                 "document_id": document_id,
                 "content_digest": waiting[document_id]["content_digest"],
-                **(
-                    {"decision": "reject", "reason": _REASON}
-                    if document_id == refused
-                    else {"decision": "approve"}
-                ),
+                **(_REFUSED if document_id == refused else _APPROVED),
             }
             for document_id in self.documents
         ]
-        said = officer.client.post(
+        said = officer.post(
             "/v1/approvals", {"decisions": decisions, "otp": code}, key="demo-decisions"
         )
         if said["decided"] != len(decisions):
             raise OfficersError(f"not all was decided: {said}")
 
-    def _keep_preview(self, officer: Officer, document_id: str) -> None:
-        shown = officer.client.get(f"/v1/documents/{document_id}/preview")
+    def _keep_preview(self, officer: api.Client, document_id: str) -> None:
+        shown = officer.get(f"/v1/documents/{document_id}/preview")
         pdf = base64.b64decode(shown["preview_base64"])
         (self.room / f"preview-{document_id}.pdf").write_bytes(pdf)
 
     def wait_for_numbers(self, show: Callable[[str], None]) -> str:
         """What was approved is issued, with its records; what was refused never had a number."""
-        clerk = self._officer(f"{ISSUER}-clerk").client
+        clerk = self._client(f"{ISSUER}-clerk")
         views = api.wait_until_told(
             [(clerk, document_id) for document_id in self.documents],
             seconds=_WAIT_SECONDS,
@@ -177,7 +152,7 @@ class Desk:
     def send_secret(self) -> str:
         """From registrar to registrar; the subject is told to nobody else."""
         letter = real_letters.read(_SECRET_LETTER)
-        registrar = self._officer(f"{letter.sender}-registrar").client
+        registrar = self._client(f"{letter.sender}-registrar")
         body = {**letter.content, "to": [_TO], "classification": "secret"}
         headers = {"Idempotency-Key": "demo-secret"}
         asked = registrar.call("POST", "/v1/letters", json=body, headers=headers)
@@ -192,7 +167,7 @@ class Desk:
 
     def receive_secret(self, show: Callable[[str], None]) -> str:
         """The registrar reads and registers it; nobody else of both agencies knows of it."""
-        registrar = self._officer(f"{_TO}-registrar").client
+        registrar = self._client(f"{_TO}-registrar")
         delivery = self._arrived(registrar, show)
         copy = registrar.get(f"/v1/inbox/{delivery}/file")
         pdf = base64.b64decode(copy["pdf_base64"])
@@ -215,7 +190,7 @@ class Desk:
             time.sleep(_POLL_SECONDS)
 
     def _hidden(self, subject: str, path: str) -> None:
-        answer = self._officer(subject).client.call("GET", path)
+        answer = self._client(subject).call("GET", path)
         if answer.status != HTTPStatus.NOT_FOUND:
             raise OfficersError(f"{subject} was told of {path}: {answer.status}")
 
@@ -224,7 +199,7 @@ class Desk:
     def report(self) -> str:
         """The accesses to the secret letter, as the sender's auditor sees them."""
         sender = real_letters.read(_SECRET_LETTER).sender
-        auditor = self._officer(f"{sender}-auditor").client
+        auditor = self._client(f"{sender}-auditor")
         page = auditor.get(f"/v1/access-log?document_id={quote(self.letter)}")
         self.accesses = page["items"]
         return f"{len(self.accesses)} accesses to the secret letter"
@@ -242,9 +217,9 @@ class Desk:
             for one in self.accesses
         ]
 
-    def _officer(self, subject: str) -> Officer:
-        if subject not in self._officers:
-            self._officers[subject] = Officer(
-                api.sign_in_as(self.deployment.url, self.deployment.token_url, subject)
+    def _client(self, subject: str) -> api.Client:
+        if subject not in self._clients:
+            self._clients[subject] = api.sign_in_as(
+                self.deployment.url, self.deployment.token_url, subject
             )
-        return self._officers[subject]
+        return self._clients[subject]

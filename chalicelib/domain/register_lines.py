@@ -201,6 +201,8 @@ def _running_number(entry: Entry) -> str:
 def _remarks(line: Line) -> Iterable[str]:
     """Whatever makes this line other than an ordinary one, with the real times (A18, A20)."""
     entry = line.entry
+    if entry.is_classified:
+        yield f"ชั้น{entry.classification.thai}"
     if entry.child:
         yield f"เลขแทรก ออกเลขจริงเมื่อ {long_instant(entry.numbered_at)}"
     if entry.delivery_id:

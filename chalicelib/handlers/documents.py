@@ -64,7 +64,7 @@ from chalicelib.handlers.models import (
 )
 from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
-from chalicelib.handlers.secret_files import PDF, classified_file
+from chalicelib.handlers.secret_files import PDF, classified_file, reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle
@@ -120,7 +120,9 @@ def submit_document(call: Call) -> Response:
     submission = proposed(call, build_submission(call, body, claim))
     _demand_numberable(submission)
     if body.dry_run:
-        return as_json(Preview.of(preview(submission, room=call.house.preview_room)))
+        return as_json(
+            Preview.of(preview(submission, reader_of(call), room=call.house.preview_room))
+        )
     if submission.recipients:
         demand_sender(call, submission.book.name)
     document = accepted(call, submission)

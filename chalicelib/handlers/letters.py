@@ -61,6 +61,7 @@ from chalicelib.handlers.letter_models import (
 from chalicelib.handlers.models import Known, parse
 from chalicelib.handlers.operations import Call, operation
 from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.secret_files import reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.dispute_receipt import dispute_receipt
 from chalicelib.services.preview import preview
@@ -113,7 +114,7 @@ def send_letter(call: Call) -> Response:
     )
     seen = confirmation(submission.content_digest, letter.to)
     if letter.asked.dry_run:
-        previewed = preview(submission, room=call.house.preview_room)
+        previewed = preview(submission, reader_of(call), room=call.house.preview_room)
         return as_json(LetterPreview.with_list(previewed, seen))
     _demand_confirmed(call, letter, seen)
     document = accepted(call, submission)

@@ -37,8 +37,9 @@ class Previewed:
     linted: LintedPdf
 
 
-def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
-    """Render a submission with a watermark and without a number.
+def preview(submission: Submission, reader: Reader, *, room: PreviewRoom) -> Previewed:
+    """Render a submission with a watermark and without a number. On a classified one every page
+    names its reader and the time (C5).
 
     Raises RenderError or LintError where a real one would end as void, SealError if
     the agency could not issue at all. No trace is left anywhere.
@@ -52,7 +53,8 @@ def preview(submission: Submission, *, room: PreviewRoom) -> Previewed:
         public_url=room.public_url,
         watermark=PREVIEW_MARK,
     )
-    return Previewed(document.content_digest, room.previewer.render(request))
+    linted = room.previewer.render(request)
+    return Previewed(document.content_digest, _read_by(linted, document, reader, room))
 
 
 def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -> LintedPdf:
@@ -75,11 +77,15 @@ def preview_awaiting(document: Document, reader: Reader, *, room: PreviewRoom) -
         public_url=room.public_url,
         watermark=PREVIEW_MARK,
     )
-    linted = room.previewer.render(request)
+    return _read_by(room.previewer.render(request), document, reader, room)
+
+
+def _read_by(linted: LintedPdf, document: Document, reader: Reader, room: PreviewRoom) -> LintedPdf:
+    """Pages of a classified document say who read them, and when (C5)."""
     if not document.is_classified:
         return linted
-    read = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
-    return LintedPdf(read, linted.pages)
+    copy = room.copier.print_copy(linted.pdf, reading_sheet(reader, room.clock()))
+    return LintedPdf(copy, linted.pages)
 
 
 def _sealing(agency_id: str, room: PreviewRoom) -> Agency:

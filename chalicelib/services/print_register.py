@@ -29,6 +29,9 @@ MOST_IN_PDF = 1_000
 MOST_LETTERS = 1_000
 """Entries in one file of a letter book: each is looked up with its deliveries."""
 
+MOST_SECRET = 200
+"""Entries in one file of a register of secrets: each is decrypted, and its reading recorded."""
+
 # A function's answer has at most 6 MB, and Thai letters may be spelt out in it as six bytes.
 _MOST_BYTES = 2_400_000
 
@@ -55,7 +58,7 @@ class PrintedCsv:
 
     text: str
     next: Position | None
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class PrintedPdf:
 
     pdf: bytes
     next: Position | None
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = ()
 
 
 def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedCsv:
@@ -122,6 +125,7 @@ def _rows(
 ) -> tuple[list[Columns], Found]:
     """Lines as printed, and what was found, cut to what fits into one answer."""
     most = min(most, MOST_LETTERS) if query.register.book in LETTER_BOOKS else most
+    most = min(most, MOST_SECRET) if query.register.is_secret else most
     wide = replace(query, limit=most, most_read=MOST_IN_CSV)
     found = view_register(wide, registers=room.registers)
     lines = with_deliveries(found.lines, deliveries=room.deliveries)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.domain.documents import Classification
 from chalicelib.domain.standing import Standing
 from chalicelib.handlers.models import PublicVerification
 from chalicelib.handlers.pages import not_found_page, verification_page
@@ -38,6 +39,7 @@ def _view(status: Standing) -> PublicVerification:
         status=status,
         since=NOON,
         replaced_by="๑๓/๒๕๖๙" if status is Standing.SUPERSEDED else None,
+        classification=Classification.NORMAL,
         title_th="ใบอนุญาต",
         title_en="Licence",
         agency_id="diw",

@@ -20,6 +20,8 @@ from chalicelib.domain.secrecy import SecretContext
 from tests.support.planting import forms_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_kms import KMSClient
 
     from chalicelib.ports import Vault
@@ -145,7 +147,11 @@ def test_a_disabled_key_is_waited_for(kms: KMSClient) -> None:
     vault = KmsVault(lambda: kms, key)
     sealed = vault.seal(CLEAR, CONTEXT)
     kms.disable_key(KeyId=key)
-    for attempt in (lambda: vault.open(sealed, CONTEXT), lambda: vault.seal(CLEAR, CONTEXT)):
+    attempts: list[Callable[[], bytes]] = [
+        lambda: vault.open(sealed, CONTEXT),
+        lambda: vault.seal(CLEAR, CONTEXT),
+    ]
+    for attempt in attempts:
         with pytest.raises(UnavailableError) as refused:
             attempt()
         assert "DisabledException" in refused.value.detail

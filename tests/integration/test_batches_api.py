@@ -89,6 +89,28 @@ def test_from_file_to_manifest(api: Api, world: World, licence: Body) -> None:
     assert found["batch"]["batch_id"] == batch["batch_id"]
 
 
+@pytest.mark.parametrize(
+    ("classification", "code"),
+    [
+        ("confidential", "classified_in_batch"),
+        ("secret", "classified_in_batch"),
+        ("top_secret", "top_secret_refused"),
+    ],
+)
+def test_no_line_of_a_batch_is_classified(
+    api: Api, world: World, licence: Body, classification: str, code: str
+) -> None:
+    """A13, A24: who may read a classified document is named one by one, and top secret travels
+    nowhere."""
+    lines: list[object] = list(_lines(licence, 3))
+    lines[1] = {**_lines(licence, 2)[1], "classification": classification}
+    batch = _checked(api, world, json_lines(lines))
+    assert (batch["state"], batch["invalid"]) == ("refused", 1)
+    rows = [(row["line"], row["pointer"], row["code"]) for row in _report(world, batch)]
+    assert rows == [(2, "/classification", code)]
+    assert world.fakes.ledger.registers() == ()
+
+
 def test_every_bad_line_is_told_and_no_number_is_spent(
     api: Api, world: World, licence: Body
 ) -> None:

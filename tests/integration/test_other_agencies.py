@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.domain.access import Action, Resource, Role
+from chalicelib.domain.access import Action, Actor, Decision, Resource, Role, decide
 from chalicelib.domain.officers import Authority, AuthorityKind, Period
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Book
 from chalicelib.domain.second_factor import FactorState
-from chalicelib.handlers.operations import OPERATIONS, Call, Operation
+from chalicelib.handlers import operations
+from chalicelib.handlers.operations import OPERATIONS, Operation
 from tests.integration.conftest import Answer
 from tests.support.appointed import appoint, register
 from tests.support.approving import awaiting
@@ -259,13 +260,12 @@ def test_the_same_id_is_something_to_its_agency(
     """P6: that stranger was refused for being one: the owner's officer finds the thing, and the
     route asked the one place that decides for this very thing."""
     asked: list[Resource] = []
-    authorise = Call.authorise
 
-    def noted(call: Call, resource: Resource) -> None:
-        asked.append(resource)
-        authorise(call, resource)
+    def noted(actor: Actor, action: Action, resource: Resource | None = None) -> Decision:
+        asked.extend([resource] if resource else [])
+        return decide(actor, action, resource)
 
-    monkeypatch.setattr(Call, "authorise", noted)
+    monkeypatch.setattr(operations, "decide", noted)
     answer = place.ask(route, place.ids, _somebody(_owner(route)))
     assert answer.status not in {401, 404}, answer.text
     # A begun factor is confirmed by a code of its own, which nobody has here.

@@ -41,7 +41,7 @@ class _OnTables(Post):
         client: Any = boto3.client("dynamodb")
         for logical_id, name in zip(("DeliveriesTable", "RegistersTable"), names, strict=True):
             create_table(client, logical_id, name)
-        self.deliveries = DynamoDeliveryStore(*names)
+        self.deliveries = DynamoDeliveryStore(names[0], names[1])
         self.registers = DynamoRegisterStore(names[1], "none", sweep_after=SWEEP_AFTER)
         self.fakes.deliveries = self.deliveries  # type: ignore[assignment]  # the same port
 

@@ -13,10 +13,13 @@ from typing import Any
 import pypdf
 import pytest
 
+from chalicelib.domain.access import Action
 from chalicelib.domain.documents import Classification, DocumentState
 from chalicelib.domain.officers import Ending
 from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Register
+from chalicelib.domain.things import Thing, ThingKind
+from chalicelib.ports import AccessSearch
 from tests.support.letter_office import LETTER, Office
 from tests.support.secret_office import (
     SECRET,
@@ -293,7 +296,7 @@ def test_no_search_counts_or_finds_it(office: Office, agency: str, route: str) -
     page = office.get(route, by=mine, limit="1").json
     for by in uncleared(agency):
         for asked in (
-            {},
+            dict[str, Any](),
             {"limit": "1"},
             {"q": WORD},
             {"q": "ล ๑"},
@@ -334,7 +337,7 @@ def test_a_repeat_of_anothers_request_opens_nothing(office: Office) -> None:
 # -- registers ------------------------------------------------------------------------------
 
 
-def _register(office: Office, by: dict[str, Any], book: str, form: str = "", **asked: str) -> Any:
+def _register(office: Office, by: dict[str, Any], book: str, form: str = "", **asked: Any) -> Any:
     agency = by["agency"]
     path = {"agency": agency, "book": book, "year": f"2026{form}"}
     return office.get("/v1/registers/{agency}/{book}/{year}", by=by, path=path, **asked)
@@ -361,6 +364,7 @@ def test_a_secret_register_shows_number_date_and_classification(
     }
     (whole,) = _register(office, registrar(agency), book).json["items"]
     assert WORD in whole["subject"]
+    assert whole["remarks"].startswith("ชั้นลับมาก")
     for form in (".csv", ".pdf"):
         veiled = _printed(_register(office, one(agency, "clerk"), book, form))
         full = _printed(_register(office, registrar(agency), book, form))
@@ -375,6 +379,27 @@ def _printed(answer: Any) -> str:
     if answer.headers["Content-Type"].startswith("text/csv"):
         return str(answer.text)
     return "".join(pages(answer.json))
+
+
+@pytest.mark.parametrize("form", ["", ".csv", ".pdf"])
+def test_each_line_that_is_shown_whole_is_an_access(office: Office, form: str) -> None:
+    """C5: who reads the register of secrets reads of each of its letters; who sees number and date
+    alone reads of none."""
+    document_id = sent(office)
+    store = office.fakes.access_log
+
+    def readings() -> list[str]:
+        thing = Thing(ThingKind.DOCUMENT, document_id, "slc")
+        found = store.of_thing(thing, AccessSearch()).accesses
+        return [one.subject for one in found if one.action is Action.READ_REGISTER]
+
+    assert _register(office, one("slc", "clerk"), "send-secret", form).status == 200
+    assert readings() == []
+    assert _register(office, registrar("slc"), "send-secret", form).status == 200
+    assert readings() == [registrar("slc")["sub"]]
+    office.does("receipt", f"{document_id}.dga.1", by=registrar("dga"))
+    assert _register(office, registrar("dga"), "receive-secret", form).status == 200
+    assert readings() == [registrar("slc")["sub"], registrar("dga")["sub"]]
 
 
 @pytest.mark.parametrize("asked", [{"subject": WORD}, {"counterpart": "ดิจิทัล"}, {"state": "issued"}])
@@ -411,7 +436,8 @@ def test_named_officers_read_until_they_are_named_no_longer(office: Office, side
     agency = "slc" if side == "sender" else "dga"
     by = one(agency, "clerk", "secret")
     if side == "sender":
-        route, path = "/v1/documents/{document_id}", {"document_id": document_id}
+        path: dict[str, Any] = {"document_id": document_id}
+        route = "/v1/documents/{document_id}"
         box = "/v1/documents"
     else:
         route, path = "/v1/inbox/{delivery_id}", {"delivery_id": delivery_id}
@@ -436,7 +462,7 @@ def test_named_officers_read_until_they_are_named_no_longer(office: Office, side
 def test_a_name_is_worth_nothing_without_the_clearance(office: Office) -> None:
     """A13, A24: named, then cleared for less, or not appointed any more: nothing is open."""
     document_id = sent(office)
-    path = {"document_id": document_id}
+    path: dict[str, Any] = {"document_id": document_id}
     by = one("slc", "clerk", "secret")
     office.get("/v1/documents", by=by)  # appointed now
     office.post(
@@ -531,6 +557,15 @@ def test_each_reading_names_its_reader_on_every_page(office: Office) -> None:
             assert "๒๕๖๙" in page
             assert "๑๒.๐๐ น." in page
     assert dict(office.fakes.archive.files) == before
+
+
+def test_a_preview_names_its_reader_too(office: Office) -> None:
+    """C5: who proposes a secret letter and looks at it first reads it as well."""
+    answer = office.send({**SECRET, "dry_run": True}, by=registrar("slc"))
+    assert answer.status == 200, answer.text
+    (page,) = pages({"pdf_base64": answer.json["preview_base64"]})
+    assert "Reader of slc" in page
+    assert WORD in page
 
 
 def test_the_sealed_file_is_the_registrars(office: Office) -> None:
@@ -725,3 +760,51 @@ def test_what_one_may_not_know_of_cannot_be_replaced(office: Office) -> None:
         ("/supersedes", "unknown_document")
     ]
     assert Classification.SECRET is document.classification
+
+
+# -- documents that are no letters -------------------------------------------------------------
+
+
+@pytest.fixture
+def licence_office(licence: dict[str, Any]) -> Iterator[tuple[Office, dict[str, Any]]]:
+    """diw issues licences; dbd and opm are told of them."""
+    with secret_office("slc", "dga") as made:
+        yield made, {**licence, "recipients": ["opm"], "classification": "confidential"}
+
+
+def test_a_classified_document_tells_its_recipient_that_it_is_there(
+    licence_office: tuple[Office, dict[str, Any]],
+) -> None:
+    """A13, P6: refused while the recipient has no registrar; then numbered beside the others, and
+    the recipient's system is told by number, never of what kind it is or says."""
+    office, licence = licence_office
+    by = one("slc", "clerk", "secret")
+    answer = office.post("/v1/documents", licence, by=by)
+    assert [(f["pointer"], f["code"]) for f in answer.json["errors"]] == [
+        ("/recipients/0", "no_registrar")
+    ]
+    appoint_registrar(office, "opm", "confidential")
+    answer = office.post("/v1/documents", licence, by=by)
+    assert answer.status == 202, answer.text
+    office.rest()
+    document = office.fakes.ledger.get(answer.json["document_id"])
+    assert document is not None
+    assert document.numbering is not None
+    assert document.numbering.printed == "ล ๑/๒๕๖๙"
+    assert document.register.book == "licence-secret"
+    ((agency, event),) = office.fakes.inboxes.events
+    told = json.loads(event)["data"]
+    assert (agency, told["document_type"]) == ("opm", "classified")
+    assert told["content_commitment"] == f"sha-256:{document.commitment}"
+    assert "content_digest" not in told
+    assert document.content_digest not in event.decode()
+    path = {"document_id": document.document_id}
+    read = office.get(
+        "/v1/documents/{document_id}/file", by=registrar("opm", "confidential"), path=path
+    )
+    assert read.status == 200, read.text
+    for other in uncleared("opm"):
+        if other["clearance"] == "confidential":
+            continue
+        seen = office.get("/v1/documents/{document_id}/file", by=other, path=path)
+        assert seen.status == 404, (other["sub"], seen.text)

@@ -17,7 +17,9 @@ from tests.support.rooms import Fakes
 
 
 @contextmanager
-def served(fakes: Fakes, scope: str, *, role: str = "application") -> Iterator[str]:
+def served(
+    fakes: Fakes, scope: str, *, role: str = "application", clearance: str = "normal"
+) -> Iterator[str]:
     """Within, the API answers at the address this gives. One request at a time, as a container
     of a function has it."""
 
@@ -29,7 +31,8 @@ def served(fakes: Fakes, scope: str, *, role: str = "application") -> Iterator[s
             self._answer()
 
         def _answer(self) -> None:
-            answer = _asked(Api(fakes), self, scope, role)
+            who = {"roles": role, "clearance": clearance}
+            answer = _asked(Api(fakes), self, scope, who)
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
@@ -52,7 +55,7 @@ def served(fakes: Fakes, scope: str, *, role: str = "application") -> Iterator[s
         server.server_close()
 
 
-def _asked(api: Api, request: BaseHTTPRequestHandler, scope: str, role: str) -> Answer:
+def _asked(api: Api, request: BaseHTTPRequestHandler, scope: str, who: dict[str, str]) -> Answer:
     url = urlsplit(request.path)
     body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
     for operation in OPERATIONS:
@@ -65,19 +68,19 @@ def _asked(api: Api, request: BaseHTTPRequestHandler, scope: str, role: str) -> 
                 query=dict(parse_qsl(url.query)),
                 body=body.decode() or None,
                 headers={name.lower(): value for name, value in request.headers.items()},
-                authorizer=_context(request.headers.get("Authorization"), scope, role),
+                authorizer=_context(request.headers.get("Authorization"), scope, who),
             )
     return Answer(404, {}, "")
 
 
-def _context(authorization: str | None, scope: str, role: str) -> dict[str, Any]:
+def _context(authorization: str | None, scope: str, who: dict[str, str]) -> dict[str, Any]:
     if authorization is None:
         return {}
     agency = authorization.removeprefix("Bearer ")
     return {
         "agency": agency,
-        "sub": f"{agency}-{role}",
-        "roles": role,
+        "sub": f"{agency}-{who['roles']}",
+        **who,
         "scope": scope,
         "exp": "4102444800",
     }
