@@ -252,7 +252,6 @@ def audit_it(folder: Path, size: int) -> dict[str, float]:
         access_log=MemoryAccessStore(),
         rounds=MemoryRounds(),
         records=DerEvidenceRecords(),
-        access_log=MemoryAccessStore(),
         log_key=lambda: MemoryLogSigner().public_key,
         verify=verify,
         verify_evidence=str.encode,
