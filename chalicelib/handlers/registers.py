@@ -29,7 +29,6 @@ from chalicelib.domain.registers import (
     SEND,
     SENDING,
     Book,
-    Entry,
     Register,
     book_beside,
 )
@@ -211,7 +210,7 @@ def _type_books(call: Call, issuer: Agency | None = None) -> set[str]:
 
 def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     found = view_register(query, registers=call.house.registers)
-    _record_reading(call, found.lines)
+    _note_shown(call, found.lines)
     lines = with_deliveries(found.lines, deliveries=call.house.deliveries)
     place = _url(call, query.register)
     page = RegisterPage(
@@ -223,31 +222,9 @@ def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     return as_json(page)
 
 
-def _record_reading(call: Call, lines: Sequence[Line]) -> None:
-    """Each classified line that is shown whole is an access to its document (C5). Raises
-    UnavailableError if it cannot be recorded."""
-    whole = [line.entry for line in lines if line.entry.is_classified and not line.veiled]
-    call.shown([entry for entry in whole if _document_of(entry)], _thing_of)
-
-
-def _thing_of(entry: Entry) -> Resource:
-    return Resource(
-        agency_id=entry.register.agency_id,
-        classification=entry.classification,
-        thing_id=_document_of(entry),
-    )
-
-
-def _document_of(entry: Entry) -> str | None:
-    """The document that a line is about: of a received letter, the letter."""
-    if entry.delivery_id is not None:
-        return DeliveryId.parse(entry.delivery_id).document_id
-    return entry.document_id
-
-
 def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     printed = print_csv(query, agency, room=call.house.printing_room)
-    _record_reading(call, printed.lines)
+    _note_shown(call, printed.lines)
     following = _following(call, query.register, ".csv", printed.next)
     headers = _file_headers(query.register, "csv", following)
     return Response(printed.text, headers={**headers, "Content-Type": "text/csv; charset=utf-8"})
@@ -255,7 +232,7 @@ def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
 
 def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     printed = print_pdf(query, agency, room=call.house.printing_room)
-    _record_reading(call, printed.lines)
+    _note_shown(call, printed.lines)
     following = _following(call, query.register, ".pdf", printed.next)
     headers = {**_file_headers(query.register, "pdf", following), "Vary": "Accept"}
     if call.names_first(PDF):
@@ -263,6 +240,23 @@ def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     del headers["Content-Disposition"]
     view = PrintedRegister.of(printed, query.register, following)
     return as_json(view, headers=headers)
+
+
+def _note_shown(call: Call, lines: Sequence[Line]) -> None:
+    """Who reads what a classified line is about has had to do with it (C5). A veiled one tells
+    nothing of it."""
+    call.shown((line for line in lines if not line.veiled), _thing_of)
+
+
+def _thing_of(line: Line) -> Resource:
+    """The document or letter that a line is about; a reservation, where there is none yet."""
+    entry = line.entry
+    arrived = DeliveryId.parse(entry.delivery_id).document_id if entry.delivery_id else None
+    return Resource(
+        agency_id=entry.register.agency_id,
+        classification=entry.classification,
+        thing_id=entry.document_id or arrived or entry.subject_id,
+    )
 
 
 def _file_headers(register: Register, suffix: str, following: str | None) -> dict[str, str]:

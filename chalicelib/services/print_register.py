@@ -58,7 +58,7 @@ class PrintedCsv:
 
     text: str
     next: Position | None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class PrintedPdf:
 
     pdf: bytes
     next: Position | None
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Line, ...]
 
 
 def print_csv(query: RegisterQuery, agency: Agency, *, room: PrintingRoom) -> PrintedCsv:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.access import Action
-from tests.integration.test_secret_letters import Office, _register, office, one, registrar, sent
+from tests.integration.test_secret_letters import _register, office
+from tests.support.letter_office import Office
+from tests.support.secret_office import one, registrar, sent
 
 __all__ = ["office"]
 
