@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from infra.authenticator import Authenticator
 
 from chalicelib import bootstrap, cli
 from chalicelib.domain.thai import in_bangkok
 from infra import client as api
+from infra.authenticator import Authenticator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
-from chalicelib.adapters.dynamodb.access_log import LeafItem, LengthItem, RecordItem
-from tests.support.accesses import LOG, access
+from chalicelib.adapters.dynamodb.access_log import (
+    DynamoAccessStore,
+    LeafItem,
+    LengthItem,
+    RecordItem,
+)
+from chalicelib.domain.access_log import place
+from tests.support.accesses import LOG, access, accesses
 
 _POLICIES = Path(__file__).parent.parent.parent / ".chalice"
 _RECORD = RecordItem.key(LOG, "A1")[0]
@@ -102,3 +110,57 @@ def test_the_api_reads_no_more_than_the_two_reports() -> None:
             {"Fn::Sub": "${AccessTable.Arn}/index/officer"},
         ]
     ]
+
+
+# -- what really goes to DynamoDB ---------------------------------------------------
+
+
+class _Wire:
+    """Keeps what would go to DynamoDB; every write succeeds. The embedded AWS does not evaluate
+    conditions on attributes, so the requests themselves are looked at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-southeast-7")
+        self.writes: list[tuple[str, dict[str, Any]]] = []
+        self.store = DynamoAccessStore("access")
+        single = self.store.items._get_connection().connection
+        for connection in (self.store.connection, single):
+            events = connection.client.meta.events
+            events.register("before-call.dynamodb", self._keep)  # type: ignore[arg-type]  # an answer ends the call
+
+    def _keep(self, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        body = json.loads(params["body"])
+        if "TransactItems" in body:
+            self.writes += [pair for item in body["TransactItems"] for pair in item.items()]
+        else:
+            self.writes.append(("Put", body))
+        return AWSResponse("", 200, HTTPHeaders(), None), {}
+
+    def demand_allowed(self, function: str) -> None:
+        assert self.writes
+        for kind, request in self.writes:
+            key = request.get("Key") or request["Item"]
+            named = {*request.get("Item", {}), *request.get("Key", {})}
+            named |= set(request.get("ExpressionAttributeNames", {}).values())
+            action = {"Put": "PutItem", "Update": "UpdateItem"}[kind]
+            assert _may_write(function, action, key["pk"]["S"], named), (kind, named)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_recording_is_what_the_api_may(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """C5: every attribute that a record's request names is listed for the API."""
+    wire = _Wire(monkeypatch)
+    wire.store.add(*accesses(count))
+    assert len(wire.writes) == count
+    wire.demand_allowed("api")
+
+
+@pytest.mark.parametrize("start", [0, 7])
+def test_placing_is_what_checkpoint_may(monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+    """C5: the same of places, leaves, the length and the list of logs."""
+    wire = _Wire(monkeypatch)
+    wire.store.place(place(accesses(2), LOG, start))
+    assert len(wire.writes) == 2 * 2 + 1 + (start == 0)
+    wire.demand_allowed("checkpoint")
