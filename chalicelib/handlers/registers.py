@@ -222,6 +222,23 @@ def _as_page(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     return as_json(page)
 
 
+def _note_shown(call: Call, lines: Sequence[Line]) -> None:
+    """Who reads what a classified line is about has had to do with it (C5). A veiled one tells
+    nothing of it. Raises UnavailableError if it cannot be recorded."""
+    call.shown((line for line in lines if not line.veiled), _thing_of)
+
+
+def _thing_of(line: Line) -> Resource:
+    """The document or letter that a line is about; a reservation, where there is none yet."""
+    entry = line.entry
+    arrived = DeliveryId.parse(entry.delivery_id).document_id if entry.delivery_id else None
+    return Resource(
+        agency_id=entry.register.agency_id,
+        classification=entry.classification,
+        thing_id=entry.document_id or arrived or entry.subject_id,
+    )
+
+
 def _as_csv(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     printed = print_csv(query, agency, room=call.house.printing_room)
     _note_shown(call, printed.lines)

@@ -30,6 +30,7 @@ def classified_file(call: Call, document_id: str, file: ArchivedFile, thing: Res
     room = call.house.reading_room
     if parse(AskFile, call.query).form == "sealed":
         _demand_registrar(call, thing)
+        call.note(Action.OPEN_SECRET, thing)  # more than reading: the log tells it apart
         return pdf_answer(call, document_id, sealed_bytes(file, room=room), form="sealed")
     copy = reading_copy(file, reader_of(call), room=room)
     return pdf_answer(call, document_id, copy, form="reading")

@@ -232,7 +232,7 @@ def _first_use(
     known = key is not None and any(one.credential_id == key.credential_id for one in keyring.held)
     counter = None if key is None or known else key.counter
     result = use_assertion(held.factor, counter, held.challenge, at)
-    if key is None:
+    if key is None or isinstance(result, NotUsed):
         return replace(held, factor=result.factor), result
     registered = replace(
         held,

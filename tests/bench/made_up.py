@@ -250,6 +250,7 @@ def audit_it(folder: Path, size: int) -> dict[str, float]:
         log_files=files,
         rounds=MemoryRounds(),
         records=DerEvidenceRecords(),
+        access_log=MemoryAccessStore(),
         log_key=lambda: MemoryLogSigner().public_key,
         verify=verify,
         verify_evidence=str.encode,

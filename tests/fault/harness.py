@@ -21,7 +21,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from chalicelib.adapters.memory import MemoryQueue
-from chalicelib.domain.documents import EXPIRED, Document, DocumentState, archive_key
+from chalicelib.domain.documents import (
+    EXPIRED,
+    Classification,
+    Document,
+    DocumentState,
+    archive_key,
+)
 from chalicelib.domain.errors import UnavailableError
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Entry, EntryState, Register
@@ -237,7 +243,9 @@ def _audit_entry(fakes: Fakes, entry: Entry) -> Iterator[str]:
 
 
 def _audit_documents(fakes: Fakes, agency_id: str) -> Iterator[str]:
-    documents = fakes.ledger.search(Search(agency_id=agency_id, limit=1_000_000)).documents
+    documents = fakes.ledger.search(
+        Search(agency_id=agency_id, limit=1_000_000, visible=frozenset(Classification))
+    ).documents
     told: dict[str, set[bytes]] = {}
     for _, event in fakes.inboxes.events:
         told.setdefault(json.loads(event)["id"], set()).add(event)

@@ -8,22 +8,34 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.adapters.types import PackagedDocumentTypes
-from chalicelib.domain.documents import Document, content_digest
+from chalicelib.domain.access import Role
+from chalicelib.domain.documents import Classification, Document, content_digest
+from chalicelib.domain.persons import Officer
 from chalicelib.domain.registers import Book, Register
 from tests.fault.harness import Danger, Killed, World, audit
+from tests.support.appointed import appoint
 from tests.support.samples import document
 
 REGISTER = Register("diw", "licence", 2026)
 
 
-def _batch() -> list[Document]:
-    return [document(f"D{n}", recipients=("dbd", "rd")) for n in range(3)]
+def _batch(classification: Classification = Classification.NORMAL) -> list[Document]:
+    made = (document(f"D{n}", recipients=("dbd", "rd")) for n in range(3))
+    return [replace(one, classification=classification) for one in made]
 
 
-def _prepared(function: str) -> World:
+def _prepared(function: str, classification: Classification = Classification.NORMAL) -> World:
     """A world in which it is the turn of `function`."""
     world = World()
-    world.accept(*_batch())
+    for agency in ("dbd", "rd"):
+        appoint(
+            world.fakes.officers,
+            Officer(agency, "registrar"),
+            frozenset({Role.REGISTRAR}),
+            clearance=Classification.SECRET,
+            at=world.fakes.clock(),
+        )
+    world.accept(*_batch(classification))
     for earlier in ("number", "seal", "deliver"):
         if earlier == function:
             return world
@@ -67,6 +79,20 @@ def test_the_message_is_lost_and_sweep_finds_the_document(function: str, moment:
     world.sweep()
     world.run_to_rest()
     assert audit(world.fakes, REGISTER) == []
+
+
+@pytest.mark.parametrize(("function", "moment"), CASES)
+def test_what_is_classified_goes_on_too(function: str, moment: int) -> None:
+    """P1-P5, P8, A13: encrypting anew at each repeat changes nothing: the first file wins, and all
+    that lies in the archive is its encryption."""
+    world = _prepared(function, Classification.SECRET)
+    with pytest.raises(Killed):
+        world.step(function, Danger(kill_at=moment))
+    world.run_to_rest()
+    assert audit(world.fakes, REGISTER) == []
+    files = world.fakes.archive.files
+    assert len(files) == 3
+    assert all(data.startswith(b"TRAV") for data in files.values())
 
 
 @pytest.mark.parametrize("moment", range(len(_moments("seal"))))

@@ -584,6 +584,10 @@ def test_the_sealed_file_is_the_registrars(office: Office) -> None:
     ):
         sealed = base64.b64decode(answer.json["pdf_base64"])
         assert sha256(sealed).hexdigest() == document.file.sha256
+    thing = Thing(ThingKind.DOCUMENT, document_id, "slc")
+    found = office.fakes.access_log.of_thing(thing, AccessSearch()).accesses
+    opened = [one.subject for one in found if one.action is Action.OPEN_SECRET]
+    assert opened == [registrar("slc")["sub"], registrar("dga")["sub"]]
 
 
 def test_bytes_come_as_pdf_if_that_is_asked_for(office: Office) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from chalicelib.adapters.ers_stamps import EmbeddingStamper
 from chalicelib.adapters.ers_validation import ErsValidator
 from chalicelib.adapters.trust import TimestampToken, ValidationData
-from chalicelib.domain.documents import DocumentState
+from chalicelib.domain.documents import Classification, DocumentState
 from chalicelib.domain.evidence_records import RecordVerdict, judge_record
 from chalicelib.domain.evidence_rounds import RenewalPolicy
 from chalicelib.domain.registers import Register
@@ -73,11 +73,18 @@ class Decades:
         self.issue("E0", agency_id="dbd")
         self.fakes.clock.advance(LATER)
 
-    def issue(self, *names: str, agency_id: str = "diw", years: int = 25) -> None:
+    def issue(
+        self,
+        *names: str,
+        agency_id: str = "diw",
+        years: int = 25,
+        classification: Classification = Classification.NORMAL,
+    ) -> None:
         """Documents that are kept for so many years."""
         at = self.fakes.clock()
         made = (document(n, agency_id=agency_id, at=at) for n in names)
-        self.world.accept(*(replace(one, retention_years=years) for one in made))
+        own = {"retention_years": years, "classification": classification}
+        self.world.accept(*(replace(one, **own) for one in made))  # type: ignore[arg-type]  # of a document's own fields
         self.world.run_to_rest()
         checkpoint_all(room=self.fakes.house().checkpoint_room)
 
@@ -99,7 +106,8 @@ class Decades:
         assert found is not None
         assert found.file is not None
         assert record is not None
-        data = self.fakes.archive.files[found.file.key]
+        data = self.fakes.archive.clear(found.file.key)
+        assert data is not None
         assert rfc4998.check(record, data)
         seen = ErsValidator(self.fakes.clock).observe(record, data, [self.times.root.pem])
         return judge_record(seen, ends=self.policy.ends)

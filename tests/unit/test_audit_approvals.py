@@ -14,6 +14,7 @@ from chalicelib.domain.approvals import ApprovalCase, ApprovalDecision, CaseStat
 from chalicelib.domain.documents import Document
 from chalicelib.domain.findings import Fault, Report
 from chalicelib.domain.registers import Register
+from chalicelib.domain.retention import LockMode
 from chalicelib.services.audit import audit
 from chalicelib.services.checkpoint import checkpoint_all
 from chalicelib.services.decide_case import decide_case
@@ -73,6 +74,14 @@ class Site(World):
         told = replace(seen, approval=replace(case_of(seen), decisions=(first,)))
         self.change_case(decisions=(first, self.say(told, "head-2", **changes)))
 
+    def plant(self, key: str) -> None:
+        until = NOON + timedelta(days=9_000)
+        self.fakes.archive.put_once(key, b"record", until, LockMode.COMPLIANCE)
+
+    def lock(self, key: str, **changes: Any) -> None:
+        kept = self.fakes.archive._described
+        kept[key] = replace(kept[key], **changes)
+
     def keep(self, place: int, record: bytes | None) -> None:
         """In the archive."""
         key = record_key("D1", place)
@@ -103,12 +112,21 @@ PLANTED: list[tuple[str, Plant, set[tuple[Fault, str]]]] = [
     (
         "an approval taken out",
         lambda s: s.change_case(decisions=case_of(s.read()).decisions[:1]),
-        {MISSING, (Fault.APPROVAL_RECORD_WRONG, "approval_missing")},
+        {
+            MISSING,
+            (Fault.APPROVAL_RECORD_WRONG, "approval_missing"),
+            (Fault.FILE_WITHOUT_ENTRY, SECOND),
+        },
     ),
     (
         "no decision at all",
         lambda s: s.change_case(decisions=()),
-        {MISSING, (Fault.APPROVAL_RECORD_WRONG, "approval_missing")},
+        {
+            MISSING,
+            (Fault.APPROVAL_RECORD_WRONG, "approval_missing"),
+            (Fault.FILE_WITHOUT_ENTRY, FIRST),
+            (Fault.FILE_WITHOUT_ENTRY, SECOND),
+        },
     ),
     (
         "a case of other content",
@@ -175,7 +193,7 @@ PLANTED: list[tuple[str, Plant, set[tuple[Fault, str]]]] = [
     (
         "no record",
         lambda s: s.change_decision(record=None),
-        {(Fault.APPROVAL_RECORD_WRONG, SECOND)},
+        {(Fault.APPROVAL_RECORD_WRONG, SECOND), (Fault.FILE_WITHOUT_ENTRY, SECOND)},
     ),
     (
         "the record of another document",
@@ -194,6 +212,21 @@ PLANTED: list[tuple[str, Plant, set[tuple[Fault, str]]]] = [
         "a record gone from the archive",
         lambda s: s.keep(1, None),
         {(Fault.APPROVAL_RECORD_MISSING, FIRST)},
+    ),
+    (
+        "a record of no decision",
+        lambda s: s.plant(record_key("D1", 3)),
+        {(Fault.FILE_WITHOUT_ENTRY, record_key("D1", 3))},
+    ),
+    (
+        "a record that is not locked",
+        lambda s: s.lock(SECOND, lock_mode=None),
+        {(Fault.LOCK_MISSING, SECOND)},
+    ),
+    (
+        "a record whose lock ends too early",
+        lambda s: s.lock(SECOND, retain_until=NOON),
+        {(Fault.LOCK_TOO_SHORT, SECOND)},
     ),
     (
         "another record in the archive",

@@ -550,3 +550,86 @@ def test_a_use_is_what_the_record_says(fakes: Fakes, room: FactorRoom, app: Auth
     use = use_factor(SOMSRI, _otp(app.code(fakes.clock())), purpose=ONE, room=room)
     assert use == FactorUse(Method.TOTP, use.use)
     assert app_of(app.seed).at(int(use.use.partition("/")[2]) * 30) == app.code(fakes.clock())
+
+
+# -- what looks like a repeat, or like something new, and is not -------------------------
+
+
+def test_a_repeat_is_signed_too(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7: who saw which challenge was answered cannot answer it again without the key."""
+    key = _key_of(fakes, room)
+    options = challenge(SOMSRI, ONE, room=room)
+    use_factor(SOMSRI, ShownFactor(assertion=key.get(options)), purpose=ONE, room=room)
+    forger = SoftwareKey(credential_id=key.credential_id, counter=key.counter)
+    with _refused("factor_wrong"):
+        use_factor(SOMSRI, ShownFactor(assertion=forger.get(options)), purpose=ONE, room=room)
+
+
+def test_a_repeat_is_of_the_same_app(fakes: Fakes, room: FactorRoom, app: Authenticator) -> None:
+    """Issue 7: what the new app showed when the old one was used is no repeat of that."""
+    then = fakes.clock()
+    use_factor(SOMSRI, _otp(app.code(then)), purpose=ONE, room=room)
+    fakes.clock.advance(2 * STEP)
+    shown = _otp(app.code(fakes.clock()))
+    begun = begin(SOMSRI, Method.TOTP, "", shown, purpose=TWO, room=room)
+    new = _seed_in(begun)
+    confirm(SOMSRI, begun.held.factor_id, new.code(fakes.clock()), room=room)
+    with _refused("factor_wrong"):
+        use_factor(SOMSRI, _otp(new.code(then)), purpose=ONE, room=room)
+
+
+def test_a_code_gives_recovery_codes_once(
+    fakes: Fakes, room: FactorRoom, app: Authenticator
+) -> None:
+    """Issue 7: the same request again would show a thief a list that holds."""
+    shown = _otp(app.code(fakes.clock()))
+    new_recovery_codes(SOMSRI, shown, purpose=ONE, room=room)
+    with _refused("factor_wrong"):
+        new_recovery_codes(SOMSRI, shown, purpose=ONE, room=room)
+
+
+def test_a_key_beside_an_app_shows_no_recovery_codes(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7 item 3: ten are left; codes that were shown and do not hold would be worse than none."""
+    app, _ = _enrol(fakes, room)
+    fakes.clock.advance(STEP)
+    shown = _otp(app.code(fakes.clock()))
+    begun = begin(SOMSRI, Method.WEBAUTHN, "", shown, purpose=ONE, room=room)
+    assert begun.options is not None
+    done = confirm(SOMSRI, begun.held.factor_id, SoftwareKey().create(begun.options), room=room)
+    assert done.recovery == ()
+    assert fakes.factors.keyring(SOMSRI).recovery_left == 10
+
+
+def test_the_same_key_twice_is_one(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7 item 3: browsers stop it by `excludeCredentials`, we do if they do not."""
+    key = _key_of(fakes, room)
+    shown = ShownFactor(assertion=key.get(challenge(SOMSRI, TWO, room=room)))
+    begun = begin(SOMSRI, Method.WEBAUTHN, "", shown, purpose=TWO, room=room)
+    assert begun.options is not None
+    with _refused("factor_wrong"):
+        confirm(SOMSRI, begun.held.factor_id, key.create(begun.options), room=room)
+    assert len(fakes.factors.keyring(SOMSRI).active) == 1
+
+
+def test_a_locked_confirmation_writes_nothing(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7: tries during a lock neither count nor make it longer."""
+    begun = begin(SOMSRI, Method.TOTP, "", None, purpose=ONE, room=room)
+    wrong = _wrong(_seed_in(begun), fakes)
+    for _ in range(MOST_FAILURES):
+        with pytest.raises(FactorRefusedError):
+            confirm(SOMSRI, begun.held.factor_id, wrong, room=room)
+    before = fakes.factors.keyring(SOMSRI)
+    with _refused("factor_locked"):
+        confirm(SOMSRI, begun.held.factor_id, wrong, room=room)
+    assert fakes.factors.keyring(SOMSRI) == before
+
+
+def test_any_factor_of_the_owner_objects_to_a_reset(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7 item 3: the first word is about all factors; a use of one takes it back for all."""
+    key, boss, head = _key_of(fakes, room), enrolled(fakes, BOSS), enrolled(fakes, HEAD)
+    enrolled(fakes, SOMSRI)
+    assert _reset(SOMSRI, boss, fakes, room) is ResetState.ASKED
+    shown = ShownFactor(assertion=key.get(challenge(SOMSRI, ONE, room=room)))
+    use_factor(SOMSRI, shown, purpose=ONE, room=room)
+    assert _reset(SOMSRI, head, fakes, room) is ResetState.ASKED
+    assert len(fakes.factors.keyring(SOMSRI).active) == 2

@@ -14,13 +14,17 @@ from chalicelib.domain.approval_records import (
     Approved,
     faults_of,
     record_key,
+    records_prefix,
 )
 from chalicelib.domain.approvals import ApprovalCase, ApprovalDecision, CaseState, Choice
 from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding
+from chalicelib.domain.retention import retain_until
 from chalicelib.domain.statements import StatementError, to_the_millisecond
+from chalicelib.ports import FileVersion
 from chalicelib.services.audit.entries import Pair, at
+from chalicelib.services.audit.files import unread
 from chalicelib.services.audit.room import AuditRoom
 
 _Found = tuple[Fault, str]
@@ -88,9 +92,11 @@ def _faults_of_records(document: Document, case: ApprovalCase, room: AuditRoom) 
             yield Fault.APPROVAL_RECORD_WRONG, key
         else:
             told.append(said)
-        yield from ((fault, key) for fault in _fault_in_archive(document, decision, key, room))
     if len(told) == len(case.decisions):
         yield from _faults_together(document, case, told)
+    # `seal` archives the records before it seals, or ends, a number.
+    if document.state.ended:
+        yield from _faults_in_archive(document, case, room)
 
 
 def _said(decision: ApprovalDecision, room: AuditRoom) -> ApprovalStatement | None:
@@ -126,19 +132,6 @@ def _agree(said: ApprovalStatement, decision: ApprovalDecision) -> bool:
     )
 
 
-def _fault_in_archive(
-    document: Document, decision: ApprovalDecision, key: str, room: AuditRoom
-) -> Iterator[Fault]:
-    """`seal` archives the records before it seals, or ends, a number."""
-    if not document.state.ended or decision.record is None:
-        return
-    found = room.archive.read(key)
-    if found is None:
-        yield Fault.APPROVAL_RECORD_MISSING
-    elif found != decision.record.encode():
-        yield Fault.APPROVAL_RECORD_DIFFERS
-
-
 def _faults_together(
     document: Document, case: ApprovalCase, told: Sequence[ApprovalStatement]
 ) -> Iterator[_Found]:
@@ -156,3 +149,42 @@ def _faults_together(
     )
     for fault in faults_of(told, about, policy=case.policy):
         yield Fault.APPROVAL_RECORD_WRONG, fault.value
+
+
+# -- the archive -----------------------------------------------------------------
+
+
+def _faults_in_archive(document: Document, case: ApprovalCase, room: AuditRoom) -> Iterator[_Found]:
+    """Every record lies there as it was signed, once, locked as long as the document; and there is
+    none that the document knows nothing of."""
+    signed = {
+        record_key(document.document_id, place): decision.record
+        for place, decision in enumerate(case.decisions, start=1)
+        if decision.record is not None
+    }
+    lying: dict[str, list[FileVersion]] = {}
+    for version in room.archive.versions(records_prefix(document.document_id)):
+        lying.setdefault(version.key, []).append(version)
+    for key, record in signed.items():
+        if key not in lying:
+            yield Fault.APPROVAL_RECORD_MISSING, key
+        elif room.archive.read(key) != record.encode():
+            yield Fault.APPROVAL_RECORD_DIFFERS, key
+    for key, versions in lying.items():
+        if key not in signed:
+            yield Fault.FILE_WITHOUT_ENTRY, key
+        elif len(versions) > 1 or versions[0].deleted:
+            yield Fault.MORE_THAN_ONE_VERSION, key
+        else:
+            yield from ((fault, key) for fault in _faults_of_lock(versions[0], document, room))
+
+
+def _faults_of_lock(version: FileVersion, document: Document, room: AuditRoom) -> Iterator[Fault]:
+    if document.numbering is None:
+        return
+    until = retain_until(document.numbering.numbered_at, document.retention_years)
+    (found,) = room.archive.examine([unread(version)], read_bytes=False)
+    if found is None or found.lock_mode is None or found.retain_until is None:
+        yield Fault.LOCK_MISSING
+    elif found.retain_until < until:
+        yield Fault.LOCK_TOO_SHORT
