@@ -9,7 +9,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Actor, Resource
+from chalicelib.domain.access import Action, Actor, Resource, seen_wholly
 from chalicelib.domain.approvals import ApprovalCase, CaseState
 from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import (
@@ -87,6 +87,8 @@ def list_approvals(call: Call) -> Response:
         document_type=query.type,
         limit=int(query.limit),
         cursor=query.cursor,
+        visible=seen_wholly(call.actors),
+        named_for=call.caller.officer,
     )
     # What the caller may not know of is left out; the place to go on tells nothing of it.
     open_to = call.shown(page.documents, Resource.of)

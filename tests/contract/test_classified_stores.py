@@ -374,6 +374,38 @@ def test_no_cursor_names_what_is_hidden(
     assert found == ([] if text else ["N06", "N05", "N00"])
 
 
+def test_who_approves_is_shown_what_they_may_know(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: hidden documents are in no page and no cursor of the list of what awaits approval."""
+    monkeypatch.setattr(searching, "SEARCH_PAGES", 1)
+    monkeypatch.setattr(documents, "SEARCH_PAGE_SIZE", 2)
+    reader = Officer("diw", "reader-1")
+    for n in range(6):
+        at = NOON + timedelta(minutes=n)
+        named = frozenset({reader}) if n == 3 else frozenset[Officer]()
+        made = document(f"N{n}", at=at) if n in {1, 4} else classified(f"S{n}", at=at, named=named)
+        stores.documents.add(waiting_for(ONE, made), None)
+
+    def found(**asked: Any) -> list[str]:
+        ids: list[str] = []
+        cursor: str | None = None
+        for _ in range(9):
+            page = stores.documents.awaiting(
+                "diw", document_type=None, limit=1, cursor=cursor, **asked
+            )
+            ids += [d.document_id for d in page.documents]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert cursor is None
+        return ids
+
+    assert found() == ["N1", "N4"]
+    assert found(named_for=reader) == ["N1", "S3", "N4"]
+    assert found(visible=EVERYTHING) == ["S0", "N1", "S2", "S3", "N4", "S5"]
+
+
 def test_a_classified_document_is_found_by_its_number_alone(stores: Stores) -> None:
     """A2, A13: what a search looks in holds nothing of the content."""
     subject = word()
