@@ -338,9 +338,7 @@ def test_a_factor_enrolled_meanwhile_counts(fakes: Fakes, room: FactorRoom) -> N
     assert len(fakes.factors.keyring(SOMSRI).held) == 1
 
 
-def test_what_a_thief_began_before_the_first_factor_is_void(
-    fakes: Fakes, room: FactorRoom
-) -> None:
+def test_what_a_thief_began_before_the_first_factor_is_void(fakes: Fakes, room: FactorRoom) -> None:
     """Issue 7: with a stolen token a key is begun while the owner has nothing yet; once the owner's
     app is confirmed, it is none of the owner's any more."""
     key = SoftwareKey()
