@@ -71,7 +71,12 @@ class MemoryVault:
     """A fake with a key of its own in place of KMS; the same envelopes."""
 
     def __init__(self) -> None:
-        self._master = AESGCM(os.urandom(_KEY_BYTES))
+        self._key = os.urandom(_KEY_BYTES)
+
+    @property
+    def _master(self) -> AESGCM:
+        # Made anew each time: a fake can be copied, and a cipher cannot.
+        return AESGCM(self._key)
 
     def seal(self, clear: bytes, context: SecretContext) -> bytes:
         key, nonce = os.urandom(_KEY_BYTES), os.urandom(_NONCE_BYTES)

@@ -136,6 +136,8 @@ def read_settings(path: Path) -> Settings:
     def read(name: str, value: Any) -> Any:
         if isinstance(value, list):
             return tuple(value)
+        if isinstance(value, dict):
+            return kinds[name](**value)
         return value if kinds[name] in {str, int} else kinds[name](value)
 
     return Settings(**{name: read(name, value) for name, value in kept.items()})
