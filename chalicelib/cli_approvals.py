@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from chalicelib.cli_options import add_otp
 from chalicelib.services.approve import MOST_DECISIONS
 
 _FAILED, _MISUSED = 1, 2
@@ -58,7 +59,7 @@ def add_to(
         command.add_argument(
             "--previews", metavar="DIR", type=Path, default=Path("approvals"), help="(approvals)"
         )
-        command.add_argument("--otp", metavar="CODE", help="default: asked for")
+        add_otp(command)
         command.set_defaults(run=_decide, decision=decision)
 
     withdraw = commands.add_parser(
@@ -125,7 +126,8 @@ def _decide(options: argparse.Namespace, remote: Any) -> int:
         print(f"one code is good for {MOST_DECISIONS} documents; name fewer", file=sys.stderr)
         return _MISUSED
     decisions = [_decision(document_id, options, remote) for document_id in ids]
-    code = options.otp or _asked_code(options.decision, len(ids))
+    given = options.otp or remote.environment.get("TRA_OTP")
+    code = given or _asked_code(options.decision, len(ids))
     if not code:
         print("no code, no decision", file=sys.stderr)
         return _MISUSED

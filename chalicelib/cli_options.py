@@ -28,7 +28,7 @@ def otp_of(options: argparse.Namespace, remote: Any) -> str:
     """The second factor of who acts: asked for at the terminal, so that it stands in no history of
     commands; scripts put it into TRA_OTP, or give --otp."""
     given: str | None = getattr(options, "otp", None) or remote.environment.get("TRA_OTP")
-    return given or getpass.getpass("Code / รหัสจากแอป: ")
+    return given or getpass.getpass("Code / รหัสจากแอป: ").strip()
 
 
 def add_otp(command: argparse.ArgumentParser) -> None:

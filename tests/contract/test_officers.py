@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -253,10 +254,13 @@ def test_no_cursor_leads_to_another_agency(place: Place) -> None:
 
 
 def test_a_damaged_cursor_is_refused(place: Place) -> None:
-    """A cursor is not an error of ours."""
+    """A cursor is not an error of ours: neither what is none, nor what says nothing, nor what is
+    longer than any key."""
+    endless = base64.urlsafe_b64encode(b"a" * 1_100).decode()
     for page in (place.store.officers, place.store.authorities):
-        with pytest.raises(InvalidRequestError):
-            page(place.agency, limit=1, cursor="\xff")
+        for cursor in ("\xff", "=", endless):
+            with pytest.raises(InvalidRequestError):
+                page(place.agency, limit=1, cursor=cursor)
 
 
 def test_a_registrar_is_found_without_reading_officers(place: Place) -> None:
