@@ -127,7 +127,7 @@ class MemoryOfficers:
         with self._lock:
             return any(
                 one.agency_id == agency_id
-                and one.holds(at)
+                and one.in_force(at)
                 and Role.REGISTRAR in one.roles
                 and is_cleared(one.clearance, classification)
                 for one in self._appointments.values()

@@ -60,7 +60,7 @@ def other_administrator(
     """Who administrates the agency once `leaving` (a subject) does not: of other people, the one
     whose appointment holds at `at` and does so longest. Somebody's own second appointment does not
     count: who leaves, leaves with all. Raises AppointmentRefusedError if there is nobody."""
-    others = [one for one in administrators if one.holds(at) and one.subject != leaving]
+    others = [one for one in administrators if one.in_force(at) and one.subject != leaving]
     if not others:
         raise last_administrator()
     return max(others, key=_how_long)

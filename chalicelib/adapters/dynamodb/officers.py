@@ -144,7 +144,7 @@ class DynamoOfficers:
     def has_registrar(self, agency_id: str, classification: Classification, at: datetime) -> bool:
         registrars = self._all(f"{_appointments(agency_id)}!{Role.REGISTRAR}")
         return any(
-            one.holds(at) and is_cleared(one.clearance, classification)
+            one.in_force(at) and is_cleared(one.clearance, classification)
             for one in map(_appointment, registrars)
         )
 
