@@ -120,6 +120,11 @@ class Keyring:
     def recovery_left(self) -> int:
         return sum(len(held.factor.recovery) for held in self.active)
 
+    def reset_is_asked(self, at: datetime) -> bool:
+        """Whether an officer's first word for a reset still waits for the second's."""
+        asked = self.reset_asked_at
+        return asked is not None and at < asked + RESET_WITHIN
+
     def held_as(self, factor_id: str) -> HeldFactor | None:
         return next((held for held in self.held if held.factor_id == factor_id), None)
 
@@ -228,7 +233,7 @@ class Keyring:
 
         Raises ValueError for the owner.
         """
-        late = self.reset_asked_at is not None and at >= self.reset_asked_at + RESET_WITHIN
+        late = not self.reset_is_asked(at)
         asked = tuple(
             replace(
                 one,
@@ -239,7 +244,7 @@ class Keyring:
         left = tuple(one for one in asked if one.factor.state is not FactorState.RESET)
         if asked and not left:
             return replace(self, held=(), challenges=(), grants=(), reset_asked_at=None)
-        first = at if late or self.reset_asked_at is None else self.reset_asked_at
+        first = at if late else self.reset_asked_at
         return replace(self, held=left, reset_asked_at=first)
 
 

@@ -198,7 +198,7 @@ class FactorsView(_Answer):
                 if held.is_active or held.waits(now)
             ],
             recovery_codes_left=keyring.recovery_left,
-            reset_asked=keyring.reset_asked_at is not None,
+            reset_asked=keyring.reset_is_asked(now),
         )
 
 
