@@ -151,7 +151,8 @@ class Keyring:
         before. It carries the digests `recovery` if no other factor has codes left.
 
         With the first one of an officer, what else was begun is forgotten: whoever began it showed
-        no factor, and nobody knows that it was the owner."""
+        no factor, and nobody knows that it was the owner. As any good use, it takes the first word
+        for a reset back."""
         others = tuple(
             one
             for one in self.held
@@ -162,7 +163,7 @@ class Keyring:
         left = any(one.factor.recovery for one in others if one.is_active)
         codes = frozenset() if left else frozenset(recovery)
         kept = replace(held, challenge=None, factor=replace(held.factor, recovery=codes))
-        return replace(self, held=(*others, kept))
+        return replace(self, held=(*others, kept)).unasked()
 
     def renewed(self, recovery: Iterable[str]) -> Keyring:
         """New recovery codes in the place of all others, with the factor that was first."""
@@ -214,12 +215,12 @@ class Keyring:
         grant = Grant(
             factor_id=held.factor_id, use=FactorUse(method, result.use), purpose=purpose, at=at
         )
-        unasked = tuple(
-            replace(one, factor=replace(one.factor, reset_asked_by=None)) for one in noted.held
-        )
-        return replace(
-            noted, held=unasked, grants=(*fresh, grant)[-_MOST_GRANTS:], reset_asked_at=None
-        )
+        return replace(noted, grants=(*fresh, grant)[-_MOST_GRANTS:]).unasked()
+
+    def unasked(self) -> Keyring:
+        """The first word for a reset is taken back."""
+        held = (replace(one, factor=replace(one.factor, reset_asked_by=None)) for one in self.held)
+        return replace(self, held=tuple(held), reset_asked_at=None)
 
     # -- ending ----------------------------------------------------------------
 
