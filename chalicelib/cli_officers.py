@@ -112,7 +112,7 @@ def _add_client(commands: Any, identity: argparse.ArgumentParser) -> None:
     register.add_argument("--name-th", required=True)
     scopes = " ".join(sorted(application_scopes()))
     register.add_argument("--scope", dest="scopes", action="append", required=True, help=scopes)
-    add_otp(register)
+    _add_factor(register)
     register.set_defaults(run=_register)
     listed = kinds.add_parser("list", parents=[identity], help="list the agency's applications")
     listed.set_defaults(run=_clients)
@@ -127,11 +127,15 @@ def _add_order(command: argparse.ArgumentParser) -> None:
     command.add_argument("--since", metavar="INSTANT", help="ISO 8601 with offset; default: now")
     command.add_argument("--until", metavar="INSTANT", help="default: until it is ended")
     command.add_argument("--key", help="Idempotency-Key; a repeat with the same key is safe")
-    add_otp(command)
+    _add_factor(command)
 
 
 def _add_end(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reason", required=True, help="in words, with the order if there is one")
+    _add_factor(command)
+
+
+def _add_factor(command: argparse.ArgumentParser) -> None:
     add_otp(command)
 
 
