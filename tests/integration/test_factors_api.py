@@ -248,7 +248,7 @@ def test_ids_of_others_are_nothing(api: Api) -> None:
         ({"method": "totp", "label": "x" * 61}, "/label"),
         ({"method": "totp", "otp": 123456}, "/otp"),
         ({"method": "totp", "otp": "1" * 41}, "/otp"),
-        ({"method": "totp", "otp": "123456", "assertion": {}}, ""),
+        ({"method": "totp", "otp": "123456", "assertion": {}}, "/assertion"),
         ({"method": "totp", "officer": "boss"}, "/officer"),
     ],
 )
