@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.access import Action, Actor, Role, Verdict, decide
-from chalicelib.domain.errors import AppointmentRefusedError, FieldFault
+from chalicelib.domain.errors import AppointmentRefusedError, FieldFault, UnavailableError
 from chalicelib.domain.officers import Appointment
 from chalicelib.domain.persons import Officer
 
@@ -85,6 +85,14 @@ def client_taken() -> AppointmentRefusedError:
         "client_taken",
         "This client id is not free. Use the one that the issuer gave to your application.",
         "client id นี้ใช้ไม่ได้ โปรดใช้รหัสที่ผู้ออกโทเคนกำหนดให้ระบบของท่าน",
+    )
+
+
+def client_moved() -> UnavailableError:
+    """Two administrators at one moment: nobody writes over what was not seen, an end least of all."""
+    return UnavailableError(
+        "The registration was changed by another administrator meanwhile; look at it, and repeat.",
+        "ผู้ดูแลอีกคนเพิ่งแก้ไขการลงทะเบียนนี้ โปรดตรวจดูอีกครั้งแล้วลองใหม่",
     )
 
 

@@ -355,7 +355,7 @@ def test_an_application_that_is_not_registered(api: Api, case: str) -> None:
         assert client is not None
         # By a function whose clock goes ahead.
         ending = Ending(at=now + SECOND, by="head", reason="replaced")
-        officers.put_client(replace(client, ended=ending))
+        officers.put_client(replace(client, ended=ending), seen=client)
     elif case == "other agency":
         register(officers, "app-7", "dbd", at=now)
     elif case == "officer":
