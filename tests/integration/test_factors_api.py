@@ -194,6 +194,18 @@ def test_an_officer_of_an_odd_name_is_found(api: Api, subject: str) -> None:
     assert purpose == purpose_of(Action.RESET_FACTOR, {"subject": subject})
 
 
+def test_what_can_be_no_name_is_not_looked_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad input is no outage: no table takes a key as long as this, and none is asked."""
+    found = api.fakes.factors.keyring
+
+    def short(officer: Officer) -> Any:
+        assert len(officer.subject) <= 255
+        return found(officer)
+
+    monkeypatch.setattr(api.fakes.factors, "keyring", short)
+    assert _reset(api, BOSS, "x" * 3_000, otp="123456").status == 404
+
+
 def test_who_may_not_reset(api: Api) -> None:
     """Issue 7: one alone, the owner, without an own factor, and of another agency: to whom the
     officer looks non-existent."""
