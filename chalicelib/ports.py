@@ -291,8 +291,9 @@ class OfficerStore(Protocol):
     def clients(self, agency_id: str) -> tuple[Client, ...]:
         """All of an agency, those that ended too. An agency has some dozens."""
 
-    def put_client(self, client: Client) -> None:
-        """The last one stands. Raises AppointmentRefusedError if the id is another agency's."""
+    def put_client(self, client: Client, *, seen: Client | None) -> None:
+        """In the place of `seen` (None: of nothing). Raises AppointmentRefusedError if the id is
+        another agency's, UnavailableError if something else stands there by now."""
 
 
 @dataclass(frozen=True, slots=True)

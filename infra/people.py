@@ -138,4 +138,5 @@ def appoint_people(officers: OfficerStore, agencies: Iterable[str], at: datetime
             else:
                 officers.appoint(appointment)
         for system in applications_of(agency_id):
-            officers.put_client(system.registered(at))
+            client = system.registered(at)
+            officers.put_client(client, seen=officers.client(client.client_id))

@@ -6,7 +6,7 @@ import threading
 from datetime import datetime
 
 from chalicelib.domain.access import Role
-from chalicelib.domain.appointing import client_taken, last_administrator
+from chalicelib.domain.appointing import client_moved, client_taken, last_administrator
 from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import (
@@ -127,7 +127,7 @@ class MemoryOfficers:
         with self._lock:
             return any(
                 one.agency_id == agency_id
-                and one.holds(at)
+                and one.in_force(at)
                 and Role.REGISTRAR in one.roles
                 and is_cleared(one.clearance, classification)
                 for one in self._appointments.values()
@@ -142,11 +142,13 @@ class MemoryOfficers:
             found = [one for one in self._clients.values() if one.agency_id == agency_id]
         return tuple(sorted(found, key=lambda one: one.client_id))
 
-    def put_client(self, client: Client) -> None:
+    def put_client(self, client: Client, *, seen: Client | None) -> None:
         with self._lock:
             taken = self._clients.get(client.client_id)
             if taken is not None and taken.agency_id != client.agency_id:
                 raise client_taken()
+            if taken != seen:
+                raise client_moved()
             self._clients[client.client_id] = client
 
     def _has_ended(self, appointment: Appointment | None) -> bool:

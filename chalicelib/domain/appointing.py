@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.access import Action, Actor, Role, Verdict, decide
-from chalicelib.domain.errors import AppointmentRefusedError, FieldFault
+from chalicelib.domain.errors import AppointmentRefusedError, FieldFault, UnavailableError
 from chalicelib.domain.officers import Appointment
 from chalicelib.domain.persons import Officer
 
@@ -60,7 +60,7 @@ def other_administrator(
     """Who administrates the agency once `leaving` (a subject) does not: of other people, the one
     whose appointment holds at `at` and does so longest. Somebody's own second appointment does not
     count: who leaves, leaves with all. Raises AppointmentRefusedError if there is nobody."""
-    others = [one for one in administrators if one.holds(at) and one.subject != leaving]
+    others = [one for one in administrators if one.in_force(at) and one.subject != leaving]
     if not others:
         raise last_administrator()
     return max(others, key=_how_long)
@@ -85,6 +85,14 @@ def client_taken() -> AppointmentRefusedError:
         "client_taken",
         "This client id is not free. Use the one that the issuer gave to your application.",
         "client id นี้ใช้ไม่ได้ โปรดใช้รหัสที่ผู้ออกโทเคนกำหนดให้ระบบของท่าน",
+    )
+
+
+def client_moved() -> UnavailableError:
+    """Two administrators at one moment: nobody writes over what was not seen, an end least of all."""
+    return UnavailableError(
+        "The registration was changed by another administrator meanwhile; look at it, and repeat.",
+        "ผู้ดูแลอีกคนเพิ่งแก้ไขการลงทะเบียนนี้ โปรดตรวจดูอีกครั้งแล้วลองใหม่",
     )
 
 

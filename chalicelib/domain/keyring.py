@@ -120,6 +120,11 @@ class Keyring:
     def recovery_left(self) -> int:
         return sum(len(held.factor.recovery) for held in self.active)
 
+    def reset_is_asked(self, at: datetime) -> bool:
+        """Whether an officer's first word for a reset still waits for the second's."""
+        asked = self.reset_asked_at
+        return asked is not None and at < asked + RESET_WITHIN
+
     def held_as(self, factor_id: str) -> HeldFactor | None:
         return next((held for held in self.held if held.factor_id == factor_id), None)
 
@@ -146,7 +151,8 @@ class Keyring:
         before. It carries the digests `recovery` if no other factor has codes left.
 
         With the first one of an officer, what else was begun is forgotten: whoever began it showed
-        no factor, and nobody knows that it was the owner."""
+        no factor, and nobody knows that it was the owner. As any good use, it takes the first word
+        for a reset back."""
         others = tuple(
             one
             for one in self.held
@@ -157,7 +163,7 @@ class Keyring:
         left = any(one.factor.recovery for one in others if one.is_active)
         codes = frozenset() if left else frozenset(recovery)
         kept = replace(held, challenge=None, factor=replace(held.factor, recovery=codes))
-        return replace(self, held=(*others, kept))
+        return replace(self, held=(*others, kept)).unasked()
 
     def renewed(self, recovery: Iterable[str]) -> Keyring:
         """New recovery codes in the place of all others, with the factor that was first."""
@@ -209,12 +215,12 @@ class Keyring:
         grant = Grant(
             factor_id=held.factor_id, use=FactorUse(method, result.use), purpose=purpose, at=at
         )
-        unasked = tuple(
-            replace(one, factor=replace(one.factor, reset_asked_by=None)) for one in noted.held
-        )
-        return replace(
-            noted, held=unasked, grants=(*fresh, grant)[-_MOST_GRANTS:], reset_asked_at=None
-        )
+        return replace(noted, grants=(*fresh, grant)[-_MOST_GRANTS:]).unasked()
+
+    def unasked(self) -> Keyring:
+        """The first word for a reset is taken back."""
+        held = (replace(one, factor=replace(one.factor, reset_asked_by=None)) for one in self.held)
+        return replace(self, held=tuple(held), reset_asked_at=None)
 
     # -- ending ----------------------------------------------------------------
 
@@ -228,7 +234,7 @@ class Keyring:
 
         Raises ValueError for the owner.
         """
-        late = self.reset_asked_at is not None and at >= self.reset_asked_at + RESET_WITHIN
+        late = not self.reset_is_asked(at)
         asked = tuple(
             replace(
                 one,
@@ -239,7 +245,7 @@ class Keyring:
         left = tuple(one for one in asked if one.factor.state is not FactorState.RESET)
         if asked and not left:
             return replace(self, held=(), challenges=(), grants=(), reset_asked_at=None)
-        first = at if late or self.reset_asked_at is None else self.reset_asked_at
+        first = at if late else self.reset_asked_at
         return replace(self, held=left, reset_asked_at=first)
 
 

@@ -73,6 +73,11 @@ class Appointment:
         """It takes effect at once, and so does its end."""
         return self.period.holds(at) and (self.ended is None or at < self.ended.at)
 
+    def in_force(self, at: datetime) -> bool:
+        """Whether somebody who asks at `at` may use it: an end that was written holds, whatever the
+        clock of who wrote it says."""
+        return self.ended is None and self.period.holds(at)
+
 
 class AuthorityKind(StrEnum):
     """Whose authority an officer uses, if not that of the own position."""
@@ -114,13 +119,18 @@ class Authority:
     ended: Ending | None = None
 
     def covers(self, document_type: str, classification: Classification, at: datetime) -> bool:
-        """Whether this may be used for such a document at that moment."""
+        """Whether this may be used for such a document by who asks at that moment."""
         in_scope = not self.document_types or document_type in self.document_types
-        return in_scope and self.holds(at) and is_cleared(self.most, classification)
+        return in_scope and self.in_force(at) and is_cleared(self.most, classification)
 
     def holds(self, at: datetime) -> bool:
         """It takes effect at once, and so does its end."""
         return self.period.holds(at) and (self.ended is None or at < self.ended.at)
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether somebody who asks at `at` may use it: an end that was written holds, whatever the
+        clock of who wrote it says."""
+        return self.ended is None and self.period.holds(at)
 
 
 def signatory_lines(officer: Appointment, authority: Authority | None) -> tuple[str, ...]:
@@ -177,11 +187,11 @@ class Standing:
 def standing_at(
     appointments: Iterable[Appointment], agency_id: str, subject: str, at: datetime
 ) -> Standing:
-    """What somebody is in an agency at `at`; without appointments nothing."""
+    """What somebody who asks at `at` is in an agency; without appointments nothing."""
     held = tuple(
         one
         for one in appointments
-        if (one.agency_id, one.subject) == (agency_id, subject) and one.holds(at)
+        if (one.agency_id, one.subject) == (agency_id, subject) and one.in_force(at)
     )
     return Standing(agency_id=agency_id, subject=subject, appointments=held)
 
@@ -215,5 +225,7 @@ class Client:
     registered_at: datetime
     ended: Ending | None = None
 
-    def holds(self, at: datetime) -> bool:
-        return self.ended is None or at < self.ended.at
+    @property
+    def in_force(self) -> bool:
+        """An end that was written holds, whatever the clock of who wrote it says."""
+        return self.ended is None

@@ -41,7 +41,7 @@ from chalicelib.handlers.approval_models import (
 from chalicelib.handlers.documents import authorised
 from chalicelib.handlers.factor_models import purpose_of_request
 from chalicelib.handlers.models import parse
-from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.operations import Call, is_identifier, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.secret_files import reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
@@ -158,6 +158,8 @@ def preview_document(call: Call) -> Response:
 def decide_document(call: Call) -> Response:
     raw = call.json_object()
     body = parse(DecideDocument, raw)
+    if not is_identifier(call.path["document_id"]):
+        raise NotFoundError
     asked = body.asked_for(call.path["document_id"])
     document = approve_one(
         asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room

@@ -8,13 +8,13 @@ from typing import Any, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from chalicelib.domain.access import Action
 from chalicelib.domain.approvals import Method
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
 from chalicelib.domain.keyring import HeldFactor, Keyring
 from chalicelib.domain.second_factor import FactorState, ShownFactor, purpose_of
+from chalicelib.handlers.models import several
 from chalicelib.services.reset_factor import ResetState
 
 SHOWN = ("otp", "assertion")
@@ -44,7 +44,7 @@ class FactorShown(BaseModel):
     @model_validator(mode="after")
     def _one_at_most(self) -> Self:
         if self.otp is not None and self.assertion is not None:
-            raise PydanticCustomError("two_factors", "Show a code or an assertion, not both.")
+            raise several([_TWO])
         return self
 
     def shown(self) -> ShownFactor:
@@ -79,6 +79,12 @@ def purpose_of_request(
         raise InvalidRequestError([_NOT_CANONICAL]) from error
 
 
+_TWO = FieldFault(
+    "/assertion",
+    "two_factors",
+    "Show a code or an assertion, not both.",
+    "โปรดแสดงรหัสหรือ assertion อย่างใดอย่างหนึ่งเท่านั้น",
+)
 _MISSING = FieldFault(
     "/otp",
     "missing",
@@ -198,7 +204,7 @@ class FactorsView(_Answer):
                 if held.is_active or held.waits(now)
             ],
             recovery_codes_left=keyring.recovery_left,
-            reset_asked=keyring.reset_asked_at is not None,
+            reset_asked=keyring.reset_is_asked(now),
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
@@ -38,7 +36,7 @@ from chalicelib.handlers.factor_models import (
     purpose_of_request,
 )
 from chalicelib.handlers.models import parse
-from chalicelib.handlers.operations import Call, is_identifier, operation
+from chalicelib.handlers.operations import Call, is_identifier, named_in_path, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.enrol_factor import (
@@ -205,7 +203,7 @@ def ask_challenge(call: Call) -> Response:
 )
 def reset_officers_factors(call: Call) -> Response:
     by = call.caller.officer
-    owner = Officer(by.agency_id, unquote(call.path["subject"]))
+    owner = Officer(by.agency_id, named_in_path(call, "subject"))
     raw = call.json_object()
     shown = parse(ShowFactor, raw).shown()
     _find(owner, call)

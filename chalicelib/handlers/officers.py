@@ -6,14 +6,13 @@ recorded in the access log.
 
 from __future__ import annotations
 
-import re
 from functools import partial
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
-from chalicelib.domain.appointing import SUBJECT, record_id
+from chalicelib.domain.appointing import record_id
 from chalicelib.domain.errors import (
     AppointmentRefusedError,
     FactorRefusedError,
@@ -47,7 +46,7 @@ from chalicelib.handlers.officer_models import (
     RegisterClient,
     WhoAmI,
 )
-from chalicelib.handlers.operations import Call, is_identifier, operation
+from chalicelib.handlers.operations import Call, is_identifier, named_in_path, operation
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.appoint import Prove, appoint, end_appointment
@@ -134,7 +133,7 @@ def list_officers(call: Call) -> Response:
     errors=_READ_ERRORS,
 )
 def show_officer(call: Call) -> Response:
-    officer = Officer(call.caller.agency_id, unquote(call.path["subject"]))
+    officer = Officer(call.caller.agency_id, named_in_path(call, "subject"))
     appointments = call.house.officers.appointments_of(officer)
     if not appointments:
         raise NotFoundError
@@ -319,9 +318,7 @@ def list_clients(call: Call) -> Response:
     errors=_END_ERRORS,
 )
 def end_a_client(call: Call) -> Response:
-    client_id = unquote(call.path["client_id"])
-    if not re.match(SUBJECT, client_id):
-        raise NotFoundError
+    client_id = named_in_path(call, "client_id")
     raw = call.json_object()
     body = parse(EndIt, raw)
     _authorise(call, ThingKind.CLIENT, client_id)

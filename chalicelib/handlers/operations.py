@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel
 
 from chalicelib.bootstrap import House, house
 from chalicelib.domain.access import Action, Actor, Resource, Verdict, decide
+from chalicelib.domain.appointing import SUBJECT
 from chalicelib.domain.errors import (
     AnswerRefusedError,
     FactorLockedError,
@@ -357,6 +359,15 @@ _IDENTIFIER = re.compile(r"[0-9A-Za-z-]{1,64}")
 def is_identifier(text: str) -> bool:
     """Whether this can be an id or a code; anything else needs no look into the database."""
     return _IDENTIFIER.fullmatch(text) is not None
+
+
+def named_in_path(call: Call, member: str) -> str:
+    """What an issuer calls somebody or something, quoted in the path. Raises NotFoundError for what
+    can be no such name: it needs no look into the database."""
+    name = unquote(call.path[member])
+    if re.fullmatch(SUBJECT, name) is None:
+        raise NotFoundError
+    return name
 
 
 def _prefers_thai(accept_language: str) -> bool:

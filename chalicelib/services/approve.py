@@ -338,7 +338,7 @@ class _Standing:
         """Raises ApprovalRefusedError unless it holds, and makes an approver who is cleared for the
         document."""
         found = self._appointments.get(ready.appointment_id)
-        if found is None or not found.holds(self.at) or Role.APPROVER not in found.roles:
+        if found is None or not found.in_force(self.at) or Role.APPROVER not in found.roles:
             raise ApprovalRefusedError(*_APPOINTMENT_ENDED)
         if not is_cleared(found.clearance, ready.document.classification):
             raise ApprovalRefusedError(*_APPOINTMENT_ENDED)

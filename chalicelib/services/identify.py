@@ -23,7 +23,7 @@ def identify(identity: Identity, *, officers: OfficerStore, at: datetime) -> tup
     Raises ForbiddenError (`not_appointed`, `not_registered`), UnavailableError.
     """
     if identity.client_id is not None:
-        return (_application(identity, identity.client_id, officers, at),)
+        return (_application(identity, identity.client_id, officers),)
     agency_id = identity.agency_id or ""
     held = officers.appointments_of(Officer(agency_id, identity.subject))
     standing = standing_at(held, agency_id, identity.subject, at)
@@ -43,9 +43,9 @@ def identify(identity: Identity, *, officers: OfficerStore, at: datetime) -> tup
     )
 
 
-def _application(identity: Identity, client_id: str, officers: OfficerStore, at: datetime) -> Actor:
+def _application(identity: Identity, client_id: str, officers: OfficerStore) -> Actor:
     client = officers.client(client_id)
-    if client is None or not client.holds(at):
+    if client is None or not client.in_force:
         raise _not_registered()
     if identity.agency_id not in {None, client.agency_id}:
         raise _not_registered()

@@ -132,7 +132,7 @@ def _demand_cleared(naming: Naming, classification: Classification, room: Reader
 def _is_cleared(officer: Officer, classification: Classification, room: ReaderRoom) -> bool:
     now = room.clock()
     return any(
-        one.holds(now) and is_cleared(one.clearance, classification)
+        one.in_force(now) and is_cleared(one.clearance, classification)
         for one in room.officers.appointments_of(officer)
     )
 

@@ -36,7 +36,8 @@ def register_client(request: ClientRequest, prove: Prove, *, office: PersonnelOf
     """Register an application, or give one that is registered other scopes: the last word stands,
     and holds at once. Repeatable.
 
-    Raises AppointmentRefusedError for an id that is another agency's, FactorRefusedError. Dies
+    Raises AppointmentRefusedError for an id that is another agency's, FactorRefusedError,
+    UnavailableError if another administrator changed it at the same moment. Dies
     anywhere: it was registered, or it was not.
     """
     client = request.made_at(office.clock())
@@ -46,7 +47,7 @@ def register_client(request: ClientRequest, prove: Prove, *, office: PersonnelOf
     if stored is not None and stored == replace(client, registered_at=stored.registered_at):
         return stored
     prove()
-    office.officers.put_client(client)
+    office.officers.put_client(client, seen=stored)
     return client
 
 
@@ -54,7 +55,8 @@ def end_client(
     agency_id: str, client_id: str, ending: Ending, prove: Prove, *, office: PersonnelOffice
 ) -> Client:
     """End an application at once: its tokens open nothing from then on. Repeatable: the first end
-    stands. Raises NotFoundError, FactorRefusedError. Dies anywhere: it ended, or it did not."""
+    stands. Raises NotFoundError, FactorRefusedError, UnavailableError as above. Dies anywhere: it
+    ended, or it did not."""
     found = office.officers.client(client_id)
     if found is None or found.agency_id != agency_id:
         raise NotFoundError
@@ -62,5 +64,5 @@ def end_client(
         return found
     prove()
     ended = replace(found, ended=replace(ending, at=max(ending.at, found.registered_at)))
-    office.officers.put_client(ended)
+    office.officers.put_client(ended, seen=found)
     return ended

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from chalicelib.domain.errors import FactorMovedError, ForbiddenError, NotFoundError
 from chalicelib.domain.persons import Officer
-from chalicelib.domain.second_factor import ShownFactor
+from chalicelib.domain.second_factor import FactorUse, ShownFactor
 from chalicelib.services.use_factor import TRIES, FactorRoom, busy, use_factor
 
 
@@ -32,13 +33,15 @@ def reset_factors(
     if owner == by:
         raise ForbiddenError("own_factor", *_OWN)
 
-    # 2. The officer's own factor, for exactly this.
-    use_factor(by, shown, purpose=purpose, room=room)
+    # 2. The officer's own factor, for exactly this; a repeat says again what was said then.
+    use = use_factor(by, shown, purpose=purpose, room=room)
+    said_at = _when(use, by, room)
 
     for attempt in range(TRIES):
-        # 3. Nothing left: whoever said the second word has been here.
+        # 3. Nothing left: whoever said the second word has been here. What the owner enrolled
+        #    since is not what the word was about.
         keyring = room.factors.keyring(owner)
-        if not keyring.held:
+        if all(one.factor.enrolled_at > said_at for one in keyring.held):
             return ResetState.RESET
 
         # 4. The word.
@@ -50,6 +53,12 @@ def reset_factors(
             continue
         return ResetState.ASKED if noted.held else ResetState.RESET
     raise busy()
+
+
+def _when(use: FactorUse, by: Officer, room: FactorRoom) -> datetime:
+    """When a use was made for the first time."""
+    grants = room.factors.keyring(by).grants
+    return max((one.at for one in grants if one.use == use), default=room.clock())
 
 
 _OWN = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -253,10 +254,13 @@ def test_no_cursor_leads_to_another_agency(place: Place) -> None:
 
 
 def test_a_damaged_cursor_is_refused(place: Place) -> None:
-    """A cursor is not an error of ours."""
+    """A cursor is not an error of ours: neither what is none, nor what says nothing, nor what is
+    longer than any key."""
+    endless = base64.urlsafe_b64encode(b"a" * 1_100).decode()
     for page in (place.store.officers, place.store.authorities):
-        with pytest.raises(InvalidRequestError):
-            page(place.agency, limit=1, cursor="\xff")
+        for cursor in ("\xff", "=", endless):
+            with pytest.raises(InvalidRequestError):
+                page(place.agency, limit=1, cursor=cursor)
 
 
 def test_a_registrar_is_found_without_reading_officers(place: Place) -> None:
@@ -318,10 +322,10 @@ def test_an_application_is_what_was_said_last(place: Place) -> None:
     system = replace(SYSTEM, client_id=f"{place.agency}-system", agency_id=place.agency)
     other = replace(system, client_id=f"{place.agency}-another")
     for one in (system, other):
-        place.store.put_client(one)
+        place.store.put_client(one, seen=None)
     assert place.store.client(system.client_id) == system
     ended = replace(system, ended=ENDING, scopes=frozenset({"documents:read"}))
-    place.store.put_client(ended)
+    place.store.put_client(ended, seen=system)
     assert place.store.client(system.client_id) == ended
     assert place.store.clients(place.agency) == (other, ended)
     assert place.store.client("unknown") is None
@@ -331,12 +335,26 @@ def test_an_application_is_what_was_said_last(place: Place) -> None:
 def test_nobody_takes_over_another_agency_s_application(place: Place) -> None:
     """P6: who registers an id that is another agency's gets a refusal, and changes nothing."""
     system = replace(SYSTEM, client_id=f"{place.agency}-system", agency_id=place.agency)
-    place.store.put_client(system)
+    place.store.put_client(system, seen=None)
     with pytest.raises(AppointmentRefusedError) as refused:
-        place.store.put_client(replace(system, agency_id="thief"))
+        place.store.put_client(replace(system, agency_id="thief"), seen=None)
     assert refused.value.reason == "client_taken"
     assert place.store.client(system.client_id) == system
     assert place.store.clients("thief") == ()
+
+
+def test_an_end_is_not_written_over_by_who_did_not_see_it(place: Place) -> None:
+    """A7: one administrator ends an application while another one gives it other scopes: who comes
+    second is told to look again."""
+    system = replace(SYSTEM, client_id=f"{place.agency}-system", agency_id=place.agency)
+    place.store.put_client(system, seen=None)
+    ended = replace(system, ended=ENDING)
+    place.store.put_client(ended, seen=system)
+    for seen in (system, None):
+        with pytest.raises(UnavailableError):
+            place.store.put_client(replace(system, name_th="อื่น"), seen=seen)
+    assert place.store.client(system.client_id) == ended
+    assert place.store.clients(place.agency) == (ended,)
 
 
 def head_of(place: Place) -> Officer:

@@ -272,6 +272,20 @@ def test_other_agencies_find_nothing(
     assert desk.now(document).awaits_approval
 
 
+def test_what_can_be_no_id_is_not_looked_for(
+    desk: ApprovalDesk, licence: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bad input is no outage: no table takes a key as long as this, and none is asked."""
+    officer, document = desk.officer(), desk.submitted(licence)
+    monkeypatch.setattr(desk.api.fakes.ledger, "get_many", _never)
+    body = {"decision": "approve", "content_digest": document.content_digest, "otp": officer.code}
+    assert officer.call("POST", DECIDE, "x" * 3_000, body=body).status == 404
+
+
+def _never(*_: Any) -> None:
+    raise UnavailableError("a key as long as this")
+
+
 def test_a_list_of_strangers_finds_nothing(desk: ApprovalDesk, licence: dict[str, Any]) -> None:
     """P6: in a list each document of another agency is `not_found`, and no code is spent for it."""
     stranger, document = desk.officer("x", "rd"), desk.submitted(licence)
@@ -376,7 +390,9 @@ def test_an_authority_that_does_not_hold_is_refused(
         kind = "e-card" if case == "other_type" else "licence"
         granted = authority(other if case == "somebody_elses" else officer, kind=kind)
         if case == "revoked":
-            ending = Ending(at=desk.api.fakes.clock(), by="head", reason="over")
+            # By a function whose clock goes ahead.
+            at = desk.api.fakes.clock() + timedelta(seconds=1)
+            ending = Ending(at=at, by="head", reason="over")
             desk.api.fakes.officers.revoke_authority(granted, ending)
     answer = officer.decides(document, authority_id="U1")
     assert refusal(answer) == (409, "authority_missing")

@@ -72,6 +72,15 @@ def test_an_officer_is_appointed_listed_and_ended(
     assert json.loads(capsys.readouterr().out)["appointments"][0]["ended"]["reason"] == "ย้าย"
 
 
+def test_a_script_puts_its_code_into_the_environment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guide, second factor: in scripts the code comes from TRA_OTP, where nobody else sees it."""
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: "000000")
+    monkeypatch.setenv("TRA_OTP", desk.code()[1])
+    assert main(SOMSRI) == 0
+
+
 def test_all_pages_are_shown(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """A list longer than a page ends with the last officer."""
     assert main([*SOMSRI, *desk.code()]) == 0

@@ -511,6 +511,20 @@ def test_an_issuer_s_odd_names_are_found(office: Office) -> None:
         assert shown["subject"] == subject
 
 
+def test_what_can_be_no_name_is_not_looked_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bad input is no outage: no table takes a key as long as this, and none is asked."""
+    found = office.api.fakes.officers.appointments_of
+
+    def short(officer: Officer) -> Any:
+        assert len(officer.subject) <= 255
+        return found(officer)
+
+    monkeypatch.setattr(office.api.fakes.officers, "appointments_of", short)
+    assert office.get(f"/v1/officers/{'x' * 3_000}").status == 404
+
+
 def test_no_name_reaches_a_log(office: Office, log: StringIO) -> None:
     """PDPA: lines tell ids, not people; no code of a factor either."""
     made = office.appoint()

@@ -105,5 +105,6 @@ def register(
             scopes=scopes,
             registered_by="head",
             registered_at=at - _LONG_AGO,
-        )
+        ),
+        seen=officers.client(client_id),
     )

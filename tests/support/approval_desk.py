@@ -51,8 +51,8 @@ class Approver:
         return self.api.fakes.officers.appointments_of(self.officer)[-1]
 
     def leaves(self) -> None:
-        """The head ends the appointment, from now on."""
-        at = self.api.fakes.clock()
+        """The head ends the appointment, from now on, as a clock shows it that goes ahead."""
+        at = self.api.fakes.clock() + timedelta(seconds=1)
         ending = Ending(at=at, by="head", reason="moved")
         self.api.fakes.officers.end(self.appointment, ending)
 

@@ -142,6 +142,15 @@ def test_what_is_seen_is_what_is_approved(
     assert DIGESTS["D2"] in capsys.readouterr().out
 
 
+def test_a_script_puts_its_code_into_the_environment(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guide, second factor: in scripts the code comes from TRA_OTP, where nobody else sees it."""
+    monkeypatch.setenv("TRA_OTP", "654321")
+    assert main(["approve", "D1"]) == 0
+    assert deployment.bodies[0]["otp"] == "654321"
+
+
 def test_a_list_is_sent_until_nothing_is_left(deployment: Deployment) -> None:
     """P8: what was not come to in time goes on with the same request."""
     deployment.lefts = [2, 1, 0]

@@ -558,6 +558,40 @@ def test_a_first_word_holds_a_day_and_until_a_good_code(
     assert _reset(SOMSRI, head, fakes, room) is ResetState.RESET
 
 
+def test_a_first_use_objects_to_a_reset_too(
+    fakes: Fakes, room: FactorRoom, app: Authenticator
+) -> None:
+    """Issue 7 item 3: the owner confirms a key after the first word; the second word is a first one
+    again, and takes nothing away."""
+    boss, head = enrolled(fakes, BOSS), enrolled(fakes, HEAD)
+    shown = _otp(app.code(fakes.clock()))
+    begun = begin(SOMSRI, Method.WEBAUTHN, "", shown, purpose=ONE, room=room)
+    assert begun.options is not None
+    _reset(SOMSRI, boss, fakes, room)
+    confirm(SOMSRI, begun.held.factor_id, SoftwareKey().create(begun.options), room=room)
+    assert _reset(SOMSRI, head, fakes, room) is ResetState.ASKED
+    assert len(fakes.factors.keyring(SOMSRI).active) == 2
+
+
+def test_a_reset_is_no_reset_of_what_was_enrolled_since(
+    fakes: Fakes, room: FactorRoom, app: Authenticator
+) -> None:
+    """Issue 7: both requests come once more within the hour, by a client that repeats or by whoever
+    kept them; what the owner enrolled after them stays."""
+    both = (enrolled(fakes, BOSS), enrolled(fakes, HEAD))
+    words = [(by.officer, _otp(by.code(fakes.clock()))) for by in both]
+    for who, shown in words:
+        reset_factors(SOMSRI, who, shown, purpose=ONE, room=room)
+    fakes.clock.advance(STEP)
+    begun = begin(SOMSRI, Method.TOTP, "", None, purpose=ONE, room=room)
+    confirm(SOMSRI, begun.held.factor_id, _seed_in(begun).code(fakes.clock()), room=room)
+    for who, shown in words:
+        assert reset_factors(SOMSRI, who, shown, purpose=ONE, room=room) is ResetState.RESET
+    keyring = fakes.factors.keyring(SOMSRI)
+    assert [one.factor_id for one in keyring.active] == [begun.held.factor_id]
+    assert not keyring.reset_is_asked(fakes.clock())
+
+
 def test_a_use_is_what_the_record_says(fakes: Fakes, room: FactorRoom, app: Authenticator) -> None:
     """B7: the record of a decision names method and use; two decisions of a list the same."""
     use = use_factor(SOMSRI, _otp(app.code(fakes.clock())), purpose=ONE, room=room)

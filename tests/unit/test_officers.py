@@ -66,6 +66,8 @@ def test_an_appointment_holds_for_its_period() -> None:
     ended = end(CLERK, Ending(at=NOON + DAY, by="head", reason="ย้าย"))
     assert ended.holds(NOON + DAY - timedelta(microseconds=1))
     assert not ended.holds(NOON + DAY)
+    assert CLERK.in_force(NOON)
+    assert not ended.in_force(NOON)  # who asks now does not wait for another clock
     assert end(ended, Ending(at=NOON + 2 * DAY, by="head", reason="อีกครั้ง")) == ended
     early = end(CLERK, Ending(at=NOON - DAY, by="head", reason="ย้อนหลัง"))
     assert early.ended is not None

@@ -30,7 +30,7 @@ from chalicelib.adapters.dynamodb.faults import (
 from chalicelib.adapters.dynamodb.items import bind, to_instant, to_text
 from chalicelib.adapters.dynamodb.searching import cursor_at, key_after
 from chalicelib.domain.access import Role
-from chalicelib.domain.appointing import client_taken, last_administrator
+from chalicelib.domain.appointing import client_moved, client_taken, last_administrator
 from chalicelib.domain.clearance import is_cleared
 from chalicelib.domain.documents import Classification
 from chalicelib.domain.errors import (
@@ -144,7 +144,7 @@ class DynamoOfficers:
     def has_registrar(self, agency_id: str, classification: Classification, at: datetime) -> bool:
         registrars = self._all(f"{_appointments(agency_id)}!{Role.REGISTRAR}")
         return any(
-            one.holds(at) and is_cleared(one.clearance, classification)
+            one.in_force(at) and is_cleared(one.clearance, classification)
             for one in map(_appointment, registrars)
         )
 
@@ -188,20 +188,26 @@ class DynamoOfficers:
     def clients(self, agency_id: str) -> tuple[Client, ...]:
         return tuple(map(_client, self._all(f"CLIENTS#{agency_id}")))
 
-    def put_client(self, client: Client) -> None:
-        """Idempotency key of this write: the client's id; the last one stands."""
+    def put_client(self, client: Client, *, seen: Client | None) -> None:
+        """Idempotency key of this write: what stood there before."""
         body = _client_body(client)
         own = self._items(f"{_CLIENT}#{client.client_id}", _CLIENT, body=body)
         own.place = client.agency_id
         listed = self._items(f"CLIENTS#{client.agency_id}", client.client_id, body=body)
-        free = self._items.pk.does_not_exist() | (self._items.place == client.agency_id)
+        as_seen = (
+            self._items.pk.does_not_exist()
+            if seen is None
+            else (self._items.body == _client_body(seen))
+        )
         try:
             with self._transaction() as transaction:
-                transaction.save(own, condition=free)
+                transaction.save(own, condition=as_seen)
                 transaction.save(listed)
         except TransactWriteError as error:
             _raise_unless_refused(error)
-            raise client_taken() from error
+            stored = self.client(client.client_id)
+            is_own = stored is None or stored.agency_id == client.agency_id
+            raise client_moved() if is_own else client_taken() from error
 
     # -- parts ----------------------------------------------------------------
 

@@ -24,6 +24,9 @@ from chalicelib.domain.errors import FieldFault, InvalidRequestError
 SEARCH_PAGES = 10
 SEARCH_PAGE_SIZE = 100
 
+_LONGEST_KEY = 1024
+"""Bytes of a range key, as DynamoDB takes them."""
+
 _NO_CLASSIFICATION = "none"
 """Nothing is classified so."""
 
@@ -82,11 +85,15 @@ def nearest_shown(pages: Any, key_name: str, first: Any) -> str | None:
 
 
 def key_after(cursor: str) -> str:
-    """The range key in a cursor. Raises InvalidRequestError."""
+    """The range key in a cursor. Raises InvalidRequestError, also for what is no key of any item."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        key = raw.decode()
     except (binascii.Error, ValueError) as error:
         raise bad_cursor() from error
+    if not 0 < len(raw) <= _LONGEST_KEY:
+        raise bad_cursor()
+    return key
 
 
 def timed_key_after(cursor: str, since: datetime | None, until: datetime | None) -> tuple[str, str]:
