@@ -166,10 +166,18 @@ class DocumentStore(Protocol):
         Dies half-way: nothing or everything was written."""
 
     def awaiting(
-        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+        self,
+        agency_id: str,
+        *,
+        document_type: str | None,
+        limit: int,
+        cursor: str | None,
+        visible: frozenset[Classification] = frozenset({Classification.NORMAL}),
+        named_for: Officer | None = None,
     ) -> Page:
         """Documents on which this agency's approvers have to decide, the one that waits longest
-        first. Eventually consistent; never a table scan."""
+        first; `visible` and `named_for` as in `Search`. Eventually consistent; never a table
+        scan."""
 
     def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
         """Open a classified document to exactly these officers. Raises DocumentMovedError unless

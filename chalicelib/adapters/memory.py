@@ -21,6 +21,7 @@ from chalicelib.adapters.vault import MemoryVault
 from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.channels import ChannelKind
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
@@ -179,7 +180,14 @@ class MemoryLedger(BatchRegisters):
                 self._end(decided, decided.history[-1].at)
 
     def awaiting(
-        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+        self,
+        agency_id: str,
+        *,
+        document_type: str | None,
+        limit: int,
+        cursor: str | None,
+        visible: frozenset[Classification] = frozenset({Classification.NORMAL}),
+        named_for: Officer | None = None,
     ) -> Page:
         with self._lock:
             waiting = [
@@ -188,6 +196,7 @@ class MemoryLedger(BatchRegisters):
                 if document.awaits_approval
                 and document.decided_by == agency_id
                 and document_type in {None, document.document_type}
+                and (document.classification in visible or named_for in document.named)
             ]
         waiting.sort(key=_age)
         if cursor is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.domain.access import Action, Actor, Resource
+from chalicelib.domain.access import Action, Actor, Resource, seen_wholly
 from chalicelib.domain.approvals import ApprovalCase, CaseState
 from chalicelib.domain.documents import Document, DocumentState
 from chalicelib.domain.errors import (
@@ -87,8 +87,10 @@ def list_approvals(call: Call) -> Response:
         document_type=query.type,
         limit=int(query.limit),
         cursor=query.cursor,
+        visible=seen_wholly(call.actors),
+        named_for=call.caller.officer,
     )
-    # What the caller may not know of is left out; the place to go on tells nothing of it.
+    # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
     open_to = call.shown(page.documents, Resource.of)
     items = [_awaiting(call, one, one.approval) for one in open_to if one.approval is not None]
     return as_json(AwaitingPage(items=items, cursor=page.cursor))
@@ -161,7 +163,8 @@ def decide_document(call: Call) -> Response:
         asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room
     )
     _tell([Answer(asked, Outcome.DECIDED, document)])
-    return _case_view(call, _as_told(call, document))
+    [told] = _as_told(call, [document])
+    return _case_view(call, told)
 
 
 @operation(
@@ -187,15 +190,24 @@ def decide_list(call: Call) -> Response:
         in_time=_in_time,
     )
     _tell(answers)
-    told = [replace(a, document=a.document and _as_told(call, a.document)) for a in answers]
-    return as_json(ListDecided.of(told, thai=call.thai))
+    found = [answer.document for answer in answers if answer.document is not None]
+    told = {document.document_id: document for document in _as_told(call, found)}
+    shown = [replace(a, document=a.document and told[a.asked.document_id]) for a in answers]
+    return as_json(ListDecided.of(shown, thai=call.thai))
 
 
-def _as_told(call: Call, document: Document) -> Document:
+def _as_told(call: Call, documents: Sequence[Document]) -> list[Document]:
+    """The documents as far as who decided on them may know of them by now. Who repeats a decision
+    learns what became of it since: of a classified document that is an access of its own (C5)."""
+    known = {document.document_id for document in call.shown(documents, Resource.of)}
+    return [one if one.document_id in known else _own_part(call, one) for one in documents]
+
+
+def _own_part(call: Call, document: Document) -> Document:
     """To who decided on it and may know no more of it by now (a central approver, or somebody who
     is not named any more): the own decision, and what came of it just then."""
     case = document.approval
-    if case is None or call.may(Resource.of(document)):
+    if case is None:
         return document
     own = tuple(d for d in case.decisions if (d.agency_id, d.by) == call.caller.officer)
     return replace(

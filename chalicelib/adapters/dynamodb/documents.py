@@ -44,7 +44,6 @@ from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
     every_one,
     found_among_hidden,
-    found_keys,
     from_key,
     nearest_shown,
     one_of,
@@ -56,6 +55,7 @@ from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.documents import (
     ISSUED,
     Change,
+    Classification,
     Document,
     DocumentState,
     Reason,
@@ -266,19 +266,41 @@ class DynamoDocumentStore:
         ]
 
     def awaiting(
-        self, agency_id: str, *, document_type: str | None, limit: int, cursor: str | None
+        self,
+        agency_id: str,
+        *,
+        document_type: str | None,
+        limit: int,
+        cursor: str | None,
+        visible: frozenset[Classification] = frozenset({Classification.NORMAL}),
+        named_for: Officer | None = None,
     ) -> Page:
         """Reads the approving agency's own index partition only (P6); what was found is then
         read as it is now."""
-        items = self.items
-        with translated():
-            pages = items.awaiting.query(
+        items, first = self.items, _awaiting_after(agency_id, cursor)
+        of_type = items.document_type == document_type if document_type else None
+        known = _known(items, visible, named_for)
+
+        def read(after: Any) -> Any:
+            return items.awaiting.query(
                 agency_id,
-                filter_condition=items.document_type == document_type if document_type else None,
+                filter_condition=every_one(of_type, known),
                 page_size=SEARCH_PAGE_SIZE,
-                last_evaluated_key=_awaiting_after(agency_id, cursor),
+                last_evaluated_key=after,
             ).page_iter
-            found, following = found_keys(pages, "awaiting_key", limit)
+
+        def shown(key: str) -> str | None:
+            older = items.awaiting.query(
+                agency_id,
+                range_key_condition=items.awaiting_key <= key,
+                filter_condition=known,
+                scan_index_forward=False,
+                page_size=SEARCH_PAGE_SIZE,
+            ).page_iter
+            return nearest_shown(older, "awaiting_key", first)
+
+        with translated():
+            found, following = found_among_hidden(read, first, "awaiting_key", limit, shown)
         documents = self._at(found)
         return Page(tuple(d for d in documents if d.awaits_approval), following)
 
@@ -492,11 +514,17 @@ def _matching(items: type[DocumentItem], search: Search) -> Condition | None:
 
 
 def _visible(items: type[DocumentItem], search: Search) -> Condition:
+    return _known(items, search.visible, search.named_for)
+
+
+def _known(
+    items: type[DocumentItem], visible: frozenset[Classification], named_for: Officer | None
+) -> Condition:
     """Of these classifications, or opened to this officer by name."""
-    allowed = one_of(items.classification, search.visible)
-    if search.named_for is None:
+    allowed = one_of(items.classification, visible)
+    if named_for is None:
         return allowed
-    named: Condition = allowed | items.named.contains(named_text(search.named_for))
+    named: Condition = allowed | items.named.contains(named_text(named_for))
     return named
 
 

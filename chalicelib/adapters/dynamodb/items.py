@@ -352,7 +352,7 @@ class UnsettledIndex(GlobalSecondaryIndex["DocumentItem"]):
 class AwaitingIndex(GlobalSecondaryIndex["DocumentItem"]):
     class Meta:
         index_name = "awaiting"
-        projection = IncludeProjection(["document_type"])
+        projection = IncludeProjection(["document_type", "classification", "named"])
 
     approving_agency = UnicodeAttribute(hash_key=True)
     awaiting_key = UnicodeAttribute(range_key=True)
