@@ -176,8 +176,7 @@ class DocumentStore(Protocol):
         named_for: Officer | None = None,
     ) -> Page:
         """Documents on which this agency's approvers have to decide, the one that waits longest
-        first; `visible` and `named_for` as in `Search`. Eventually consistent; never a table
-        scan."""
+        first; of what is classified as in `Search`. Eventually consistent; never a table scan."""
 
     def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
         """Open a classified document to exactly these officers. Raises DocumentMovedError unless

@@ -21,12 +21,12 @@ from chalicelib.adapters.vault import MemoryVault
 from chalicelib.domain.approved_documents import demand_possible
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.channels import ChannelKind
-from chalicelib.domain.classification import Classification
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import (
     ISSUED,
     ArchivedFile,
+    Classification,
     Document,
     DocumentState,
     Reason,

@@ -90,7 +90,7 @@ def list_approvals(call: Call) -> Response:
         visible=seen_wholly(call.actors),
         named_for=call.caller.officer,
     )
-    # Who was named and is not cleared any more finds it in the index, and gets nothing of it.
+    # What the caller may not know of is left out; the place to go on tells nothing of it.
     open_to = call.shown(page.documents, Resource.of)
     items = [_awaiting(call, one, one.approval) for one in open_to if one.approval is not None]
     return as_json(AwaitingPage(items=items, cursor=page.cursor))

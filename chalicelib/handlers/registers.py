@@ -259,23 +259,6 @@ def _as_pdf(call: Call, query: RegisterQuery, agency: Agency) -> Response:
     return as_json(view, headers=headers)
 
 
-def _note_shown(call: Call, lines: Sequence[Line]) -> None:
-    """Who reads what a classified line is about has had to do with it (C5). A veiled one tells
-    nothing of it."""
-    call.shown((line for line in lines if not line.veiled), _thing_of)
-
-
-def _thing_of(line: Line) -> Resource:
-    """The document or letter that a line is about; a reservation, where there is none yet."""
-    entry = line.entry
-    arrived = DeliveryId.parse(entry.delivery_id).document_id if entry.delivery_id else None
-    return Resource(
-        agency_id=entry.register.agency_id,
-        classification=entry.classification,
-        thing_id=entry.document_id or arrived or entry.subject_id,
-    )
-
-
 def _file_headers(register: Register, suffix: str, following: str | None) -> dict[str, str]:
     name = f"{register.agency_id}-{register.book}-{register.year}.{suffix}"
     headers = {

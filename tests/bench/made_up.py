@@ -23,6 +23,7 @@ from typing import Any
 
 from chalicelib.adapters.ed25519 import verify
 from chalicelib.adapters.ers import DerEvidenceRecords
+from chalicelib.adapters.memory_access import MemoryAccessStore
 from chalicelib.adapters.memory_logs import MemoryLogSigner
 from chalicelib.adapters.memory_rounds import MemoryRounds
 from chalicelib.domain.documents import ArchivedFile, Change, Document, DocumentState, archive_key

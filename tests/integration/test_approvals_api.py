@@ -366,10 +366,23 @@ def test_whoever_repeats_a_decision_on_a_secret_had_to_do_with_it_again(
         clearance=Classification.SECRET,
     )
     log = desk.api.fakes.access_log
-    for repeats in range(1, 4):
-        decide = cleared.decides_all([document]) if repeats > 2 else cleared.decides(document)  # noqa: PLR2004 - the last one comes as a list
-        assert decide.status == 200, decide.text
-        assert len(log.of_officer(cleared.officer, AccessSearch()).accesses) == repeats
+    body = list_of([document])
+    ways: list[tuple[str, str | None, dict[str, Any]]] = [
+        (DECIDE, document.document_id, body["decisions"][0]),
+        (DECIDE, document.document_id, body["decisions"][0]),
+        (LIST, None, body),
+    ]
+    for times, (route, document_id, asked) in enumerate(ways, 1):
+        asked = {name: told for name, told in asked.items() if name != "document_id"}
+        answer = cleared.call(
+            "POST",
+            route,
+            document_id,
+            body={**asked, "otp": cleared.code},
+            context={"extendedRequestId": f"R-{times}="},
+        )
+        assert answer.status == 200, answer.text
+        assert len(log.of_officer(cleared.officer, AccessSearch()).accesses) == times
 
 
 def test_what_an_officer_says_of_a_secret_is_not_in_the_record(

@@ -278,13 +278,13 @@ class DynamoDocumentStore:
         """Reads the approving agency's own index partition only (P6); what was found is then
         read as it is now."""
         items, first = self.items, _awaiting_after(agency_id, cursor)
-        of_type = items.document_type == document_type if document_type else None
         known = _known(items, visible, named_for)
+        of_type = items.document_type == document_type if document_type else None
 
         def read(after: Any) -> Any:
             return items.awaiting.query(
                 agency_id,
-                filter_condition=every_one(of_type, known),
+                filter_condition=every_one(known, of_type),
                 page_size=SEARCH_PAGE_SIZE,
                 last_evaluated_key=after,
             ).page_iter
