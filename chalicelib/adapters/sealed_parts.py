@@ -8,7 +8,6 @@ for: a text that lies in clear where an encrypted one belongs is refused like on
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,7 +60,7 @@ class Parts:
             return kept
         try:
             sealed = base64.b64decode(kept[0], validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise _not_sealed() from error
         return tuple(json.loads(self.vault.open(sealed, self._context(purpose))))
 

@@ -143,11 +143,16 @@ class Keyring:
 
     def confirmed(self, held: HeldFactor, recovery: Iterable[str]) -> Keyring:
         """A factor (as it is now: active) takes its place; an app for codes takes that of the one
-        before. It carries the digests `recovery` if no other factor has codes left."""
+        before. It carries the digests `recovery` if no other factor has codes left.
+
+        With the first one of an officer, what else was begun is forgotten: whoever began it showed
+        no factor, and nobody knows that it was the owner."""
         others = tuple(
             one
             for one in self.held
-            if one.factor_id != held.factor_id and not (_is_app(one) and _is_app(held))
+            if one.factor_id != held.factor_id
+            and not (_is_app(one) and _is_app(held))
+            and (one.is_active or self.active)
         )
         left = any(one.factor.recovery for one in others if one.is_active)
         codes = frozenset() if left else frozenset(recovery)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -70,8 +71,10 @@ def purpose_of_request(
     Raises InvalidRequestError for numbers with a fraction, which have no one spelling.
     """
     asked = {name: value for name, value in body.items() if name not in SHOWN}
+    # As they are called, however the path spells it: who asks for a challenge knows no path.
+    named = {name: unquote(value) for name, value in path.items()}
     try:
-        return purpose_of(action, {**asked, **path} | ({"idempotency_key": key} if key else {}))
+        return purpose_of(action, {**asked, **named} | ({"idempotency_key": key} if key else {}))
     except ValueError as error:
         raise InvalidRequestError([_NOT_CANONICAL]) from error
 

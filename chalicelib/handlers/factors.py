@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action, Resource
@@ -203,7 +205,7 @@ def ask_challenge(call: Call) -> Response:
 )
 def reset_officers_factors(call: Call) -> Response:
     by = call.caller.officer
-    owner = Officer(by.agency_id, call.path["subject"])
+    owner = Officer(by.agency_id, unquote(call.path["subject"]))
     raw = call.json_object()
     shown = parse(ShowFactor, raw).shown()
     _find(owner, call)

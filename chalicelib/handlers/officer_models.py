@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,8 +37,24 @@ from chalicelib.services.register_client import ClientRequest
 
 MOST_ON_A_PAGE = 200
 
+
+def _not_blank(text: str) -> str:
+    """What is only spaces names nobody, and no signed statement that has it is read back."""
+    if text.isspace():
+        raise custom_fault(
+            "blank",
+            "Must say something; these are spaces only.",
+            "ต้องระบุข้อความ ไม่ใช่ช่องว่างเท่านั้น",
+        )
+    return text
+
+
 Subject = Annotated[str, StringConstraints(pattern=SUBJECT)]
-PrintedName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE)]
+PrintedName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE),
+    AfterValidator(_not_blank),
+]
 Instant = Annotated[str, StringConstraints(max_length=40)]
 
 _SINCE = Field(

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 import pyotp
 import pytest
@@ -167,6 +168,19 @@ def test_two_others_reset(api: Api) -> None:
         (Action.RESET_FACTOR, thing_of(owner), "head"),
     }
     assert "somsri" not in thing_of(owner)
+
+
+@pytest.mark.parametrize("subject", ["somsri@diw.go.th", "auth0|5f7c"])
+def test_an_officer_of_an_odd_name_is_found(api: Api, subject: str) -> None:
+    """Issue 7 item 3: a subject is whatever an issuer says, and stands quoted in a path (as `tra
+    factor reset` sends it); a key is asked for the name itself, not for how a path spells it."""
+    owner = Officer("diw", subject)
+    enrolled(api.fakes, owner)
+    boss, quoted = _app_of(api, BOSS), quote(subject, safe="")
+    first = _reset(api, BOSS, quoted, otp=boss.code(api.fakes.clock()))
+    assert first.json == {"subject": subject, "state": "asked"}
+    purpose = purpose_of_request(Action.RESET_FACTOR, {"subject": quoted}, {})
+    assert purpose == purpose_of(Action.RESET_FACTOR, {"subject": subject})
 
 
 def test_who_may_not_reset(api: Api) -> None:

@@ -338,6 +338,19 @@ def test_a_factor_enrolled_meanwhile_counts(fakes: Fakes, room: FactorRoom) -> N
     assert len(fakes.factors.keyring(SOMSRI).held) == 1
 
 
+def test_what_a_thief_began_before_the_first_factor_is_void(fakes: Fakes, room: FactorRoom) -> None:
+    """Issue 7: with a stolen token a key is begun while the owner has nothing yet; once the owner's
+    app is confirmed, it is none of the owner's any more."""
+    key = SoftwareKey()
+    thief = begin(SOMSRI, Method.WEBAUTHN, "", None, purpose=ONE, room=room)
+    owner = begin(SOMSRI, Method.TOTP, "", None, purpose=TWO, room=room)
+    assert thief.options is not None
+    confirm(SOMSRI, owner.held.factor_id, _seed_in(owner).code(fakes.clock()), room=room)
+    with pytest.raises(NotFoundError):
+        confirm(SOMSRI, thief.held.factor_id, key.create(thief.options), room=room)
+    assert [one.factor_id for one in fakes.factors.keyring(SOMSRI).held] == [owner.held.factor_id]
+
+
 def test_a_new_app_takes_the_place_of_the_old_one(
     fakes: Fakes, room: FactorRoom, app: Authenticator
 ) -> None:
