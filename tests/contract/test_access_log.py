@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import boto3
 import pytest
 
+from chalicelib.adapters.dynamodb import access_log, searching
 from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore, RecordItem
+from chalicelib.adapters.dynamodb.searching import key_after
 from chalicelib.adapters.memory_access import MemoryAccessStore
 from chalicelib.domain.access_log import MOST_PLACED, AccessLeaf, AccessRecord, place
 from chalicelib.domain.errors import InvalidRequestError, RegisterConflictError
@@ -36,7 +38,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[AccessStore]:
     yield DynamoAccessStore(create_table(boto3.client("dynamodb"), "AccessTable", name))
 
 
-def _later(seconds: float) -> object:
+def _later(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
@@ -224,6 +226,34 @@ def test_a_report_comes_in_pages(store: AccessStore) -> None:
             break
         search = replace(search, cursor=page.cursor)
     assert told == [f"A{n:03d}" for n in range(11)]
+
+
+@pytest.mark.parametrize("since", [None, 1])
+@pytest.mark.parametrize("own", [frozenset[int](), frozenset({0, 4, 5})])
+def test_no_cursor_tells_of_other_agencies_accesses(
+    store: AccessStore,
+    own: frozenset[int],
+    since: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P6: who asks for the own agency's accesses to another's document, which many others read,
+    learns by no cursor that there is such a document, nor when others read it."""
+    monkeypatch.setattr(searching, "SEARCH_PAGES", 1)
+    monkeypatch.setattr(access_log, "SEARCH_PAGE_SIZE", 2)
+    every = [access(f"A{n}", at=_later(n), agency_id="diw" if n in own else "rd") for n in range(9)]
+    store.add(*every)
+    begin = None if since is None else _later(since)
+    search, found = AccessSearch(agency_id="diw", since=begin), list[str]()
+    for _ in every:
+        page = store.of_thing(DOCUMENT, search)
+        found += _ids(page)
+        if page.cursor is None:
+            break
+        named = key_after(page.cursor) if isinstance(store, DynamoAccessStore) else page.cursor
+        assert named.rpartition("#")[2] in found
+        search = replace(search, cursor=page.cursor)
+    assert page.cursor is None
+    assert found == [f"A{n}" for n in sorted(own) if n >= (since or 0)]
 
 
 def test_a_cursor_widens_nothing(store: AccessStore) -> None:

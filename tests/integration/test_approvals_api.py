@@ -368,10 +368,10 @@ def test_whoever_repeats_a_decision_on_a_secret_had_to_do_with_it_again(
     log = desk.api.fakes.access_log
     body = list_of([document])
     one = {"decision": "approve", "content_digest": document.content_digest}
-    ways: list[tuple[str, str | None, dict[str, Any]]] = [
+    ways: list[tuple[str, str, dict[str, Any]]] = [
         (DECIDE, document.document_id, one),
         (DECIDE, document.document_id, one),
-        (LIST, None, body),
+        (LIST, "", body),
     ]
     for times, (route, document_id, asked) in enumerate(ways, 1):
         answer = cleared.call(
