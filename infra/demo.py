@@ -121,7 +121,9 @@ def _run(phases: Phases) -> tuple[list[Shown], Post, Desk]:
         _show_what_officers_did(desk, phases, log)
         with phases("publish and re-derive the registers", log=log) as show:
             named = {one.view["numbering"]["register_id"] for one in shown}
-            registers = _check_registers(deployment, sorted(named | post.registers()))
+            registers = _check_registers(
+                deployment, sorted(named | post.registers() | desk.registers())
+            )
             show(", ".join(f"{r.register_id} 1..{r.numbers}" for r in registers))
         with phases("audit everything, read-only", log=log) as show:
             show(_audit(deployment, [register.register_id for register in registers]))
@@ -130,6 +132,8 @@ def _run(phases: Phases) -> tuple[list[Shown], Post, Desk]:
             show(f"{attempts} attempts refused")
         with phases("check a letter's evidence offline", log=log) as show:
             show(post.verify_offline())
+        with phases("check approved documents offline", log=log) as show:
+            show(desk.verify_offline())
         _write_summary(shown, events, registers, post)
         if pictures.can_draw():
             with phases("draw a contact sheet") as show:

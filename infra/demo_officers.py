@@ -27,7 +27,7 @@ from infra.local import ROOT
 from infra.offline import verify_offline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from infra.local import Deployment
@@ -55,6 +55,7 @@ class Desk:
     deployment: Deployment
     room: Path
     documents: list[str] = field(default_factory=list)
+    issued: list[dict[str, Any]] = field(default_factory=list)
     letter: str = ""
     accesses: list[dict[str, Any]] = field(default_factory=list)
     _clients: dict[str, api.Client] = field(default_factory=dict)
@@ -135,17 +136,24 @@ class Desk:
         if refused["state"] != "rejected" or refused["number"] is not None:
             raise OfficersError(f"refused and numbered all the same: {refused['state']}")
         numbers = [view["number"] for view in issued]
-        for view in issued:
-            self._check_records(clerk, view)
-        return f"numbers {numbers}, records verified offline; 1 refused, without number"
+        self.issued = issued
+        return f"numbers {numbers}; 1 refused, without number"
 
-    def _check_records(self, clerk: api.Client, view: Mapping[str, Any]) -> None:
-        document_id = view["document_id"]
-        bundle = clerk.get(f"/v1/documents/{document_id}/evidence")
-        records = bundle["approval"]["records"]
-        if len(records) != POLICY[ISSUER]["approvals"][TYPE]["approvers"]:
-            raise OfficersError(f"{document_id}: {len(records)} records of two")
-        verify_offline(clerk, document_id, bundle, self.deployment, self.room)
+    def verify_offline(self) -> str:
+        """What was issued, with the signed records of its approvals, from files alone."""
+        clerk = self._client(f"{ISSUER}-clerk")
+        for view in self.issued:
+            document_id = view["document_id"]
+            bundle = clerk.get(f"/v1/documents/{document_id}/evidence")
+            records = bundle["approval"]["records"]
+            if len(records) != len(_APPROVERS):
+                raise OfficersError(f"{document_id}: {len(records)} records of approvals")
+            verify_offline(clerk, document_id, bundle, self.deployment, self.room)
+        return f"{len(self.issued)} documents with {len(_APPROVERS)} approvals each: TOTAL-PASSED"
+
+    def registers(self) -> set[str]:
+        """The registers that gave numbers here."""
+        return {view["numbering"]["register_id"] for view in self.issued}
 
     # -- a secret letter ---------------------------------------------------------------
 
