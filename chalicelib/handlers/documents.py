@@ -398,8 +398,8 @@ class Submitter(Protocol):
     def demand(self, action: Action) -> None:
         """Raises ForbiddenError."""
 
-    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
-        """Whether something is open to who asks."""
+    def reach(self, action: Action, resource: Resource) -> bool:
+        """Whether another thing is open to who asks; then it was an access."""
 
 
 def known_to(call: Submitter, version: int | None = None) -> Known:
@@ -538,7 +538,7 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
         return None
     call.demand(Action.SUPERSEDE_DOCUMENT)
     old = call.house.documents.get(body.supersedes)
-    if old is not None and not call.may(Resource.of(old), Action.SUPERSEDE_DOCUMENT):
+    if old is not None and not call.reach(Action.SUPERSEDE_DOCUMENT, Resource.of(old)):
         old = None  # what one may not know of looks non-existent (P6)
     reason = why_not_superseded(
         old,

@@ -135,6 +135,17 @@ class Call:
         well: a letter's file is read where its arrival is shown. Raises UnavailableError."""
         self._record(action, [(self.caller, resource)])
 
+    def reach(self, action: Action, resource: Resource) -> bool:
+        """Whether another thing, too, is open to this request for something besides its route's
+        action: what a document replaces. Recorded where that is due. Raises UnavailableError if
+        it cannot be."""
+        actor = self._first_allowed(action, resource)
+        if actor is None:
+            return False
+        asked = access_hook.Asked(action, action, self.request.context)
+        access_hook.record([(actor, resource)], asked, house=self.house)
+        return True
+
     def shown(self, items: Iterable[_T], thing_of: Callable[[_T], Resource]) -> list[_T]:
         """Those of a list's items that are open to who asks. Each that is classified is recorded
         by itself: who asks for the accesses to it hears of the list, too (C5). Raises

@@ -189,7 +189,7 @@ def test_who_had_to_do_with_a_thing(store: AccessStore) -> None:
     assert _ids(store.of_thing(DOCUMENT, AccessSearch())) == ["A1", "B1", "A2"]
     assert _ids(store.of_thing(DOCUMENT, AccessSearch(agency_id="rd"))) == ["B1"]
     assert _ids(store.of_thing(DOCUMENT, AccessSearch(agency_id="dms"))) == []
-    within = AccessSearch(since=NOON, until=_later(3600))  # type: ignore[arg-type]
+    within = AccessSearch(since=NOON, until=_later(3600))
     assert _ids(store.of_thing(DOCUMENT, within)) == ["A1", "B1"]
 
 
@@ -218,7 +218,7 @@ def test_what_an_officer_had_to_do_with(store: AccessStore) -> None:
 def test_a_report_comes_in_pages(store: AccessStore) -> None:
     """C5: none is left out and none told twice, also of those at the same moment."""
     store.add(*(access(f"A{n:03d}", at=_later(n // 4)) for n in range(11)))
-    search, told = AccessSearch(limit=3, until=_later(2)), []  # type: ignore[arg-type]
+    search, told = AccessSearch(limit=3, until=_later(2)), []
     while True:
         page = store.of_officer(SOMSRI, search)
         told += _ids(page)
