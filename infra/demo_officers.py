@@ -184,7 +184,7 @@ class Desk:
         self._hidden(f"{_TO}-clerk", f"/v1/inbox/{delivery}")
         sender = real_letters.read(_SECRET_LETTER).sender
         self._hidden(f"{sender}-clerk", f"/v1/documents/{self.letter}")
-        return f"registered as {receipt['receive_number']['printed']}; to clerks it is not there"
+        return f"registered as {receipt['receive_number']}; to clerks it is not there"
 
     def _arrived(self, registrar: api.Client, show: Callable[[str], None]) -> str:
         deadline = time.monotonic() + _WAIT_SECONDS

@@ -52,3 +52,9 @@ def test_what_both_agencies_do_with_a_secret_letter_is_recorded(office: Office) 
         ("slc", Action.READ_LETTERS),
     } <= told
     assert not {action for agency, action in told if agency not in {"dga", "slc"}}
+
+
+def test_who_sent_a_secret_letter_is_the_first_in_its_report(office: Office) -> None:
+    """C5: bringing it in is an access, and a repeat of the request is another one."""
+    document_id = sent(office)
+    assert _told(office, document_id)[0] == ("slc", Action.SEND_LETTER)
