@@ -117,6 +117,7 @@ def submit_document(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     body = parse(SubmitDocument, raw, known_to(call))
+    demand_proposable(call, body)
     submission = proposed(call, build_submission(call, body, claim))
     _demand_numberable(submission)
     if body.dry_run:
@@ -140,6 +141,12 @@ def made_before(call: Call, claim: IdempotencyClaim | None) -> Document | None:
     if made is not None:
         call.authorise(Resource.of(made))
     return made
+
+
+def demand_proposable(call: Call, body: SubmitDocument) -> None:
+    """Who may not propose what is classified so learns nothing of what such a request would be
+    looked up in: numbers of the register of secrets, say. Raises ForbiddenError."""
+    call.authorise(Resource.proposed(call.caller.agency_id, Classification(body.classification)))
 
 
 def proposed(

@@ -130,6 +130,26 @@ def test_only_cleared_officers_propose(
     assert not office.fakes.ledger.registers()
 
 
+@pytest.mark.parametrize("wish", ["use_reserved", "insert_after"])
+def test_who_may_not_propose_learns_nothing_of_the_register_of_secrets(
+    office: Office, wish: str
+) -> None:
+    """P6: neither whether it holds a number nor what became of that: refused before it is looked at."""
+    sent(office)
+    document = next(iter(office.fakes.ledger._documents.values()))
+    for number in (1, 2):
+        asked = {
+            "document_type": "official-letter",
+            "content": document.content,
+            "recipients": ["dga"],
+            "classification": "secret",
+            wish: {"year": 2026, "number": number},
+            "dry_run": True,
+        }
+        answer = office.post("/v1/documents", asked, by=one("slc", "clerk"))
+        assert (answer.status, answer.json.get("reason")) == (403, "clearance_missing")
+
+
 def test_who_proposes_reads_it_and_other_cleared_clerks_do_not(office: Office) -> None:
     """A13: a cleared officer proposes a secret letter and is named by that; nobody else is."""
     by = one("slc", "clerk", "secret")
