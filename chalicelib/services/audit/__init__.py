@@ -16,6 +16,7 @@ from itertools import count as numbers_from
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding, Findings, Report
 from chalicelib.domain.registers import ACCESS_BOOK, REGISTER_LOGS, Entry, Head, LogName, Register
+from chalicelib.domain.thai import register_year
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.accesses import audit_accesses
@@ -99,9 +100,16 @@ def audit_all(
 
 
 def access_logs(room: AuditRoom) -> tuple[Register, ...]:
-    """Every access log: those with places, and those of which the first record still waits."""
+    """Every access log: those with places, those of which the first record still waits, and those
+    that were signed for once: a table that was emptied says of none, and all of it is missed."""
     known = {*room.access_log.logs(), *room.access_log.waiting_logs()}
-    return tuple(sorted(known))
+    begun = {*room.registers.registers(), *known}
+    agencies = {register.agency_id for register in begun}
+    this_year = register_year(room.clock())
+    years = range(min((register.year for register in begun), default=this_year), this_year + 1)
+    possible = {Register(agency, ACCESS_BOOK, year) for agency in agencies for year in years}
+    signed = {log for log in possible - known if room.logs.state(log, LogName.ACCESSES).head.size}
+    return tuple(sorted(known | signed))
 
 
 @dataclass
