@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyotp
 
@@ -27,9 +27,11 @@ class Authenticator:
     _last: int = 0
 
     @classmethod
-    def enrol(cls, client: Client) -> Authenticator:
-        """Enrol an app for whoever the client speaks for, who has none yet, and confirm it."""
-        begun = client.post("/v1/me/factors", {"method": "totp"}, key=secrets.token_hex(8))
+    def enrol(cls, client: Client, **shown: Any) -> Authenticator:
+        """Enrol an app for whoever the client speaks for, and confirm it. Who has a factor already
+        shows it: `otp` or `assertion`."""
+        body = {"method": "totp", **shown}
+        begun = client.post("/v1/me/factors", body, key=secrets.token_hex(8))
         found = pyotp.parse_uri(begun["otpauth_uri"])
         if not isinstance(found, pyotp.TOTP):
             raise TypeError("an app for codes has another URI")

@@ -24,9 +24,9 @@ from chalicelib.bootstrap import House, furnish
 from chalicelib.config import Settings
 from chalicelib.domain.approvals import ApprovalPolicy
 from chalicelib.ports import Directory
+from infra.authenticator import Authenticator
 from tests.bench.cost_run import ISSUING, Site, told_of, varied
 from tests.bench.metering import Meter, Use, metered
-from tests.support.live_app import LiveApp
 from tests.support.rooms import CONTEXT, sample_event
 
 LIST = 50
@@ -38,11 +38,11 @@ ALONE = 2
 _AGENCY, _TYPE = "diw", "licence"
 
 
-def _enrol(site: Site) -> LiveApp:
+def _enrol(site: Site) -> Authenticator:
     begun = _ask(site, "/v1/me/factors", {"method": "totp"})
     found = pyotp.parse_uri(begun["otpauth_uri"])
     assert isinstance(found, pyotp.TOTP)
-    codes = LiveApp(found)
+    codes = Authenticator(found)
     confirmation = "/v1/me/factors/{factor_id}/confirmation"
     _ask(site, confirmation, {"otp": codes.code()}, factor_id=begun["factor_id"])
     return codes
@@ -63,7 +63,7 @@ def _ask(site: Site, route: str, body: dict[str, Any], **path: str) -> dict[str,
     return told
 
 
-def _issue(site: Site, requests: Sequence[dict[str, Any]], codes: LiveApp, run: str) -> None:
+def _issue(site: Site, requests: Sequence[dict[str, Any]], codes: Authenticator, run: str) -> None:
     """Submitted, decided by one list, numbered, sealed, delivered."""
     ids = [site.submit(body, _AGENCY, f"{run}-{n}") for n, body in enumerate(requests)]
     found = site.house.documents.get_many(ids)

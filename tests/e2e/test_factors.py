@@ -8,12 +8,11 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import pyotp
 import pytest
 
 from chalicelib.cli import main
 from infra import client as api
-from tests.support.live_app import LiveApp
+from infra.authenticator import Authenticator
 from tests.support.software_key import SoftwareKey
 
 if TYPE_CHECKING:
@@ -28,16 +27,6 @@ FACTORS = "/v1/me/factors"
 
 def _post(client: api.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return client.post(path, body, key=secrets.token_hex(8))
-
-
-def _enrol_app(client: api.Client, **shown: Any) -> LiveApp:
-    begun = _post(client, FACTORS, {"method": "totp", "label": "แอป", **shown})
-    found = pyotp.parse_uri(begun["otpauth_uri"])
-    assert isinstance(found, pyotp.TOTP)
-    app = LiveApp(found)
-    confirmation = f"{FACTORS}/{begun['factor_id']}/confirmation"
-    assert _post(client, confirmation, {"otp": app.code()})["factor"]["state"] == "active"
-    return app
 
 
 def test_a_key_an_app_and_a_reset_by_two(
@@ -62,7 +51,7 @@ def test_a_key_an_app_and_a_reset_by_two(
     # The key enrols an app, and only for what its challenge was given for.
     asked = {"action": "factors:enrol", "what": {"method": "totp", "label": "แอป"}}
     options = _post(approver, f"{FACTORS}/challenges", asked)["options"]
-    app = _enrol_app(approver, assertion=key.get(options))
+    app = Authenticator.enrol(approver, assertion=key.get(options))
     refused = approver.call("POST", FACTORS, json={"method": "totp"})
     assert (refused.status, json.loads(refused.data)["reason"]) == (403, "factor_missing")
 
@@ -80,10 +69,10 @@ def test_a_key_an_app_and_a_reset_by_two(
 
     # Two others reset.
     reset = "/v1/officers/cgd-approver/factor-reset"
-    first = _post(supervisor, reset, {"otp": _enrol_app(supervisor).code()})
+    first = _post(supervisor, reset, {"otp": Authenticator.enrol(supervisor).code()})
     assert first["state"] == "asked"
     assert approver.get(FACTORS)["reset_asked"] is True
-    second = _post(head, reset, {"otp": _enrol_app(head).code()})
+    second = _post(head, reset, {"otp": Authenticator.enrol(head).code()})
     assert second["state"] == "reset"
 
     # As a person at a terminal sees it.
