@@ -555,6 +555,7 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
         old,
         agency_id=call.caller.agency_id,
         document_type=kind.name,
+        classification=Classification(body.classification),
         now=call.house.clock(),
     )
     if reason is not None:

@@ -832,3 +832,25 @@ def test_a_classified_document_tells_its_recipient_that_it_is_there(
             continue
         seen = office.get("/v1/documents/{document_id}/file", by=other, path=path)
         assert seen.status == 404, (other["sub"], seen.text)
+
+
+def test_neither_replaces_a_document_of_another_classification(
+    licence_office: tuple[Office, dict[str, Any]],
+) -> None:
+    """A13: the page behind the QR code, events and views of the one name the other; so a classified
+    document replaces no normal one, whose page would tell of what kind it is, nor is replaced by
+    one that everybody sees."""
+    office, licence = licence_office
+    appoint_registrar(office, "opm", "confidential")
+    by = one("slc", "clerk", "secret")
+    normal = {**licence, "classification": "normal"}
+    for first, second in ((normal, licence), (licence, normal)):
+        issued = office.post("/v1/documents", first, by=by)
+        assert issued.status == 202, issued.text
+        office.rest()
+        replaces = {"supersedes": issued.json["document_id"], "dry_run": True}
+        answer = office.post("/v1/documents", {**second, **replaces}, by=by)
+        assert answer.status == 422, answer.text
+        assert [(f["pointer"], f["code"]) for f in answer.json["errors"]] == [
+            ("/supersedes", "other_classification")
+        ]
