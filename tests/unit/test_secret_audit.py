@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.sealed_parts import OpenedLater
-from chalicelib.domain.documents import ArchivedFile, Classification, Document
+from chalicelib.domain.documents import (
+    ArchivedFile,
+    Classification,
+    Document,
+    DocumentState,
+)
 from chalicelib.domain.errors import SecretUnreadableError, UnavailableError
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Register
@@ -122,3 +127,18 @@ def test_evidence_records_prove_the_clear_file() -> None:
     assert rfc4998.check(record, decades.fakes.archive.read(secret.file))
     with pytest.raises(AssertionError):
         rfc4998.check(record, decades.fakes.archive.files[secret.file.key])
+
+
+def test_one_that_does_not_open_holds_up_no_other() -> None:
+    """P4: documents of its book that came with it are numbered; it alone waits, and takes no
+    number of an empty subject."""
+    world = World()
+    secret = replace(document("D1"), classification=Classification.SECRET)
+    world.accept(replace(secret, content=_raising(SecretUnreadableError)), document("D2"))
+    world.step("number")
+    states = {name: world.fakes.ledger.get(name) for name in ("D1", "D2")}
+    assert {name: d.state for name, d in states.items() if d is not None} == {
+        "D1": DocumentState.ACCEPTED,
+        "D2": DocumentState.NUMBERED,
+    }
+    assert any("D1" in message for message in world.fakes.number_queue.messages)
