@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import getpass
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from chalicelib.cli_options import add_otp, otp_of
 from chalicelib.services.approve import MOST_DECISIONS
 
 _FAILED, _MISUSED = 1, 2
@@ -58,7 +58,7 @@ def add_to(
         command.add_argument(
             "--previews", metavar="DIR", type=Path, default=Path("approvals"), help="(approvals)"
         )
-        command.add_argument("--otp", metavar="CODE", help="default: asked for")
+        add_otp(command)
         command.set_defaults(run=_decide, decision=decision)
 
     withdraw = commands.add_parser(
@@ -125,11 +125,9 @@ def _decide(options: argparse.Namespace, remote: Any) -> int:
         print(f"one code is good for {MOST_DECISIONS} documents; name fewer", file=sys.stderr)
         return _MISUSED
     decisions = [_decision(document_id, options, remote) for document_id in ids]
-    code = options.otp or _asked_code(options.decision, len(ids))
-    if not code:
-        print("no code, no decision", file=sys.stderr)
-        return _MISUSED
-    body = {"decisions": decisions, "otp": code}
+    documents = "this document" if len(ids) == 1 else f"these {len(ids)} documents"
+    asked = f"To {options.decision} {documents}, look at the previews; then your code: "
+    body = {"decisions": decisions, "otp": otp_of(options, remote, asked)}
     return _told(_sent(body, remote))
 
 
@@ -146,13 +144,6 @@ def _decision(document_id: str, options: argparse.Namespace, remote: Any) -> dic
     if options.authority:
         said["authority_id"] = options.authority
     return said
-
-
-def _asked_code(decision: str, count: int) -> str:
-    if not sys.stdin.isatty():
-        return ""
-    documents = "this document" if count == 1 else f"these {count} documents"
-    return getpass.getpass(f"To {decision} {documents}, look at the previews; then your code: ")
 
 
 def _sent(body: Mapping[str, Any], remote: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import quote
 
 import segno
 
-from chalicelib.cli_options import add_otp, otp_of
+from chalicelib.cli_options import add_otp, asked_code, otp_of
 
 _FACTORS = "/v1/me/factors"
 
@@ -79,7 +78,7 @@ def _enrol(options: argparse.Namespace, remote: Any) -> int:
     if options.no_confirm:
         print(f"{begun['factor_id']}  confirm before {begun['confirm_before']}", file=sys.stderr)
         return 0
-    code = getpass.getpass("The app's first code / รหัสแรกจากแอป: ")
+    code = asked_code("The app's first code / รหัสแรกจากแอป: ")
     return _confirm(begun["factor_id"], code, remote)
 
 

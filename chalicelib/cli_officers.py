@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import secrets
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from chalicelib.bootstrap import aws_caller, bootstrap_room
-from chalicelib.cli_options import add_stack, stack_of
+from chalicelib.cli_options import add_otp, add_stack, otp_of, stack_of
 from chalicelib.domain.access import Role
 from chalicelib.domain.appointing import application_scopes
 from chalicelib.domain.clearance import RANK
@@ -137,7 +136,7 @@ def _add_end(command: argparse.ArgumentParser) -> None:
 
 
 def _add_factor(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--otp", help="your second factor; asked for if not said")
+    add_otp(command)
 
 
 # -- the first administrator -------------------------------------------------------
@@ -223,7 +222,7 @@ def _appoint(options: argparse.Namespace, remote: Any) -> int:
         "unit": options.unit,
         "roles": options.roles,
         "clearance": options.clearance,
-        **_ordered(options),
+        **_ordered(options, remote),
     }
     made = _send(remote, "/v1/officers", body, options)
     print(f"แต่งตั้งแล้ว / appointed: {_appointment_line(made)}")
@@ -247,7 +246,7 @@ def _grant(options: argparse.Namespace, remote: Any) -> int:
         "position_th": options.position_th,
         "document_types": options.types,
         "most": options.most,
-        **_ordered(options),
+        **_ordered(options, remote),
     }
     made = _send(remote, "/v1/authorities", body, options)
     print(f"มอบอำนาจแล้ว / granted: {_authority_line(made)}")
@@ -265,7 +264,7 @@ def _register(options: argparse.Namespace, remote: Any) -> int:
         "client_id": options.client_id,
         "name_th": options.name_th,
         "scopes": options.scopes,
-        "otp": _otp(options),
+        "otp": otp_of(options, remote),
     }
     made = _send(remote, "/v1/clients", body, options)
     print(f"ลงทะเบียนแล้ว / registered: {_client_line(made)}")
@@ -280,7 +279,7 @@ def _clients(_options: argparse.Namespace, remote: Any) -> int:
 
 def _end(options: argparse.Namespace, remote: Any) -> int:
     path = f"/v1/{options.route}/{quote(options.record, safe='')}/end"
-    body = {"reason": options.reason, "otp": _otp(options)}
+    body = {"reason": options.reason, "otp": otp_of(options, remote)}
     ended = _send(remote, path, body, options)["ended"]
     print(f"สิ้นสุดแล้ว / ended: {ended['at']}  {ended['by']}  {ended['reason']}")
     return 0
@@ -289,18 +288,13 @@ def _end(options: argparse.Namespace, remote: Any) -> int:
 # -- parts -------------------------------------------------------------------------
 
 
-def _ordered(options: argparse.Namespace) -> dict[str, Any]:
+def _ordered(options: argparse.Namespace, remote: Any) -> dict[str, Any]:
     return {
         "order": options.order,
         "since": options.since,
         "until": options.until,
-        "otp": _otp(options),
+        "otp": otp_of(options, remote),
     }
-
-
-def _otp(options: argparse.Namespace) -> str:
-    """Not shown while it is typed: a recovery code is good until it is used."""
-    return options.otp or getpass.getpass("รหัสยืนยันตัวตน / second factor: ").strip()
 
 
 def _send(

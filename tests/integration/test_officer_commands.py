@@ -145,6 +145,16 @@ def test_the_factor_is_asked_for(
     assert "appointed" in capsys.readouterr().out
 
 
+def test_scripts_give_the_factor_by_the_environment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One way for every command; without a terminal and without a code, nothing is done."""
+    assert main(SOMSRI) == 1
+    assert "TRA_OTP" in capsys.readouterr().err
+    monkeypatch.setenv("TRA_OTP", desk.code()[1])
+    assert main(SOMSRI) == 0
+
+
 def test_who_i_am(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """GET /v1/me as a command."""
     assert desk.run("me") == 0

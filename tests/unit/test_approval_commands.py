@@ -161,7 +161,7 @@ def test_a_refused_one_is_told(
 
 def test_nothing_is_sent_without_a_code(deployment: Deployment) -> None:
     """B7: no terminal to ask at, no code given: no decision."""
-    assert main(["return", "D1", "--reason", "แก้วันที่"]) == 2
+    assert main(["return", "D1", "--reason", "แก้วันที่"]) == 1
     assert deployment.bodies == []
 
 
