@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -294,6 +295,27 @@ def _answer(
         return unexpected(instance=instance, thai=thai)
     finally:
         flush()
+
+
+_Asked = Callable[[dict[str, Any], object], dict[str, Any]]
+
+
+def quiet(work: _Asked) -> _Asked:
+    """A function that another one asks, and hands what may be classified: the runtime logs what it
+    raises, with its words, and an error that nobody foresaw may quote what it was given."""
+
+    @wraps(work)
+    def answered(event: dict[str, Any], context: object) -> dict[str, Any]:
+        try:
+            return work(event, context)
+        except TraError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_answer`
+            extra = {"error": type(error).__name__, "view": work.__name__, "at": _where(error)}
+            logger.error(LogEvent.REQUEST_FAILED, extra=extra)
+        raise RuntimeError("The function failed; its log says where.")
+
+    return answered
 
 
 def _log_refusal(error: TraError, status: int, view: View) -> None:
