@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.sealed_parts import OpenedLater
+from chalicelib.adapters.sealed_parts import OpenedLater, sealed_entry
 from chalicelib.domain.documents import (
     ArchivedFile,
     Classification,
@@ -78,6 +78,15 @@ def _damaged_content(world: World) -> None:
     world.fakes.ledger._documents["D1"] = replace(found, content=_raising(SecretUnreadableError))
 
 
+def _other_line(world: World) -> None:
+    """The texts of its line are those of another one."""
+    held = world.fakes.ledger._entries
+    (place,) = (at for at, entry in held.items() if entry.document_id == "D1")
+    elsewhere = replace(held[place], sealed=None, number=99, subject="เรื่องอื่น")
+    other = sealed_entry(elsewhere, world.fakes.ledger._vault).sealed
+    held[place] = replace(held[place], sealed=other)
+
+
 def _raising(error: type[Exception]) -> OpenedLater:
     def opened() -> Any:
         raise error("It does not open.")
@@ -91,12 +100,14 @@ def _raising(error: type[Exception]) -> OpenedLater:
         (_other_bytes, {Fault.DIGEST_MISMATCH}),
         (_in_clear, {Fault.NOT_ENCRYPTED}),
         (_damaged_content, {Fault.SECRET_UNREADABLE}),
+        (_other_line, {Fault.SECRET_UNREADABLE}),
     ],
 )
 def test_what_is_wrong_with_it_is_found(
     world: World, plant: Callable[[World], None], found: set[Fault]
 ) -> None:
-    """A26, A13: exchanged bytes, a file that lies in clear, content that does not open."""
+    """A26, A13: exchanged bytes, a file that lies in clear, content or a line of the register that does not
+    open."""
     plant(world)
     assert _faults(world) == found
 

@@ -23,7 +23,7 @@ from chalicelib.services.audit.accesses import audit_accesses
 from chalicelib.services.audit.approvals import examine_approvals
 from chalicelib.services.audit.closing import Tally, examine_closing
 from chalicelib.services.audit.deliveries import examine_letters, examine_received
-from chalicelib.services.audit.entries import Pair, at, examine_pair, pages
+from chalicelib.services.audit.entries import Pair, at, examine_pair, examine_texts, pages
 from chalicelib.services.audit.entries import Sequence as NumberSequence
 from chalicelib.services.audit.files import examine_files, sift_archive
 from chalicelib.services.audit.outcomes import (
@@ -192,7 +192,8 @@ class _Visit:
             found, files = examine_files(known, room=self.room)
             ruled, rulings = examine_rulings(known, self.limit, room=self.room)
             approved, decisions = examine_approvals(known, room=self.room)
-            for finding in (*found, *ruled, *approved, *self._examine_deliveries(known)):
+            texts = examine_texts(known, room=self.room)
+            for finding in (*found, *ruled, *approved, *texts, *self._examine_deliveries(known)):
                 self.findings.note(finding)
             for pair in known:
                 status_lines.take(pair[0])
