@@ -163,8 +163,9 @@ def decide_document(call: Call) -> Response:
         asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room
     )
     _tell([Answer(asked, Outcome.DECIDED, document)])
-    [told] = _as_told(call, [document])
-    return _case_view(call, told)
+    # Perhaps a repeat; recorded once, if it is none.
+    _as_told(call, [Answer(asked, Outcome.ALREADY, document)])
+    return _case_view(call, _part(call, document))
 
 
 @operation(
@@ -190,24 +191,22 @@ def decide_list(call: Call) -> Response:
         in_time=_in_time,
     )
     _tell(answers)
-    found = [answer.document for answer in answers if answer.document is not None]
-    told = {document.document_id: document for document in _as_told(call, found)}
-    shown = [replace(a, document=a.document and told[a.asked.document_id]) for a in answers]
-    return as_json(ListDecided.of(shown, thai=call.thai))
+    return as_json(ListDecided.of(_as_told(call, answers), thai=call.thai))
 
 
-def _as_told(call: Call, documents: Sequence[Document]) -> list[Document]:
-    """The documents as far as who decided on them may know of them by now. Who repeats a decision
+def _as_told(call: Call, answers: Sequence[Answer]) -> list[Answer]:
+    """With each document as far as who decided on it may know of it by now. Who repeats a decision
     learns what became of it since: of a classified document that is an access of its own (C5)."""
-    known = {document.document_id for document in call.shown(documents, Resource.of)}
-    return [one if one.document_id in known else _own_part(call, one) for one in documents]
+    repeated = [one.document for one in answers if one.outcome is Outcome.ALREADY and one.document]
+    call.shown(repeated, Resource.of)
+    return [replace(one, document=one.document and _part(call, one.document)) for one in answers]
 
 
-def _own_part(call: Call, document: Document) -> Document:
+def _part(call: Call, document: Document) -> Document:
     """To who decided on it and may know no more of it by now (a central approver, or somebody who
     is not named any more): the own decision, and what came of it just then."""
     case = document.approval
-    if case is None:
+    if case is None or call.may(Resource.of(document)):
         return document
     own = tuple(d for d in case.decisions if (d.agency_id, d.by) == call.caller.officer)
     return replace(
