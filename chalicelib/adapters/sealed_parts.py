@@ -156,7 +156,7 @@ def sealed_entry(entry: Entry, vault: Vault) -> Entry:
 
 def opened_entries(entries: Sequence[Entry], vault: Vault) -> tuple[Entry, ...]:
     """With their texts. Keys are asked for by several at once."""
-    if not any(entry.sealed for entry in entries):
+    if all(entry.sealed is None for entry in entries):
         return tuple(entries)
     return side_by_side(lambda entry: _opened(entry, vault), entries)
 

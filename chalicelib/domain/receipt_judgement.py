@@ -193,6 +193,9 @@ def judge_rejection(delivery: Delivery, jws: str, *, verify: Signed, now: dateti
     refusal = _not_about(delivery, rejection, signer, now)
     if refusal is not None:
         return Refused(refusal)
+    if delivery.letter.is_classified and rejection.note is not None:
+        # It would go to the sender's own system in clear: of a classified letter only a code does.
+        return Refused(Refusal.UNREADABLE, "note")
     return _judged(rejection, happen(delivery, rejection.event(jws, now)))
 
 

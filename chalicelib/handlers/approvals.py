@@ -165,7 +165,9 @@ def decide_document(call: Call) -> Response:
         asked, _Approver(call), _factor(call, raw, body.shown()), room=call.house.approval_room
     )
     _tell([Answer(asked, Outcome.DECIDED, document)])
-    return _case_view(call, _as_told(call, document))
+    # Perhaps a repeat; recorded once, if it is none.
+    _as_told(call, [Answer(asked, Outcome.ALREADY, document)])
+    return _case_view(call, _part(call, document))
 
 
 @operation(
@@ -191,11 +193,18 @@ def decide_list(call: Call) -> Response:
         in_time=_in_time,
     )
     _tell(answers)
-    told = [replace(a, document=a.document and _as_told(call, a.document)) for a in answers]
-    return as_json(ListDecided.of(told, thai=call.thai))
+    return as_json(ListDecided.of(_as_told(call, answers), thai=call.thai))
 
 
-def _as_told(call: Call, document: Document) -> Document:
+def _as_told(call: Call, answers: Sequence[Answer]) -> list[Answer]:
+    """With each document as far as who decided on it may know of it by now. Who repeats a decision
+    learns what became of it since: of a classified document that is an access of its own (C5)."""
+    repeated = [one.document for one in answers if one.outcome is Outcome.ALREADY and one.document]
+    call.shown(repeated, Resource.of)
+    return [replace(one, document=one.document and _part(call, one.document)) for one in answers]
+
+
+def _part(call: Call, document: Document) -> Document:
     """To who decided on it and may know no more of it by now (a central approver, or somebody who
     is not named any more): the own decision, and what came of it just then."""
     case = document.approval

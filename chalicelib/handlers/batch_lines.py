@@ -35,9 +35,9 @@ class _ForBatch:
             f"บรรทัดในชุดเอกสารทำ {action.value} ไม่ได้",
         )
 
-    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
+    def reach(self, action: Action, resource: Resource) -> bool:
         """Nor is anything of the agency's opened to them."""
-        del resource, action
+        del action, resource
         return False
 
 

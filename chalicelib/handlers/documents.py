@@ -117,6 +117,7 @@ def submit_document(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     body = parse(SubmitDocument, raw, known_to(call))
+    demand_proposable(call, body)
     submission = proposed(call, build_submission(call, body, claim))
     _demand_numberable(submission)
     if body.dry_run:
@@ -140,6 +141,12 @@ def made_before(call: Call, claim: IdempotencyClaim | None) -> Document | None:
     if made is not None:
         call.authorise(Resource.of(made))
     return made
+
+
+def demand_proposable(call: Call, body: SubmitDocument) -> None:
+    """Who may not propose what is classified so learns nothing of what such a request would be
+    looked up in: numbers of the register of secrets, say. Raises ForbiddenError."""
+    call.authorise(Resource.proposed(call.caller.agency_id, Classification(body.classification)))
 
 
 def proposed(
@@ -402,8 +409,8 @@ class Submitter(Protocol):
     def demand(self, action: Action) -> None:
         """Raises ForbiddenError."""
 
-    def may(self, resource: Resource | None = None, action: Action | None = None) -> bool:
-        """Whether something is open to who asks."""
+    def reach(self, action: Action, resource: Resource) -> bool:
+        """Whether another thing is open to who asks; then it was an access."""
 
 
 def known_to(call: Submitter, version: int | None = None) -> Known:
@@ -542,12 +549,13 @@ def _superseded(call: Submitter, kind: DocumentType, body: SubmitDocument) -> st
         return None
     call.demand(Action.SUPERSEDE_DOCUMENT)
     old = call.house.documents.get(body.supersedes)
-    if old is not None and not call.may(Resource.of(old), Action.SUPERSEDE_DOCUMENT):
+    if old is not None and not call.reach(Action.SUPERSEDE_DOCUMENT, Resource.of(old)):
         old = None  # what one may not know of looks non-existent (P6)
     reason = why_not_superseded(
         old,
         agency_id=call.caller.agency_id,
         document_type=kind.name,
+        classification=Classification(body.classification),
         now=call.house.clock(),
     )
     if reason is not None:

@@ -47,6 +47,7 @@ from chalicelib.handlers.documents import (
     accepted,
     authorised,
     build_submission,
+    demand_proposable,
     known_to,
     made_before,
     proposed,
@@ -107,6 +108,7 @@ def send_letter(call: Call) -> Response:
     if made:
         return _accepted(call, made)
     letter = read_letter(raw, _sender(call), _known_to(call, raw))
+    demand_proposable(call, letter.document)
     submission = proposed(
         call,
         build_submission(call, letter.document, claim, circular=letter.asked.circular, type_at=""),

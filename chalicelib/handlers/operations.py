@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -136,6 +137,17 @@ class Call:
         """Record that this request, which was authorised, does something else with the thing as
         well: a letter's file is read where its arrival is shown. Raises UnavailableError."""
         self._record(action, [(self.caller, resource)])
+
+    def reach(self, action: Action, resource: Resource) -> bool:
+        """Whether another thing, too, is open to this request for something besides its route's
+        action: what a document replaces. Recorded where that is due. Raises UnavailableError if
+        it cannot be."""
+        actor = self._first_allowed(action, resource)
+        if actor is None:
+            return False
+        asked = access_hook.Asked(action, action, self.request.context)
+        access_hook.record([(actor, resource)], asked, house=self.house)
+        return True
 
     def shown(self, items: Iterable[_T], thing_of: Callable[[_T], Resource]) -> list[_T]:
         """Those of a list's items that are open to who asks. Each that is classified is recorded
@@ -285,6 +297,27 @@ def _answer(
         return unexpected(instance=instance, thai=thai)
     finally:
         flush()
+
+
+_Asked = Callable[[dict[str, Any], object], dict[str, Any]]
+
+
+def quiet(work: _Asked) -> _Asked:
+    """A function that another one asks, and hands what may be classified: the runtime logs what it
+    raises, with its words, and an error that nobody foresaw may quote what it was given."""
+
+    @wraps(work)
+    def answered(event: dict[str, Any], context: object) -> dict[str, Any]:
+        try:
+            return work(event, context)
+        except TraError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_answer`
+            extra = {"error": type(error).__name__, "view": work.__name__, "at": _where(error)}
+            logger.error(LogEvent.REQUEST_FAILED, extra=extra)
+        raise RuntimeError("The function failed; its log says where.")
+
+    return answered
 
 
 def _log_refusal(error: TraError, status: int, view: View) -> None:

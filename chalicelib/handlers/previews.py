@@ -7,11 +7,13 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.bootstrap import house
+from chalicelib.handlers.operations import quiet
 
 blueprint = Blueprint(__name__)
 
 
 @blueprint.lambda_function(name="preview")
+@quiet
 def preview(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Render and lint one request; stores nothing, may reach nothing."""
     return house().answer_preview(event)

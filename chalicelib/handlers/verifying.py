@@ -16,7 +16,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.strict_json import json_object
 from chalicelib.handlers.models import parse
-from chalicelib.handlers.operations import Call, operation
+from chalicelib.handlers.operations import Call, operation, quiet
 from chalicelib.handlers.rendering import as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.handlers.verify_models import UploadInvitation, VerificationView, VerifySent
@@ -77,6 +77,7 @@ def invite_file(call: Call) -> Response:
 
 
 @blueprint.lambda_function(name="verify")
+@quiet
 def verify(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Check one file within bounds; stores nothing, may reach nothing but uploads."""
     return house().answer_verification(event)

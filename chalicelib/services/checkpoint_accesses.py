@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from chalicelib.domain.access_log import (
     MOST_PLACED,
@@ -20,7 +21,7 @@ from chalicelib.domain.access_log import (
     place,
     slice_bytes,
 )
-from chalicelib.domain.errors import RegisterConflictError, TraError
+from chalicelib.domain.errors import ArchiveError, RegisterConflictError, TraError
 from chalicelib.domain.merkle import TILE_WIDTH
 from chalicelib.domain.registers import LogName, Register
 from chalicelib.domain.retention import LockMode, retain_until
@@ -173,12 +174,15 @@ class LeafKeeper:
     years: int
 
     def keep(self, register: Register, start: int, leaves: Sequence[bytes]) -> None:
-        """Idempotency key of this write: which leaves these are."""
-        last = AccessLeaf.from_bytes(leaves[-1])
-        self.archive.put_once(
+        """Idempotency key of this write: which leaves these are. Raises ArchiveError if others lie
+        there."""
+        last, content = AccessLeaf.from_bytes(leaves[-1]), slice_bytes(leaves)
+        file = self.archive.put_once(
             LogSlice(start, start + len(leaves)).key(register),
-            slice_bytes(leaves),
+            content,
             retain_until(last.at, self.years),
             self.lock_mode,
             media_type=MEDIA_TYPE,
         )
+        if file.sha256 != sha256(content).hexdigest():
+            raise ArchiveError("The archive holds other accesses at the place of these.")

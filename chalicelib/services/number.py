@@ -14,6 +14,7 @@ from chalicelib.domain.errors import (
     RegisterClosedError,
     RegisterConflictError,
     RegisterHeldError,
+    SecretUnreadableError,
     UnavailableError,
 )
 from chalicelib.domain.registers import (
@@ -74,11 +75,34 @@ def number(document_ids: Sequence[str], *, to: Numberer) -> None:
     sends them on (`decide_case`).
 
     Raises RegisterHeldError while the next numbers are a batch's, UnavailableError if the block
-    could not be written, or not all seal messages sent. Repeatable: who has a number keeps it and is only sent on.
+    could not be written, or not all seal messages sent, SecretUnreadableError for what is encrypted
+    and does not open: the others were numbered. Repeatable: who has a number keeps it and is only
+    sent on.
 
     Dies before step 3: nothing happened. Dies after it: documents are numbered, the
     messages come back and step 4 sends them on (P8).
     """
+    try:
+        _number_together(document_ids, to)
+    except SecretUnreadableError:
+        if len(document_ids) < 2:  # noqa: PLR2004 - it is the one
+            raise
+        _number_each(document_ids, to)
+
+
+def _number_each(document_ids: Sequence[str], to: Numberer) -> None:
+    """One that does not open must not hold up, time after time, whatever comes with it."""
+    unreadable = None
+    for document_id in document_ids:
+        try:
+            _number_together([document_id], to)
+        except SecretUnreadableError as error:
+            unreadable = error
+    if unreadable is not None:
+        raise unreadable
+
+
+def _number_together(document_ids: Sequence[str], to: Numberer) -> None:
     known = to.documents.get_many(document_ids)
     for block in _blocks(document_ids, known):
         _number_block(block, to, known)

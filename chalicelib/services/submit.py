@@ -186,7 +186,12 @@ def _case(submission: Submission, document_id: str, now: datetime) -> ApprovalCa
 
 
 def why_not_superseded(
-    old: Document | None, *, agency_id: str, document_type: str, now: datetime
+    old: Document | None,
+    *,
+    agency_id: str,
+    document_type: str,
+    classification: Classification,
+    now: datetime,
 ) -> Reason | None:
     """Why a new document of this type cannot replace `old`; None if it can. What another agency
     issued looks non-existent (P6). `seal` looks again, because until then much may happen."""
@@ -207,6 +212,14 @@ def why_not_superseded(
             "other_type",
             "A document is replaced by one of its own type.",
             "ต้องแทนที่ด้วยเอกสารประเภทเดียวกัน",
+        )
+    if old.classification is not classification:
+        # The page, events and views of each name the other.
+        return Reason(
+            "other_classification",
+            "A document is replaced by one of its own classification; revoke it, and issue the other "
+            "by itself.",
+            "ต้องแทนที่ด้วยเอกสารที่มีชั้นความลับเดียวกัน หากต่างชั้นให้เพิกถอนฉบับเดิมแล้วออกฉบับใหม่",
         )
     if old.standing_at(now).standing.final:
         return Reason(

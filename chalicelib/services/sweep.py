@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.batches import BatchWork
 from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.documents import DocumentState
-from chalicelib.domain.errors import TraError, UnavailableError
+from chalicelib.domain.errors import SecretUnreadableError, TraError, UnavailableError
 from chalicelib.ports import (
     BatchStore,
     Clock,
@@ -152,7 +152,8 @@ def _send_due(due: Sequence[DeliveryId], broom: Broom) -> int:
     # Postponed first: whoever gets the message says when it is due, and has the last word.
     ids = []
     for delivery_id in due:
-        with suppress(UnavailableError):  # overdue still: it keeps no other one waiting
+        # Overdue still, or damaged: it keeps no other one waiting.
+        with suppress(UnavailableError, SecretUnreadableError):
             if _postponed(delivery_id, broom):
                 ids.append(delivery_id)
     with suppress(UnavailableError):

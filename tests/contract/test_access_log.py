@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import boto3
 import pytest
 
+from chalicelib.adapters.dynamodb import access_log, searching
 from chalicelib.adapters.dynamodb.access_log import DynamoAccessStore, RecordItem
+from chalicelib.adapters.dynamodb.searching import key_after
 from chalicelib.adapters.memory_access import MemoryAccessStore
 from chalicelib.domain.access_log import MOST_PLACED, AccessLeaf, AccessRecord, place
 from chalicelib.domain.errors import InvalidRequestError, RegisterConflictError
@@ -36,7 +38,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[AccessStore]:
     yield DynamoAccessStore(create_table(boto3.client("dynamodb"), "AccessTable", name))
 
 
-def _later(seconds: float) -> object:
+def _later(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
@@ -187,7 +189,7 @@ def test_who_had_to_do_with_a_thing(store: AccessStore) -> None:
     assert _ids(store.of_thing(DOCUMENT, AccessSearch())) == ["A1", "B1", "A2"]
     assert _ids(store.of_thing(DOCUMENT, AccessSearch(agency_id="rd"))) == ["B1"]
     assert _ids(store.of_thing(DOCUMENT, AccessSearch(agency_id="dms"))) == []
-    within = AccessSearch(since=NOON, until=_later(3600))  # type: ignore[arg-type]
+    within = AccessSearch(since=NOON, until=_later(3600))
     assert _ids(store.of_thing(DOCUMENT, within)) == ["A1", "B1"]
 
 
@@ -216,7 +218,7 @@ def test_what_an_officer_had_to_do_with(store: AccessStore) -> None:
 def test_a_report_comes_in_pages(store: AccessStore) -> None:
     """C5: none is left out and none told twice, also of those at the same moment."""
     store.add(*(access(f"A{n:03d}", at=_later(n // 4)) for n in range(11)))
-    search, told = AccessSearch(limit=3, until=_later(2)), []  # type: ignore[arg-type]
+    search, told = AccessSearch(limit=3, until=_later(2)), []
     while True:
         page = store.of_officer(SOMSRI, search)
         told += _ids(page)
@@ -224,6 +226,34 @@ def test_a_report_comes_in_pages(store: AccessStore) -> None:
             break
         search = replace(search, cursor=page.cursor)
     assert told == [f"A{n:03d}" for n in range(11)]
+
+
+@pytest.mark.parametrize("since", [None, 1])
+@pytest.mark.parametrize("own", [frozenset[int](), frozenset({0, 4, 5})])
+def test_no_cursor_tells_of_other_agencies_accesses(
+    store: AccessStore,
+    own: frozenset[int],
+    since: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P6: who asks for the own agency's accesses to another's document, which many others read,
+    learns by no cursor that there is such a document, nor when others read it."""
+    monkeypatch.setattr(searching, "SEARCH_PAGES", 1)
+    monkeypatch.setattr(access_log, "SEARCH_PAGE_SIZE", 2)
+    every = [access(f"A{n}", at=_later(n), agency_id="diw" if n in own else "rd") for n in range(9)]
+    store.add(*every)
+    begin = None if since is None else _later(since)
+    search, found = AccessSearch(agency_id="diw", since=begin), list[str]()
+    for _ in every:
+        page = store.of_thing(DOCUMENT, search)
+        found += _ids(page)
+        if page.cursor is None:
+            break
+        named = key_after(page.cursor) if isinstance(store, DynamoAccessStore) else page.cursor
+        assert named.rpartition("#")[2] in found
+        search = replace(search, cursor=page.cursor)
+    assert page.cursor is None
+    assert found == [f"A{n}" for n in sorted(own) if n >= (since or 0)]
 
 
 def test_a_cursor_widens_nothing(store: AccessStore) -> None:

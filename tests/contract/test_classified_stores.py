@@ -21,6 +21,7 @@ from chalicelib.adapters.archive_inventory import S3ArchiveInventory
 from chalicelib.adapters.dynamodb import documents, searching
 from chalicelib.adapters.dynamodb.deliveries import DynamoDeliveryStore
 from chalicelib.adapters.dynamodb.documents import DynamoDocumentStore
+from chalicelib.adapters.dynamodb.items import EntryItem
 from chalicelib.adapters.dynamodb.registers import DynamoRegisterStore
 from chalicelib.adapters.memory import MemoryArchive, MemoryLedger
 from chalicelib.adapters.memory_deliveries import MemoryDeliveryStore
@@ -739,3 +740,26 @@ def test_the_auditor_sees_both_digests(stores: Stores) -> None:
     assert (read.sha256, read.clear_sha256) == (file.stored.sha256, file.sha256)
     (digests,) = stores.inventory.digests([file], "sha384")
     assert digests == (file.sha256, hashlib.sha384(clear).digest())
+
+
+@pytest.mark.parametrize("gone", [("sealed",), ("classification",), ("sealed", "classification")])
+def test_a_line_that_lost_its_texts_is_not_taken_for_one_without(
+    stores: Stores, gone: tuple[str, ...]
+) -> None:
+    """A13, P2: a line of a register of secrets of which somebody took away what was encrypted, or
+    that it is, or put a clear text there, is told of as classified, and never as one whose subject
+    is empty, or what was put there."""
+    accepted = classified("D1", classification=CONFIDENTIAL)
+    stores.documents.add(accepted, None)
+    stores.number(accepted)
+    if not isinstance(stores.registers, DynamoRegisterStore):
+        return
+    entries = stores.registers._entries
+    item = entries(REGISTER.register_id, EntryItem.line_of(1))
+    removed = [getattr(entries, name).remove() for name in gone]
+    item.update(actions=[*removed, entries.subject.set("เรื่องอื่น")])
+    (kept,) = stores.registers.entries(REGISTER)
+    assert kept.is_classified
+    assert kept.subject == ""
+    with pytest.raises(SecretUnreadableError):
+        stores.registers.opened([kept])

@@ -112,6 +112,29 @@ def test_an_access_to_a_classified_document_is_recorded(api: Api, secret: str) -
     )
 
 
+def test_who_would_replace_a_classified_document_had_to_do_with_it(
+    api: Api, secret: str, licence: dict[str, Any]
+) -> None:
+    """C5: whether it can be replaced is told of it, also in a dry run, and who asked is recorded;
+    who may not know of it is told, and recorded, nothing."""
+    clerk = _person(Role.CLERK, sub="s.phrom", clearance="secret")
+    held = api.fakes.ledger._documents[secret]
+    named = replace(held, named=frozenset({Officer("diw", "s.phrom")}))
+    api.fakes.ledger._documents[secret] = named
+    for who, code in ((CLERK, "unknown_document"), (clerk, "not_issued")):
+        answer = api.call(
+            "POST",
+            "/v1/documents",
+            body={**licence, "supersedes": secret, "dry_run": True},
+            authorizer=who,
+        )
+        told = {(e["pointer"], e["code"]) for e in answer.json["errors"]}
+        assert told == {("/supersedes", code)}
+    (record,) = _recorded(api)
+    assert (record.action, record.thing_id) == (Action.SUPERSEDE_DOCUMENT, secret)
+    assert (record.subject, record.reason) == ("s.phrom", "named_officer")
+
+
 def test_what_was_refused_is_not_recorded(api: Api, secret: str) -> None:
     """P6: it looks non-existent, and nobody stands in the log for what was not shown."""
     for who in (CLERK, _person(Role.REGISTRAR, "dbd", clearance="secret")):

@@ -348,6 +348,57 @@ def test_clearance_reaches_the_document(desk: ApprovalDesk, licence: dict[str, A
     assert cleared.decides(document).json["case"] == "approved"
 
 
+def test_the_list_of_the_uncleared_tells_of_no_secret(
+    desk: ApprovalDesk, licence: dict[str, Any]
+) -> None:
+    """P6: a page is as long as if no classified document awaited anybody, and no cursor names it."""
+    officer = desk.officer()
+    documents = []
+    for _ in range(4):
+        documents.append(desk.submitted(licence))
+        desk.api.fakes.clock.advance(timedelta(minutes=1))
+    for hidden in documents[1:3]:
+        secret = replace(hidden, classification=Classification.SECRET)
+        desk.api.fakes.ledger._documents[hidden.document_id] = secret
+    page = officer.call("GET", LIST, query={"limit": "2"}).json
+    known = [documents[0].document_id, documents[3].document_id]
+    assert [one["document_id"] for one in page["items"]] == known
+    assert page["cursor"] is None
+
+
+def test_whoever_repeats_a_decision_on_a_secret_had_to_do_with_it_again(
+    desk: ApprovalDesk, licence: dict[str, Any]
+) -> None:
+    """C5: the answer of a repeat tells what became of the document, so it is an access like the
+    first; so is each of a list."""
+    document = desk.submitted(licence)
+    secret = replace(document, classification=Classification.SECRET)
+    desk.api.fakes.ledger._documents[document.document_id] = secret
+    cleared = desk.officer(
+        "registrar",
+        roles=frozenset({Role.APPROVER, Role.REGISTRAR}),
+        clearance=Classification.SECRET,
+    )
+    log = desk.api.fakes.access_log
+    body = list_of([document])
+    one = {"decision": "approve", "content_digest": document.content_digest}
+    ways: list[tuple[str, str, dict[str, Any]]] = [
+        (DECIDE, document.document_id, one),
+        (DECIDE, document.document_id, one),
+        (LIST, "", body),
+    ]
+    for times, (route, document_id, asked) in enumerate(ways, 1):
+        answer = cleared.call(
+            "POST",
+            route,
+            document_id,
+            body={**asked, "otp": cleared.code},
+            context={"extendedRequestId": f"R-{times}="},
+        )
+        assert answer.status == 200, answer.text
+        assert len(log.of_officer(cleared.officer, AccessSearch()).accesses) == times
+
+
 def test_what_an_officer_says_of_a_secret_is_not_in_the_record(
     desk: ApprovalDesk, licence: dict[str, Any]
 ) -> None:

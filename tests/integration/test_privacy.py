@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from io import StringIO
 from typing import Any
 
 import pytest
 
 from chalicelib.bootstrap import house
+from chalicelib.handlers import previews, verifying
 from tests.fault.harness import World
 from tests.integration.conftest import Api
 from tests.support.rooms import sample_event
@@ -60,3 +62,23 @@ def test_an_unforeseen_error_tells_nothing(
     assert "detail" not in answer.json
     assert "RuntimeError" in log.getvalue()
     assert NAME not in answer.text + log.getvalue() + metrics.out + metrics.err
+
+
+@pytest.mark.parametrize("function", ["preview", "verify"])
+def test_a_function_that_is_asked_fails_quietly(
+    api: Api, function: str, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    """PDPA, A13: pages and files are handed to a function as they are; what the runtime would log of
+    an unforeseen error there quotes nothing of them, and leads to the place."""
+
+    def broken(_event: object) -> None:
+        raise RuntimeError(f"cannot handle {NAME}")
+
+    place = {"preview": "answer_preview", "verify": "answer_verification"}[function]
+    monkeypatch.setitem(vars(house()), place, broken)
+    handler = {"preview": previews.preview, "verify": verifying.verify}[function]
+    with pytest.raises(RuntimeError) as raised:
+        handler({}, None)
+    told = "".join(traceback.format_exception(raised.value))
+    assert NAME not in told + log.getvalue()
+    assert "TRA-API-002" in log.getvalue()

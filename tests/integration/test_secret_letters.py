@@ -130,6 +130,26 @@ def test_only_cleared_officers_propose(
     assert not office.fakes.ledger.registers()
 
 
+@pytest.mark.parametrize("wish", ["use_reserved", "insert_after"])
+def test_who_may_not_propose_learns_nothing_of_the_register_of_secrets(
+    office: Office, wish: str
+) -> None:
+    """P6: neither whether it holds a number nor what became of that: refused before it is looked at."""
+    sent(office)
+    document = next(iter(office.fakes.ledger._documents.values()))
+    for number in (1, 2):
+        asked = {
+            "document_type": "official-letter",
+            "content": document.content,
+            "recipients": ["dga"],
+            "classification": "secret",
+            wish: {"year": 2026, "number": number},
+            "dry_run": True,
+        }
+        answer = office.post("/v1/documents", asked, by=one("slc", "clerk"))
+        assert (answer.status, answer.json.get("reason")) == (403, "clearance_missing")
+
+
 def test_who_proposes_reads_it_and_other_cleared_clerks_do_not(office: Office) -> None:
     """A13: a cleared officer proposes a secret letter and is named by that; nobody else is."""
     by = one("slc", "clerk", "secret")
@@ -812,3 +832,25 @@ def test_a_classified_document_tells_its_recipient_that_it_is_there(
             continue
         seen = office.get("/v1/documents/{document_id}/file", by=other, path=path)
         assert seen.status == 404, (other["sub"], seen.text)
+
+
+def test_neither_replaces_a_document_of_another_classification(
+    licence_office: tuple[Office, dict[str, Any]],
+) -> None:
+    """A13: the page behind the QR code, events and views of the one name the other; so a classified
+    document replaces no normal one, whose page would tell of what kind it is, nor is replaced by
+    one that everybody sees."""
+    office, licence = licence_office
+    appoint_registrar(office, "opm", "confidential")
+    by = one("slc", "clerk", "secret")
+    normal = {**licence, "classification": "normal"}
+    for first, second in ((normal, licence), (licence, normal)):
+        issued = office.post("/v1/documents", first, by=by)
+        assert issued.status == 202, issued.text
+        office.rest()
+        replaces = {"supersedes": issued.json["document_id"], "dry_run": True}
+        answer = office.post("/v1/documents", {**second, **replaces}, by=by)
+        assert answer.status == 422, answer.text
+        assert [(f["pointer"], f["code"]) for f in answer.json["errors"]] == [
+            ("/supersedes", "other_classification")
+        ]

@@ -16,7 +16,13 @@ from chalicelib.domain.canonical import canonical_json
 from chalicelib.domain.findings import Fault, Report
 from chalicelib.domain.merkle import TreeHead, root_of
 from chalicelib.domain.notes import Checkpoint, sign_checkpoint
-from chalicelib.domain.registers import LogName, Register
+from chalicelib.domain.registers import (
+    Head,
+    LogName,
+    Register,
+    lay_out_block,
+    numbering_of,
+)
 from chalicelib.domain.retention import LockMode
 from chalicelib.ports import LogState
 from chalicelib.services.audit import Unaudited, audit, audit_all
@@ -24,6 +30,7 @@ from chalicelib.services.checkpoint import log_key
 from chalicelib.services.checkpoint_accesses import checkpoint_accesses, place_waiting
 from tests.support.accesses import LOG, NOON, access, accesses
 from tests.support.rooms import Fakes
+from tests.support.samples import claim_of, document
 
 DIW = Register("diw", "access", 2026)
 ACCESSES = LogName.ACCESSES
@@ -105,6 +112,22 @@ def test_access_logs_are_audited_with_the_registers(site: Site) -> None:
     """C5: `tra audit --all` and the nightly function leave none out."""
     reports = list(audit_all(room=site.house.audit_room))
     assert [one.register for one in reports if not isinstance(one, Unaudited)] == [DIW]
+
+
+def test_a_log_whose_table_was_emptied_is_audited_all_the_same(site: Site) -> None:
+    """C5: the table says of no log any more; what was signed for still does, and all is missed."""
+    accepted = document("D1")
+    site.fakes.ledger.add(accepted, None)
+    register = accepted.book.in_year(2026)
+    block = lay_out_block(register, Head(), [claim_of(accepted)], NOON)
+    numbered = accepted.numbered(numbering_of(block.entries[0], "อก ๐๓๐๑"))
+    site.fakes.ledger.assign(block, {"D1": numbered})
+    site.store.leaves_of.clear()
+    site.store.records.clear()
+    reports = [one for one in audit_all(room=site.house.audit_room) if isinstance(one, Report)]
+    assert {one.register for one in reports} == {DIW, register}
+    (emptied,) = [one for one in reports if one.register == DIW]
+    assert not emptied.clean
 
 
 def _plant_leaf(site: Site, place: int, leaf: bytes) -> None:

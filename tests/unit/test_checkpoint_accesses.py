@@ -114,6 +114,18 @@ def test_leaves_are_archived_before_they_are_signed_for(fakes: Fakes) -> None:
     assert fakes.archive.media_types[keys[0]] == "application/x-ndjson"
 
 
+def test_nothing_is_signed_of_which_other_leaves_are_archived(fakes: Fakes) -> None:
+    """C5, P2: what lies at the place of these leaves and differs from them stays, and no checkpoint
+    says that they are kept."""
+    fakes.access_log.add(*accesses(3))
+    key = LogSlice(0, 3).key(DIW)
+    until = datetime(2090, 1, 1, tzinfo=UTC)
+    fakes.archive.put_once(key, b"{}\n{}\n{}\n", until, LockMode.COMPLIANCE)
+    (failed,) = _run(fakes.house()).failed
+    assert (failed.register, failed.error.code) == (DIW, "archive_contradiction")
+    assert fakes.ledger.state(DIW, LogName.ACCESSES).note is None
+
+
 def test_no_leaf_is_public(fakes: Fakes) -> None:
     """P6, PDPA: public are hashes (of leaves with a salt each) and checkpoints; no subject, no
     document and no address is in any public file, and no link leads to an entry."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.canonical import canonical_json
+from chalicelib.domain.classification import Classification
 from chalicelib.domain.deliveries import Delivery, DeliveryId, happen
 from chalicelib.domain.delivery_events import (
     Consigned,
@@ -454,6 +455,16 @@ def test_a_rejection_ends_the_delivery_with_its_reason() -> None:
     other = replace(REJECTION, code=RejectionReason.ILLEGIBLE, suggested_agency=None)
     assert _judge_no(refused, _signed(other)) == Refused(Refusal.OTHER_ANSWER)
     assert _judge(refused, _signed(RECEIPT)) == Refused(Refusal.DELIVERY_REJECTED)
+
+
+def test_a_rejection_of_a_classified_letter_carries_no_words() -> None:
+    """A13: it goes to the sender's own system in clear, so a code is all that is believed, whoever
+    signed it; the words of a normal one are."""
+    noted = replace(REJECTION, code=RejectionReason.OTHER, suggested_agency=None, note="ลับ")
+    assert isinstance(_judge_no(LYING, _signed(noted)), Accepted)
+    secret = replace(LYING, letter=replace(LYING.letter, classification=Classification.SECRET))
+    assert _judge_no(secret, _signed(noted)) == Refused(Refusal.UNREADABLE, "note")
+    assert isinstance(_judge_no(secret, _signed(REJECTION)), Accepted)
 
 
 def test_what_is_registered_cannot_be_rejected() -> None:

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.sealed_parts import OpenedLater
-from chalicelib.domain.documents import ArchivedFile, Classification, Document
+from chalicelib.adapters.sealed_parts import OpenedLater, sealed_entry
+from chalicelib.domain.documents import (
+    ArchivedFile,
+    Classification,
+    Document,
+    DocumentState,
+)
 from chalicelib.domain.errors import SecretUnreadableError, UnavailableError
 from chalicelib.domain.findings import Fault
 from chalicelib.domain.registers import Register
@@ -73,6 +78,15 @@ def _damaged_content(world: World) -> None:
     world.fakes.ledger._documents["D1"] = replace(found, content=_raising(SecretUnreadableError))
 
 
+def _other_line(world: World) -> None:
+    """The texts of its line are those of another one."""
+    held = world.fakes.ledger._entries
+    (place,) = (at for at, entry in held.items() if entry.document_id == "D1")
+    elsewhere = replace(held[place], sealed=None, number=99, subject="เรื่องอื่น")
+    other = sealed_entry(elsewhere, world.fakes.ledger._vault).sealed
+    held[place] = replace(held[place], sealed=other)
+
+
 def _raising(error: type[Exception]) -> OpenedLater:
     def opened() -> Any:
         raise error("It does not open.")
@@ -86,12 +100,14 @@ def _raising(error: type[Exception]) -> OpenedLater:
         (_other_bytes, {Fault.DIGEST_MISMATCH}),
         (_in_clear, {Fault.NOT_ENCRYPTED}),
         (_damaged_content, {Fault.SECRET_UNREADABLE}),
+        (_other_line, {Fault.SECRET_UNREADABLE}),
     ],
 )
 def test_what_is_wrong_with_it_is_found(
     world: World, plant: Callable[[World], None], found: set[Fault]
 ) -> None:
-    """A26, A13: exchanged bytes, a file that lies in clear, content that does not open."""
+    """A26, A13: exchanged bytes, a file that lies in clear, content or a line of the register that does not
+    open."""
     plant(world)
     assert _faults(world) == found
 
@@ -122,3 +138,18 @@ def test_evidence_records_prove_the_clear_file() -> None:
     assert rfc4998.check(record, decades.fakes.archive.read(secret.file))
     with pytest.raises(AssertionError):
         rfc4998.check(record, decades.fakes.archive.files[secret.file.key])
+
+
+def test_one_that_does_not_open_holds_up_no_other() -> None:
+    """P4: documents of its book that came with it are numbered; it alone waits, and takes no
+    number of an empty subject."""
+    world = World()
+    secret = replace(document("D1"), classification=Classification.SECRET)
+    world.accept(replace(secret, content=_raising(SecretUnreadableError)), document("D2"))
+    world.step("number")
+    states = {name: world.fakes.ledger.get(name) for name in ("D1", "D2")}
+    assert {name: d.state for name, d in states.items() if d is not None} == {
+        "D1": DocumentState.ACCEPTED,
+        "D2": DocumentState.NUMBERED,
+    }
+    assert any("D1" in message for message in world.fakes.number_queue.messages)

@@ -16,7 +16,12 @@ from chalicelib.domain.deliveries import Delivery, DeliveryId, RetryBudget
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.documents import Decision, Document
 from chalicelib.domain.erds import DeliveryState
-from chalicelib.domain.errors import NotReadyError, UnavailableError
+from chalicelib.domain.errors import (
+    NotReadyError,
+    SecretUnreadableError,
+    TraError,
+    UnavailableError,
+)
 from chalicelib.domain.registers import CIRCULAR, Book, Entry, EntryState
 from chalicelib.domain.standing import REASONS_FOR, RulingKind
 from chalicelib.handlers import exchange, schedules
@@ -261,16 +266,19 @@ def test_more_than_a_handful_is_swept_while_there_is_time(
     assert done.deliveries == swept
 
 
-def test_one_that_cannot_be_postponed_keeps_no_other_waiting(post: Sending) -> None:
-    """P4: the first of the overdue fails each time; those after it are swept, and what is open is
-    counted all the same."""
+@pytest.mark.parametrize("error", [UnavailableError, SecretUnreadableError])
+def test_one_that_cannot_be_postponed_keeps_no_other_waiting(
+    post: Sending, error: type[TraError]
+) -> None:
+    """P4: the first of the overdue fails each time, or does not open; those after it are swept, and
+    what is open is counted all the same."""
     post.send("opm", "web")
     post.fakes.clock.advance(timedelta(hours=1))
     look_again = post.fakes.deliveries.look_again
 
     def fails_for_one(seen: Delivery, due_at: datetime | None) -> bool:
         if seen.recipient == "opm":
-            raise UnavailableError("busy")
+            raise error("busy")
         return look_again(seen, due_at)
 
     vars(post.fakes.deliveries)["look_again"] = fails_for_one

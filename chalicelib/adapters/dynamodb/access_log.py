@@ -25,7 +25,8 @@ from chalicelib.adapters.dynamodb.faults import cancellations, is_condition_fail
 from chalicelib.adapters.dynamodb.items import bind, to_text
 from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
-    found_items,
+    items_among_hidden,
+    nearest_shown,
     timed_between,
     timed_key_after,
 )
@@ -336,16 +337,34 @@ class DynamoAccessStore:
 
     def _search(self, index: Any, key: str, search: AccessSearch) -> AccessPage:
         """The partition comes from who asks, and no filter and no cursor leads out of it (P6)."""
-        with translated():
-            pages = index.query(
+        moment = self.items.moment
+        first = None if search.cursor is None else _moment_of(search)
+        own = self.items.agency_id == search.agency_id if search.agency_id else None
+
+        def read(after: Any) -> Any:
+            return index.query(
                 key,
-                range_key_condition=_moments(self.items.moment, search),
-                filter_condition=self.items.agency_id == search.agency_id
-                if search.agency_id
-                else None,
+                range_key_condition=_moments(moment, search, first),
+                filter_condition=own,
+                page_size=SEARCH_PAGE_SIZE,
+                last_evaluated_key=after,
+            ).page_iter
+
+        def shown(there: str) -> str | None:
+            """The nearest moment before it that may be told."""
+            earlier = index.query(
+                key,
+                range_key_condition=moment.between(to_text(search.since), there)
+                if search.since
+                else moment <= there,
+                filter_condition=own,
+                scan_index_forward=False,
                 page_size=SEARCH_PAGE_SIZE,
             ).page_iter
-            found, cursor = found_items(pages, "moment", search.limit)
+            return nearest_shown(earlier, "moment", first and {"moment": {"S": first}})
+
+        with translated():
+            found, cursor = items_among_hidden(read, None, "moment", search.limit, shown)
             places = [(raw["pk"]["S"], raw["sk"]["S"]) for raw in found]
             known = {item.place: item.record() for item in self._read(places)}
         records = (known.get(place) for place in places)
@@ -355,13 +374,17 @@ class DynamoAccessStore:
         return self.items.batch_get(keys, consistent_read=True) if keys else iter(())
 
 
-def _moments(moment: UnicodeAttribute, search: AccessSearch) -> Condition | None:
-    """Within the search's times, and after its cursor. Raises InvalidRequestError."""
-    if search.cursor is None:
+def _moment_of(search: AccessSearch) -> str:
+    """After which moment to go on. Raises InvalidRequestError."""
+    return timed_key_after(search.cursor or "", search.since, search.until)[0]
+
+
+def _moments(moment: UnicodeAttribute, search: AccessSearch, after: str | None) -> Condition | None:
+    """Within the search's times, and after where it goes on."""
+    if after is None:
         return timed_between(moment, search.since, search.until)
-    key, _ = timed_key_after(search.cursor, search.since, search.until)
     # '!' is the first sign there is: it stands behind this one and before all that follow.
-    return moment.between(f"{key}!", f"{to_text(search.until)}#~" if search.until else "~")
+    return moment.between(f"{after}!", f"{to_text(search.until)}#~" if search.until else "~")
 
 
 def _shard_of(access_id: str) -> int:

@@ -731,6 +731,10 @@ class EntryItem(Model):
         )
 
     def to_domain(self, register: Register) -> Entry:
+        """A classified line has no texts until it is opened, whatever stands in the item; one whose
+        encrypted texts are gone has some that do not open, and never none."""
+        classification = self._classification(register)
+        secret = classification is not Classification.NORMAL
         return Entry(
             register=register,
             number=int(self.number),
@@ -742,8 +746,8 @@ class EntryItem(Model):
             numbered_at=to_instant(self.numbered_at),
             document_id=self.document_id,
             content_digest=self.content_digest,
-            subject=self.subject or "",
-            counterpart=self.counterpart or "",
+            subject="" if secret else self.subject or "",
+            counterpart="" if secret else self.counterpart or "",
             state=EntryState(self.state),
             reserve=self.reserve.to_domain() if self.reserve else None,
             file_digest=self.file_digest,
@@ -753,10 +757,16 @@ class EntryItem(Model):
             delivery_id=self.delivery_id,
             letter_number=self.letter_number or "",
             letter_date=_day(self.letter_date),
-            classification=Classification(self.classification or Classification.NORMAL),
-            sealed=bytes(self.sealed) if self.sealed else None,
+            classification=classification,
+            sealed=bytes(self.sealed or b"") if secret or self.sealed else None,
             marks=_marks(self.marks),
         )
+
+    def _classification(self, register: Register) -> Classification:
+        """Nothing in a register of secrets is normal."""
+        if self.classification:
+            return Classification(self.classification)
+        return Classification.SECRET if register.is_secret else Classification.NORMAL
 
 
 class MarkedItem(Model):

@@ -57,14 +57,26 @@ def found_among_hidden(
     limit: int,
     shown: Callable[[str], str | None],
 ) -> tuple[list[str], str | None]:
-    """As `found_keys`, where some of what is read must not be known to who asks: no cursor names
+    """The range keys of `items_among_hidden`."""
+    found, cursor = items_among_hidden(read, first, key_name, limit, shown)
+    return [raw[key_name]["S"] for raw in found], cursor
+
+
+def items_among_hidden(
+    read: Callable[[Any], Any],
+    first: Any,
+    key_name: str,
+    limit: int,
+    shown: Callable[[str], str | None],
+) -> tuple[list[Any], str | None]:
+    """As `found_items`, where some of what is read must not be known to who asks: no cursor names
     it. `read` gives the pages after an index key, from `first` on. Where a search read its share
     and stands at something hidden, its cursor is the nearest key before it that `shown` gives (and
     what lies between is read again); if there is none, it reads on."""
     after = first
     while True:
         pages = read(after)
-        found, cursor = found_keys(pages, key_name, limit)
+        found, cursor = found_items(pages, key_name, limit)
         if cursor is None or len(found) == limit:
             return found, cursor
         after = pages.last_evaluated_key

@@ -16,13 +16,14 @@ from itertools import count as numbers_from
 from chalicelib.domain.errors import TraError
 from chalicelib.domain.findings import Fault, Finding, Findings, Report
 from chalicelib.domain.registers import ACCESS_BOOK, REGISTER_LOGS, Entry, Head, LogName, Register
+from chalicelib.domain.thai import register_year
 from chalicelib.domain.tlog import OutcomeLeaf
 from chalicelib.ports import LogState
 from chalicelib.services.audit.accesses import audit_accesses
 from chalicelib.services.audit.approvals import examine_approvals
 from chalicelib.services.audit.closing import Tally, examine_closing
 from chalicelib.services.audit.deliveries import examine_letters, examine_received
-from chalicelib.services.audit.entries import Pair, at, examine_pair, pages
+from chalicelib.services.audit.entries import Pair, at, examine_pair, examine_texts, pages
 from chalicelib.services.audit.entries import Sequence as NumberSequence
 from chalicelib.services.audit.files import examine_files, sift_archive
 from chalicelib.services.audit.outcomes import (
@@ -99,9 +100,16 @@ def audit_all(
 
 
 def access_logs(room: AuditRoom) -> tuple[Register, ...]:
-    """Every access log: those with places, and those of which the first record still waits."""
+    """Every access log: those with places, those of which the first record still waits, and those
+    that were signed for once: a table that was emptied says of none, and all of it is missed."""
     known = {*room.access_log.logs(), *room.access_log.waiting_logs()}
-    return tuple(sorted(known))
+    begun = {*room.registers.registers(), *known}
+    agencies = {register.agency_id for register in begun}
+    this_year = register_year(room.clock())
+    years = range(min((register.year for register in begun), default=this_year), this_year + 1)
+    possible = {Register(agency, ACCESS_BOOK, year) for agency in agencies for year in years}
+    signed = {log for log in possible - known if room.logs.state(log, LogName.ACCESSES).head.size}
+    return tuple(sorted(known | signed))
 
 
 @dataclass
@@ -184,7 +192,8 @@ class _Visit:
             found, files = examine_files(known, room=self.room)
             ruled, rulings = examine_rulings(known, self.limit, room=self.room)
             approved, decisions = examine_approvals(known, room=self.room)
-            for finding in (*found, *ruled, *approved, *self._examine_deliveries(known)):
+            texts = examine_texts(known, room=self.room)
+            for finding in (*found, *ruled, *approved, *texts, *self._examine_deliveries(known)):
                 self.findings.note(finding)
             for pair in known:
                 status_lines.take(pair[0])

@@ -53,6 +53,25 @@ def examine_pair(entry: Entry, document: Document | None, *, room: AuditRoom) ->
         entry, document = again, document_again
 
 
+def examine_texts(page: list[Pair], *, room: AuditRoom) -> list[Finding]:
+    """Classified lines of which the texts were changed, or are another one's: they are decrypted
+    for this, in memory, and nothing is done with them."""
+    secret = [entry for entry, _ in page if entry.sealed is not None]
+    if _open(secret, room):
+        return []
+    return [
+        at(entry, Fault.SECRET_UNREADABLE, "line") for entry in secret if not _open([entry], room)
+    ]
+
+
+def _open(entries: list[Entry], room: AuditRoom) -> bool:
+    try:
+        room.registers.opened(entries)
+    except SecretUnreadableError:
+        return False
+    return True
+
+
 def at(entry: Entry, fault: Fault, place: str | None = None) -> Finding:
     """A finding about this entry."""
     return Finding(
