@@ -55,15 +55,15 @@ class MemoryFactorSecrets:
     """Port: FactorSecrets, under a key of this process."""
 
     def __init__(self) -> None:
-        self._key = AESGCM(secrets.token_bytes(32))
+        self._key = secrets.token_bytes(32)
 
     def seal(self, clear: bytes, officer: Officer) -> bytes:
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._key.encrypt(nonce, clear, _bound_to(officer))
+        return nonce + AESGCM(self._key).encrypt(nonce, clear, _bound_to(officer))
 
     def open(self, sealed: bytes, officer: Officer) -> bytes:
         try:
-            return self._key.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(officer))
+            return AESGCM(self._key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(officer))
         except InvalidTag as error:
             raise SecretUnreadableError("Not this officer's, or changed.") from error
 
