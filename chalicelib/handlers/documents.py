@@ -144,22 +144,20 @@ def made_before(call: Call, claim: IdempotencyClaim | None) -> Document | None:
 
 
 def demand_proposable(call: Call, body: SubmitDocument) -> None:
-    """Who may not propose what is classified so learns nothing of what such a request would be
-    looked up in: numbers of the register of secrets, say. Raises ForbiddenError."""
+    """What is classified so is proposed by a cleared officer, never by an application (A13). Who
+    may not learns nothing of what such a request would be looked up in: numbers of the register
+    of secrets, say. Raises ForbiddenError."""
     call.authorise(Resource.proposed(call.caller.agency_id, Classification(body.classification)))
 
 
 def proposed(
     call: Call, submission: Submission, *, recipients_at: str = "/recipients"
 ) -> Submission:
-    """The submission, if the caller may propose what is classified so: a cleared officer, never an
-    application (A13). Who proposes it reads it, and so does the registrar of secrets; others are
-    named later.
+    """The submission of who may make it (`demand_proposable`), with who may read it. Who proposes
+    what is classified reads it, and so does the registrar of secrets; others are named later.
 
-    Raises ForbiddenError, and InvalidRequestError for a recipient where nobody may receive it;
-    `number` looks again.
+    Raises InvalidRequestError for a recipient where nobody may receive it; `number` looks again.
     """
-    call.authorise(Resource.proposed(submission.agency_id, submission.classification))
     if not submission.is_classified:
         return submission
     without = without_registrar(
