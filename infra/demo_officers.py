@@ -152,8 +152,12 @@ class Desk:
         return f"{len(self.issued)} documents with {len(_APPROVERS)} approvals each: TOTAL-PASSED"
 
     def registers(self) -> set[str]:
-        """The registers that gave numbers here."""
-        return {view["numbering"]["register_id"] for view in self.issued}
+        """The registers that gave numbers here, those of secrets among them."""
+        sender = real_letters.read(_SECRET_LETTER).sender
+        letter = self._client(f"{sender}-registrar").show(self.letter)
+        sent, year = letter["numbering"]["register_id"], letter["numbering"]["year"]
+        issued = {view["numbering"]["register_id"] for view in self.issued}
+        return {*issued, sent, f"{_TO}/receive-secret/{year}"}
 
     # -- a secret letter ---------------------------------------------------------------
 
