@@ -17,10 +17,8 @@ from chalicelib.domain.errors import (
     FactorRefusedError,
     InvalidRequestError,
     LintError,
-    MalformedRequestError,
     NotFoundError,
     RenderError,
-    RequestTooLargeError,
     TraError,
     UnavailableError,
 )
@@ -61,9 +59,6 @@ MOST_LIST_BYTES = 4 * 1024 * 1024
 _STOPS_MILLIS = 7_000
 
 _DECIDING = (
-    MalformedRequestError,
-    RequestTooLargeError,
-    InvalidRequestError,
     FactorRefusedError,
     UnavailableError,
 )
@@ -284,9 +279,6 @@ def _tell(answers: Sequence[Answer]) -> None:
     body=WithdrawDocument,
     answers={200: ApprovalView},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         ApprovalRefusedError,
         UnavailableError,

@@ -9,10 +9,7 @@ from chalicelib.domain.approvals import Method
 from chalicelib.domain.errors import (
     FactorRefusedError,
     ForbiddenError,
-    InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
-    RequestTooLargeError,
     UnavailableError,
 )
 from chalicelib.domain.keyring import Keyring
@@ -54,9 +51,6 @@ blueprint = Blueprint(__name__)
 _MOST_ASKED_BYTES = 4 * 1024 * 1024
 
 _ERRORS = (
-    MalformedRequestError,
-    RequestTooLargeError,
-    InvalidRequestError,
     FactorRefusedError,
     UnavailableError,
 )

@@ -16,13 +16,11 @@ from chalicelib.domain.errors import (
     DeliveryConflictError,
     FieldFault,
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
     NotHostedError,
     ReadingTooLargeError,
     RegisterHeldError,
     RenderError,
-    RequestTooLargeError,
     UnavailableError,
     UntrustedFileError,
 )
@@ -58,8 +56,6 @@ from chalicelib.services.reject_letter import RejectionRequest, reject_letter
 from chalicelib.services.take_answer import AnswerKind, take_answer
 
 blueprint = Blueprint(__name__)
-
-_BODY_ERRORS = (MalformedRequestError, RequestTooLargeError, InvalidRequestError)
 
 
 # -- what arrived ------------------------------------------------------------------
@@ -165,7 +161,6 @@ def print_arrival(call: Call) -> Response:
     body=RegisterLetter,
     answers={201: ReceiptView, 200: ReceiptView},
     errors=(
-        *_BODY_ERRORS,
         NotFoundError,
         NotHostedError,
         DeliveryConflictError,
@@ -220,7 +215,6 @@ def correct_number(call: Call) -> Response:
     body=RejectLetter,
     answers={201: RejectionView, 200: RejectionView},
     errors=(
-        *_BODY_ERRORS,
         NotFoundError,
         NotHostedError,
         DeliveryConflictError,
@@ -247,7 +241,7 @@ def reject_arrival(call: Call) -> Response:
     action=Action.FORWARD_LETTER,
     body=ForwardLetter,
     answers={200: InboxDetail},
-    errors=(*_BODY_ERRORS, NotFoundError, DeliveryConflictError, UnavailableError),
+    errors=(NotFoundError, DeliveryConflictError, UnavailableError),
 )
 def forward_arrival(call: Call) -> Response:
     record = arrived(call)

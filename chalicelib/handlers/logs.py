@@ -13,10 +13,8 @@ from chalice.app import Blueprint, Response
 from chalicelib.domain.access import Action
 from chalicelib.domain.errors import (
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
     RegisterConflictError,
-    RequestTooLargeError,
     UnavailableError,
 )
 from chalicelib.domain.registers import LogName, Register
@@ -173,9 +171,6 @@ def show_number_proof(call: Call) -> Response:
     body=SubmitCosignature,
     answers={200: "The checkpoint with all co-signatures, text/plain"},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         RegisterConflictError,
         UnavailableError,

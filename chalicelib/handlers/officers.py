@@ -19,9 +19,7 @@ from chalicelib.domain.errors import (
     FieldFault,
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
-    RequestTooLargeError,
     TopSecretRefusedError,
     TraError,
     UnavailableError,
@@ -59,9 +57,6 @@ blueprint = Blueprint(__name__)
 _HEADERS = {"Idempotency-Key": "Same key and body: same record. Same key, other body: 422."}
 _READ_ERRORS: tuple[type[TraError], ...] = (InvalidRequestError, NotFoundError, UnavailableError)
 _END_ERRORS: tuple[type[TraError], ...] = (
-    MalformedRequestError,
-    RequestTooLargeError,
-    InvalidRequestError,
     NotFoundError,
     AppointmentRefusedError,
     FactorRefusedError,

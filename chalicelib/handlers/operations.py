@@ -24,6 +24,8 @@ from chalicelib.domain.errors import (
     AnswerRefusedError,
     FactorLockedError,
     ForbiddenError,
+    InvalidRequestError,
+    MalformedRequestError,
     NotFoundError,
     RequestTooLargeError,
     TraError,
@@ -207,6 +209,9 @@ class Operation:
 
 OPERATIONS: list[Operation] = []
 
+_OF_A_BODY = (MalformedRequestError, RequestTooLargeError, InvalidRequestError)
+"""What every body can be refused with."""
+
 View = Callable[[Call], Response]
 
 
@@ -228,7 +233,8 @@ def operation(
 ) -> Callable[[View], View]:
     """Declare a route. Without `action` it is public; `also_action` is what some of its
     requests need besides. `also` are other forms of the 200
-    answer: models, or media types of files; `accepts` are other media types of the body."""
+    answer: models, or media types of files; `accepts` are other media types of the body. `errors`
+    are those of the route itself: what a `body` can be refused with goes without saying."""
 
     def declare(view: View) -> View:
         OPERATIONS.append(
@@ -245,7 +251,7 @@ def operation(
                 accepts=accepts,
                 query=query,
                 headers=headers or {},
-                errors=errors,
+                errors=(*_OF_A_BODY, *errors) if body else errors,
             )
         )
 

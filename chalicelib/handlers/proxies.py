@@ -11,9 +11,7 @@ from chalicelib.domain.errors import (
     FieldFault,
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
-    RequestTooLargeError,
     UnavailableError,
 )
 from chalicelib.domain.proxies import Proxy
@@ -44,9 +42,6 @@ blueprint = Blueprint(__name__)
     },
     answers={201: ProxyUse},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         IdempotencyKeyReusedError,
         UnavailableError,

@@ -6,10 +6,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.domain.access import Action
 from chalicelib.domain.errors import (
-    InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
-    RequestTooLargeError,
     UnavailableError,
 )
 from chalicelib.domain.persons import Officer
@@ -24,9 +21,6 @@ from chalicelib.services.name_readers import Naming, name_readers, name_recipien
 blueprint = Blueprint(__name__)
 
 _ERRORS = (
-    MalformedRequestError,
-    RequestTooLargeError,
-    InvalidRequestError,
     NotFoundError,
     UnavailableError,
 )

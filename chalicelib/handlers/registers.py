@@ -13,13 +13,11 @@ from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.directory import Agency
 from chalicelib.domain.errors import (
     InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
     NumberUsedError,
     RegisterClosedError,
     RegisterHeldError,
     RenderError,
-    RequestTooLargeError,
     UnavailableError,
 )
 from chalicelib.domain.register_lines import Line
@@ -93,9 +91,6 @@ def show_register(call: Call) -> Response:
     body=ReserveNumbers,
     answers={201: ReservationView},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         RegisterClosedError,
         RegisterHeldError,
@@ -131,9 +126,6 @@ def reserve_numbers(call: Call) -> Response:
     body=ReleaseNumber,
     answers={200: LineView},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         NumberUsedError,
         UnavailableError,

@@ -7,11 +7,8 @@ from chalice.app import Blueprint, Response
 from chalicelib.domain.access import Action
 from chalicelib.domain.errors import (
     IdempotencyKeyReusedError,
-    InvalidRequestError,
-    MalformedRequestError,
     NotFoundError,
     NotReadyError,
-    RequestTooLargeError,
     StandingConflictError,
     UnavailableError,
 )
@@ -34,9 +31,6 @@ blueprint = Blueprint(__name__)
 
 _HEADERS = {"Idempotency-Key": "Same key and body: same ruling. Same key, other body: 422."}
 _ERRORS = (
-    MalformedRequestError,
-    RequestTooLargeError,
-    InvalidRequestError,
     IdempotencyKeyReusedError,
     NotFoundError,
     NotReadyError,

@@ -8,7 +8,6 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.bootstrap import house
 from chalicelib.domain.errors import (
-    InvalidRequestError,
     MalformedRequestError,
     NotFoundError,
     RequestTooLargeError,
@@ -47,9 +46,6 @@ MAX_BUNDLE_BYTES = 1024 * 1024
     accepts=(PDF,),
     answers={200: VerificationView},
     errors=(
-        MalformedRequestError,
-        RequestTooLargeError,
-        InvalidRequestError,
         NotFoundError,
         UnavailableError,
     ),
