@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from chalicelib.domain.clearance import is_cleared
-from chalicelib.domain.deliveries import DeliveryId
 from chalicelib.domain.delivery_records import DeliveryRecord
 from chalicelib.domain.documents import Classification, Document
 from chalicelib.domain.errors import (
@@ -22,6 +22,8 @@ from chalicelib.domain.persons import Officer
 from chalicelib.ports import Clock, DeliveryStore, DocumentStore, OfficerStore
 
 _TRIES = 6
+
+_Named = TypeVar("_Named", Document, DeliveryRecord)
 
 MOST_READERS = 100
 """Officers that one document is opened to: who has to know is few (regulation on secrets)."""
@@ -60,51 +62,57 @@ def name_readers(document: Document, naming: Naming, *, room: ReaderRoom) -> Doc
     somebody who is not cleared so far now, or if nothing is classified; UnavailableError. Dies
     half-way: nothing or everything was written.
     """
-    _demand_classified(document.classification)
-    _demand_cleared(naming, document.classification, room)
-    for attempt in range(_TRIES):
-        named = _bounded(naming.applied_to(document.named))
-        if named == document.named:
-            return document
-        try:
-            return room.documents.name_readers(document, named)
-        except DocumentMovedError:
-            room.pause(attempt)
-            document = _document(document.document_id, room)
-    raise _busy()
+    documents = room.documents
+    return _name(
+        document,
+        naming,
+        document.classification,
+        write=documents.name_readers,
+        read=lambda: documents.get(document.document_id),
+        room=room,
+    )
 
 
 def name_recipients_readers(
     record: DeliveryRecord, naming: Naming, *, room: ReaderRoom
 ) -> DeliveryRecord:
     """The same of a classified letter that came, for officers of its recipient."""
-    classification = record.delivery.letter.classification
+    deliveries = room.deliveries
+    return _name(
+        record,
+        naming,
+        record.delivery.letter.classification,
+        write=deliveries.name_readers,
+        read=lambda: deliveries.get(record.delivery.id),
+        room=room,
+    )
+
+
+def _name(
+    thing: _Named,
+    naming: Naming,
+    classification: Classification,
+    *,
+    write: Callable[[_Named, frozenset[Officer]], _Named],
+    read: Callable[[], _Named | None],
+    room: ReaderRoom,
+) -> _Named:
+    """`write` over what was seen, or read it again, as often as somebody else was first."""
     _demand_classified(classification)
     _demand_cleared(naming, classification, room)
     for attempt in range(_TRIES):
-        named = _bounded(naming.applied_to(record.named))
-        if named == record.named:
-            return record
+        named = _bounded(naming.applied_to(thing.named))
+        if named == thing.named:
+            return thing
         try:
-            return room.deliveries.name_readers(record, named)
-        except DeliveryMovedError:
+            return write(thing, named)
+        except (DocumentMovedError, DeliveryMovedError):
             room.pause(attempt)
-            record = _record(record.delivery.id, room)
+            found = read()
+            if found is None:
+                raise NotFoundError from None
+            thing = found
     raise _busy()
-
-
-def _document(document_id: str, room: ReaderRoom) -> Document:
-    document = room.documents.get(document_id)
-    if document is None:
-        raise NotFoundError
-    return document
-
-
-def _record(delivery_id: DeliveryId, room: ReaderRoom) -> DeliveryRecord:
-    record = room.deliveries.get(delivery_id)
-    if record is None:
-        raise NotFoundError
-    return record
 
 
 def _demand_classified(classification: Classification) -> None:

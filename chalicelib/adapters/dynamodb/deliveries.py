@@ -42,7 +42,7 @@ from chalicelib.adapters.dynamodb.faults import (
     is_condition_failure,
     translated,
 )
-from chalicelib.adapters.dynamodb.items import bind, named_text, timed_key, to_instant, to_text
+from chalicelib.adapters.dynamodb.items import bind, renamed, timed_key, to_instant, to_text
 from chalicelib.adapters.dynamodb.register_lines import Found, RegisterLines
 from chalicelib.adapters.dynamodb.searching import (
     SEARCH_PAGE_SIZE,
@@ -54,6 +54,7 @@ from chalicelib.adapters.dynamodb.searching import (
     key_after,
     nearest_shown,
     one_of_or_none,
+    or_named,
     timed_between,
     timed_key_after,
 )
@@ -397,18 +398,10 @@ class DynamoDeliveryStore:
     def name_readers(self, seen: DeliveryRecord, named: frozenset[Officer]) -> DeliveryRecord:
         items = self.items
         item = items(partition(seen.delivery.id), StateItem.SK)
-        before = {named_text(officer) for officer in seen.named}
+        action, unmoved = renamed(items.named, seen.named, named)
         with translated():
             try:
-                item.update(
-                    actions=[
-                        items.named.set({named_text(officer) for officer in named})
-                        if named
-                        else items.named.remove()
-                    ],
-                    condition=items.state.exists()
-                    & (items.named == before if before else items.named.does_not_exist()),
-                )
+                item.update(actions=[action], condition=items.state.exists() & unmoved)
             except UpdateError as error:
                 if is_condition_failure(error):
                     message = "Somebody else named readers; read it again."
@@ -602,10 +595,7 @@ def _naming(
 def _visible(items: type[StateItem], search: LetterSearch) -> Condition:
     """Of these classifications, or opened to this officer by name."""
     allowed = one_of_or_none(items.classification, search.visible)
-    if search.named_for is None:
-        return allowed
-    named: Condition = allowed | items.named.contains(named_text(search.named_for))
-    return named
+    return or_named(allowed, items.named, search.named_for)
 
 
 def _timed(key: str) -> DeliveryId:

@@ -30,8 +30,8 @@ from chalicelib.adapters.dynamodb.items import (
     ReasonMap,
     awaiting_shards,
     bind,
-    named_text,
     parts_of,
+    renamed,
     ruled_so_often,
     shard_of,
     shards,
@@ -47,6 +47,7 @@ from chalicelib.adapters.dynamodb.searching import (
     from_key,
     nearest_shown,
     one_of,
+    or_named,
     timed_between,
     timed_key_after,
 )
@@ -307,17 +308,9 @@ class DynamoDocumentStore:
     def name_readers(self, seen: Document, named: frozenset[Officer]) -> Document:
         items = self.items
         item = items(DocumentItem.key(seen.document_id))
-        before = {named_text(officer) for officer in seen.named}
+        action, unmoved = renamed(items.named, seen.named, named)
         with _moved_if_condition_fails():
-            item.update(
-                actions=[
-                    items.named.set({named_text(officer) for officer in named})
-                    if named
-                    else items.named.remove()
-                ],
-                condition=items.state.exists()
-                & (items.named == before if before else items.named.does_not_exist()),
-            )
+            item.update(actions=[action], condition=items.state.exists() & unmoved)
         return item.to_domain(self._vault)
 
     def note_waiting(self, document: Document, waiting: Waiting) -> None:
@@ -521,11 +514,7 @@ def _known(
     items: type[DocumentItem], visible: frozenset[Classification], named_for: Officer | None
 ) -> Condition:
     """Of these classifications, or opened to this officer by name."""
-    allowed = one_of(items.classification, visible)
-    if named_for is None:
-        return allowed
-    named: Condition = allowed | items.named.contains(named_text(named_for))
-    return named
+    return or_named(one_of(items.classification, visible), items.named, named_for)
 
 
 def _awaiting_after(agency_id: str, cursor: str | None) -> dict[str, dict[str, Any]] | None:

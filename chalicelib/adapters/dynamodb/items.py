@@ -25,6 +25,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, IncludeProjection
 from pynamodb.models import Model
 
@@ -992,6 +993,19 @@ def parts_of(document: Document, vault: Vault) -> Parts:
 
 def named_text(officer: Officer) -> str:
     return f"{officer.agency_id}/{officer.subject}"
+
+
+def renamed(
+    attribute: UnicodeSetAttribute, seen: frozenset[Officer], named: frozenset[Officer]
+) -> tuple[Action, Condition]:
+    """What writes the officers named for a thing, and the condition that they are as they were
+    seen. A set that is empty is none (DynamoDB keeps no empty set)."""
+    before = {named_text(officer) for officer in seen}
+    after = {named_text(officer) for officer in named}
+    return (
+        attribute.set(after) if after else attribute.remove(),
+        attribute == before if before else attribute.does_not_exist(),
+    )
 
 
 def officer_of(text: str) -> Officer:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.adapters.dynamodb.items import to_instant, to_text
+from chalicelib.adapters.dynamodb.items import named_text, to_instant, to_text
 from chalicelib.domain.classification import Classification
 from chalicelib.domain.errors import FieldFault, InvalidRequestError
+from chalicelib.domain.persons import Officer
 
 # A search reads at most this much before it answers with a cursor, however little
 # matched: one request must not read a whole agency's history.
@@ -162,6 +163,14 @@ def one_of_or_none(attribute: UnicodeAttribute, allowed: Iterable[Classification
     values = set(allowed)
     found = one_of(attribute, values)
     return found | attribute.does_not_exist() if Classification.NORMAL in values else found
+
+
+def or_named(allowed: Condition, named: UnicodeSetAttribute, officer: Officer | None) -> Condition:
+    """Allowed anyway, or opened to this officer by name."""
+    if officer is None:
+        return allowed
+    opened: Condition = allowed | named.contains(named_text(officer))
+    return opened
 
 
 def from_key(key: UnicodeAttribute, first: str, until: datetime | None) -> Condition:
