@@ -136,9 +136,6 @@ if TYPE_CHECKING:
     from chalicelib.services.verify_document import VerificationRoom
     from chalicelib.services.witness import WitnessRoom
 
-# As many as the connections that a client keeps.
-_APPROVED_AT_ONCE = 8
-
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -821,7 +818,7 @@ class House:
             officers=self.officers,
             signer=self.evidence_signer,
             public_url=self.settings.public_url,
-            at_once=_APPROVED_AT_ONCE,
+            at_once=self.settings.approve_at_once,
         )
 
     @cached_property

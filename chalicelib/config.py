@@ -76,6 +76,7 @@ class Settings:
     sweep_after_seconds: int
     seal_at_once: int
     dispatch_at_once: int
+    approve_at_once: int
     give_up_after_seconds: int
     directory_fresh_seconds: int
     slice_days: int
@@ -139,6 +140,7 @@ class Settings:
             sweep_after_seconds=reader.number("TRA_SWEEP_AFTER_SECONDS"),
             seal_at_once=max(reader.number("TRA_SEAL_AT_ONCE"), 1),
             dispatch_at_once=max(reader.number_or("TRA_DISPATCH_AT_ONCE", 1), 1),
+            approve_at_once=max(reader.number_or("TRA_APPROVE_AT_ONCE", 1), 1),
             give_up_after_seconds=reader.number_or("TRA_GIVE_UP_AFTER_SECONDS", 259_200),
             directory_fresh_seconds=reader.number_or("TRA_DIRECTORY_FRESH_SECONDS", 30),
             slice_days=reader.number("TRA_SLICE_DAYS"),

@@ -31,10 +31,11 @@ SUBMISSION = {**json.loads(sample_event("api")["body"]), "recipients": ["dbd"]}
 
 
 class Office(World):
-    """An API where licences have to be approved, and officers with their apps for codes."""
+    """An API where licences have to be approved, and officers with their apps for codes. The
+    decisions of a list are made one by one, so that each moment is the same in every run."""
 
     def __init__(self, policy: ApprovalPolicy = ONE) -> None:
-        super().__init__(Fakes(signer=LocalSigner()))
+        super().__init__(Fakes(signer=LocalSigner(), approve_at_once=1))
         self.desk = ApprovalDesk(Api(self.fakes), policy)
         self.officers = [self.desk.officer("approver-1"), self.desk.officer("approver-2")]
 
@@ -189,6 +190,21 @@ def test_the_officer_repeats_with_the_same_code(
         assert one.state is DocumentState.ISSUED
         officers = [d.by for d in case_of(one).decisions]
         assert len(officers) == len(set(officers)) == case_of(one).policy.approvers
+
+
+@pytest.mark.parametrize("moment", range(len(_moments(_many, _decide_list))))
+def test_a_list_dies_with_all_its_threads(moment: int) -> None:
+    """P8: however far each decision of a list had come, the same request goes on with it."""
+    office = _many()
+    office.fakes.approve_at_once = 8
+    with pytest.raises(Killed):
+        _decide_list(office, Danger(kill_at=moment))
+    _decide_list(office, Danger())
+    office.run_to_rest()
+    assert office.faults() == []
+    for one in office.documents():
+        assert one.state is DocumentState.ISSUED
+        assert [d.by for d in case_of(one).decisions] == [office.officers[-1].officer.subject]
 
 
 @pytest.mark.parametrize(("prepare", "decide", "moment"), WAYS)

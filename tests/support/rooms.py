@@ -169,6 +169,7 @@ class Fakes:
     xml_sealer: Any = field(default_factory=MarkingXmlSealer)
     signer: Any = field(default_factory=CountingSigner)
     seal_at_once: int = 1
+    approve_at_once: int = 8
     holidays: Holidays = field(default_factory=read_holidays)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
 
@@ -178,7 +179,8 @@ class Fakes:
 
     def house(self, wrap: Callable[[str, Any], Any] = lambda _name, port: port) -> House:
         """A house on these fakes; `wrap` may put something between it and each port."""
-        house = House(settings(seal_at_once=self.seal_at_once), self.clock)
+        at_once = {"seal_at_once": self.seal_at_once, "approve_at_once": self.approve_at_once}
+        house = House(settings(**at_once), self.clock)
         ports = {
             "documents": self.ledger,
             "registers": self.ledger,
