@@ -42,7 +42,24 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment:
+class Given:
+    """What somebody is given for a period, and what may be ended before it is over."""
+
+    period: Period
+    ended: Ending | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """It takes effect at once, and so does its end."""
+        return self.period.holds(at) and (self.ended is None or at < self.ended.at)
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether somebody who asks at `at` may use it: an end that was written holds, whatever the
+        clock of who wrote it says."""
+        return self.ended is None and self.period.holds(at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment(Given):
     """One officer's roles in one agency. `subject` is who the issuer says that person is;
     `order` the instrument (คำสั่งที่) by which the head appointed. `unit` is where the officer
     works, None in the central Saraban unit (A12)."""
@@ -55,11 +72,9 @@ class Appointment:
     unit: str | None = None
     roles: frozenset[Role]
     clearance: Classification = Classification.NORMAL
-    period: Period
     order: str
     appointed_by: str
     appointed_at: datetime
-    ended: Ending | None = None
 
     def __post_init__(self) -> None:
         if not self.roles:
@@ -68,15 +83,6 @@ class Appointment:
             raise ValueError("applications are registered, not appointed")
         if self.clearance not in RANK:
             raise ValueError("what is ลับที่สุด never travels here (A24)")
-
-    def holds(self, at: datetime) -> bool:
-        """It takes effect at once, and so does its end."""
-        return self.period.holds(at) and (self.ended is None or at < self.ended.at)
-
-    def in_force(self, at: datetime) -> bool:
-        """Whether somebody who asks at `at` may use it: an end that was written holds, whatever the
-        clock of who wrote it says."""
-        return self.ended is None and self.period.holds(at)
 
 
 class AuthorityKind(StrEnum):
@@ -101,7 +107,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class Authority(Given):
     """That an officer acts with the authority of another position: of which documents, up to
     which classification, for how long. No `document_types`: of all."""
 
@@ -112,25 +118,14 @@ class Authority:
     position_th: str
     document_types: frozenset[str] = frozenset()
     most: Classification = Classification.NORMAL
-    period: Period
     order: str
     granted_by: str
     granted_at: datetime
-    ended: Ending | None = None
 
     def covers(self, document_type: str, classification: Classification, at: datetime) -> bool:
         """Whether this may be used for such a document by who asks at that moment."""
         in_scope = not self.document_types or document_type in self.document_types
         return in_scope and self.in_force(at) and is_cleared(self.most, classification)
-
-    def holds(self, at: datetime) -> bool:
-        """It takes effect at once, and so does its end."""
-        return self.period.holds(at) and (self.ended is None or at < self.ended.at)
-
-    def in_force(self, at: datetime) -> bool:
-        """Whether somebody who asks at `at` may use it: an end that was written holds, whatever the
-        clock of who wrote it says."""
-        return self.ended is None and self.period.holds(at)
 
 
 def signatory_lines(officer: Appointment, authority: Authority | None) -> tuple[str, ...]:
