@@ -23,17 +23,17 @@ from chalicelib.handlers import (
     readers,
     receipts,
     registers,
+    rendering,
     renewals,
     rulings,
     schedules,
-    secret_files,
     service,
     verification,
     verifying,
 )
 
 app = Chalice(app_name="tra")
-app.api.binary_types.extend((secret_files.PDF, documents.PNG))  # the gateway hands them on as bytes
+app.api.binary_types.extend((rendering.PDF, documents.PNG))  # the gateway hands them on as bytes
 
 for room in (
     authorizer,

@@ -21,8 +21,7 @@ from chalicelib.domain.things import ThingKind
 from chalicelib.handlers.access_models import AccessPage, AskAccesses
 from chalicelib.handlers.models import demand_ascending, parse
 from chalicelib.handlers.operations import Call, operation
-from chalicelib.handlers.rendering import as_json
-from chalicelib.handlers.secret_files import PDF
+from chalicelib.handlers.rendering import PDF, as_json
 from chalicelib.ports import AccessSearch
 from chalicelib.services.print_accesses import print_accesses
 from chalicelib.services.report_access import ToldPage, report_document, report_officer

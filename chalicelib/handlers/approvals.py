@@ -40,7 +40,7 @@ from chalicelib.handlers.documents import authorised
 from chalicelib.handlers.factor_models import purpose_of_request
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, is_identifier, operation
-from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.rendering import PDF, as_json
 from chalicelib.handlers.secret_files import reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.approve import Answer, Outcome, approve, approve_one
@@ -49,8 +49,6 @@ from chalicelib.services.preview import preview_awaiting
 from chalicelib.services.use_factor import use_factor
 
 blueprint = Blueprint(__name__)
-
-PDF = "application/pdf"
 
 MOST_LIST_BYTES = 4 * 1024 * 1024
 """A thousand decisions, each with a reason as long as it may be."""

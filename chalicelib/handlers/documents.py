@@ -61,8 +61,8 @@ from chalicelib.handlers.models import (
     parse,
 )
 from chalicelib.handlers.operations import Call, is_identifier, operation
-from chalicelib.handlers.rendering import as_json
-from chalicelib.handlers.secret_files import PDF, classified_file, reader_of
+from chalicelib.handlers.rendering import PDF, as_json
+from chalicelib.handlers.secret_files import classified_file, reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.ports import IdempotencyClaim, Search, Side
 from chalicelib.services.bundle import bundle

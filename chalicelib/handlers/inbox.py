@@ -42,8 +42,8 @@ from chalicelib.handlers.delivery_path import delivery_of, letter_search, name_o
 from chalicelib.handlers.documents import redirect_to
 from chalicelib.handlers.models import AskFile, ClassifiedFile, parse
 from chalicelib.handlers.operations import Call, operation
-from chalicelib.handlers.rendering import as_json
-from chalicelib.handlers.secret_files import PDF, classified_file, reader_of
+from chalicelib.handlers.rendering import PDF, as_json
+from chalicelib.handlers.secret_files import classified_file, reader_of
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.pass_on import pass_on
 from chalicelib.services.print_copy import print_copy

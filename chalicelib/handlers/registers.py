@@ -42,8 +42,7 @@ from chalicelib.handlers.register_models import (
     ReserveNumbers,
     write_cursor,
 )
-from chalicelib.handlers.rendering import as_json
-from chalicelib.handlers.secret_files import PDF
+from chalicelib.handlers.rendering import PDF, as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.services.print_register import print_csv, print_pdf
 from chalicelib.services.register_receipts import with_deliveries

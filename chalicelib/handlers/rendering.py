@@ -7,6 +7,8 @@ from pydantic import BaseModel
 
 from chalicelib.handlers.operations import Call
 
+PDF = "application/pdf"
+
 
 def as_json(
     view: BaseModel,

@@ -11,10 +11,8 @@ from chalicelib.domain.documents import ArchivedFile
 from chalicelib.domain.errors import ForbiddenError
 from chalicelib.handlers.models import AskFile, ClassifiedFile, parse
 from chalicelib.handlers.operations import Call
-from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.rendering import PDF, as_json
 from chalicelib.services.reading_copy import Reader, reading_copy, sealed_bytes
-
-PDF = "application/pdf"
 
 
 def reader_of(call: Call) -> Reader:

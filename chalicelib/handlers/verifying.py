@@ -16,7 +16,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.strict_json import json_object
 from chalicelib.handlers.models import parse
 from chalicelib.handlers.operations import Call, operation, quiet
-from chalicelib.handlers.rendering import as_json
+from chalicelib.handlers.rendering import PDF, as_json
 from chalicelib.handlers.telemetry import LogEvent, count, logger
 from chalicelib.handlers.verify_models import UploadInvitation, VerificationView, VerifySent
 from chalicelib.services.verify_document import (
@@ -29,7 +29,6 @@ from chalicelib.services.verify_document import (
 
 blueprint = Blueprint(__name__)
 
-PDF = "application/pdf"
 _PDF_MARK = b"%PDF-"
 MAX_PDF_BYTES = 4 * 1024 * 1024
 """As Base64 in an invocation (6 MB), which is how it travels from the gateway on."""
